@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables, chains, rules: one rule set of one address family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ctlint.ir.rule import Counters, Rule
+from ctlint.ir.span import Span
+from ctlint.wire.addresses import Family
+
+BUILTIN_CHAINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "raw": ("PREROUTING", "OUTPUT"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+"""The five tables and their base chains. Source: iptables(8), TABLES."""
+
+TABLES: Final = tuple(BUILTIN_CHAINS)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain and its rules in order. ``policy`` is None for a user chain.
+
+    A base chain that the text does not declare has policy ACCEPT and no ``span``.
+    """
+
+    name: str
+    policy: str | None
+    rules: tuple[Rule, ...]
+    counters: Counters | None = None
+    span: Span | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether a hook calls this chain."""
+        return self.policy is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and its chains, base chains first as declared."""
+
+    name: str
+    chains: Mapping[str, Chain]
+    span: Span
+
+    @property
+    def rule_count(self) -> int:
+        """Number of rules in all chains."""
+        return sum(len(chain.rules) for chain in self.chains.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """All tables of one family that one input holds."""
+
+    file: str
+    family: Family
+    tables: Mapping[str, Table]
+
+    @property
+    def rule_count(self) -> int:
+        """Number of rules in all tables."""
+        return sum(table.rule_count for table in self.tables.values())
+
+    def chain(self, table: str, name: str) -> Chain | None:
+        """The chain, or None where the input has no such table or chain."""
+        found = self.tables.get(table)
+        return None if found is None else found.chains.get(name)
+
+    def rules(self) -> Iterator[tuple[str, Chain, int, Rule]]:
+        """Every rule with its table, its chain and its position (from 1)."""
+        for table in self.tables.values():
+            for chain in table.chains.values():
+                for position, rule in enumerate(chain.rules, 1):
+                    yield table.name, chain, position, rule

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why a packet is INVALID or ignored, in the kernel's own words.
+
+The words are what nf_conntrack_log_invalid makes the kernel print, after "nf_ct_proto_6: " (before
+Feature.LOG_COMMON_WORDS: after "nf_ct_tcp: "). Numbers in them stand in braces: `bound`, `excess`
+(bytes), `index` (the Seg), `dir` (the Dir), `state` (the name of the TcpCt), `last_index` (the Seg
+before), `timeout` (in ticks of the kernel's clock).
+
+Source: net/netfilter/nf_conntrack_proto_tcp.c; recorded lines of kernels 5.10, 6.0, 6.1, 6.12,
+6.18 and 7.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from ctlint.model.kernel.features import Feature
+from ctlint.model.kernel.profiles import KernelProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a reason means, and how kernels log it.
+
+    `since_change` pairs a feature with the words of kernels that have it, newest first;
+    `at_first` are the words of those that have none of them. None: that kernel logs nothing.
+    """
+
+    sentence: str
+    since_change: tuple[tuple[Feature, str], ...]
+    at_first: str | None
+
+
+_COMMON = Feature.LOG_COMMON_WORDS
+_CELL = Feature.LOG_TABLE_CELL
+_BOUND = Feature.LOG_WINDOW_BOUND
+
+
+@unique
+class Reason(Enum):
+    """Why conntrack does not follow a packet."""
+
+    TRUNCATED = Wording(
+        "The TCP header is cut short, or its length is impossible.",
+        ((_COMMON, "truncated packet"),),
+        "truncated/malformed packet",
+    )
+    BAD_CHECKSUM = Wording(
+        "The checksum is wrong.",
+        ((_COMMON, "bad checksum"),),
+        "bad TCP checksum",
+    )
+    INVALID_FLAGS = Wording(
+        "No TCP sends this combination of flags.",
+        ((_COMMON, "invalid tcp flag combination"),),
+        "invalid TCP flag combination",
+    )
+    INVALID_NEW = Wording(
+        "There is no entry, and a packet of this class cannot open one.",
+        ((Feature.LOG_INVALID_NEW, "invalid new"),),
+        None,
+    )
+    NOT_PICKED_UP = Wording(
+        "There is no entry, and nf_conntrack_tcp_loose=0 forbids to open one in mid-stream.",
+        (),
+        None,
+    )
+    INVALID_STATE = Wording(
+        "A packet of this class cannot come from this side in the state of the entry.",
+        ((_CELL, "packet (index {index}) in dir {dir} invalid, state {state}"),),
+        "invalid state",
+    )
+    IGNORED = Wording(
+        "The packet may belong to another connection than the entry: it passes, the entry stays.",
+        (
+            (_CELL, "packet (index {index}) in dir {dir} ignored, state {state}"),
+            (_COMMON, "invalid packet ignored in state {state}"),
+        ),
+        "invalid packet ignored",
+    )
+    INVALID_RST = Wording(
+        "The RST lies before what the other side has acknowledged.",
+        ((_COMMON, "invalid rst"),),
+        "invalid RST",
+    )
+    SEQ_OVER_BOUND = Wording(
+        "The data begin beyond the window of the receiver.",
+        ((_BOUND, "SEQ is over upper bound {bound} (over the window of the receiver)"),),
+        "SEQ is over the upper bound (over the window of the receiver)",
+    )
+    SEQ_UNDER_BOUND = Wording(
+        "The data end more than a window before what was sent already.",
+        ((_BOUND, "SEQ is under lower bound {bound} (already ACKed data retransmitted)"),),
+        "SEQ is under the lower bound (already ACKed data retransmitted)",
+    )
+    ACK_OVER_BOUND = Wording(
+        "The packet acknowledges data that conntrack has not seen.",
+        ((_BOUND, "ACK is over upper bound {bound} (ACKed data not seen yet)"),),
+        "ACK is over the upper bound (ACKed data not seen yet)",
+    )
+    ACK_UNDER_BOUND = Wording(
+        "The acknowledgement is very old.",
+        ((_BOUND, "ignored ACK under lower bound {bound} (possible overly delayed)"),),
+        "ACK is under the lower bound (possible overly delayed ACK)",
+    )
+    OVERSHOOT = Wording(
+        "The data go beyond the window of the receiver, by less than one more window.",
+        ((Feature.WINDOW_OVERSHOOT, "{excess} bytes more than expected"),),
+        None,
+    )
+    TIMEOUT_LOWERED = Wording(
+        "Both sides have closed outside the window: the entry is given less time.",
+        (
+            (
+                Feature.INVALID_CLOSE_LOWERS_TIMEOUT,
+                "packet (index {index}, dir {dir}) response for index {last_index}"
+                " lower timeout to {timeout}",
+            ),
+        ),
+        None,
+    )
+
+    @property
+    def sentence(self) -> str:
+        """What the reason means."""
+        return self.value.sentence
+
+    def words(self, kernel: KernelProfile) -> str | None:
+        """What this kernel logs, with its numbers in braces; None where it logs nothing."""
+        for feature, words in self.value.since_change:
+            if feature in kernel:
+                return words
+        return self.value.at_first

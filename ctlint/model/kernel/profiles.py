@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels by name: each is the set of the changes that it has.
+
+A mainline name ("5.10") means the last release of that line, so it has what its stable branch took
+over, as far as that is known; "rhel6", "rhel7" and "rhel8" mean the newest tree of each that was
+read (2.6.32-642, 3.10.0-1160, 4.18.0-394). Vendor patches of other distributions are not
+known, and kernels of RHEL 9 and 10 have no profile.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ctlint.model.kernel.features import Feature, Version
+from ctlint.model.kernel.sysctls import resolve
+
+
+class UnknownKernel(ValueError):  # noqa: N818 (named for what is wrong)
+    """No profile has this name; `suggestions` are names of profiles that come near."""
+
+    def __init__(self, name: str, suggestions: tuple[str, ...]) -> None:
+        hint = f": the nearest known is {suggestions[0]}" if suggestions else ""
+        super().__init__(f"unknown kernel {name!r}{hint}")
+        self.name = name
+        self.suggestions = suggestions
+
+
+@dataclass(frozen=True, slots=True)
+class KernelProfile:
+    """A named set of changes. `lifetime` says how long it is or was maintained, where known."""
+
+    name: str
+    version: Version
+    features: frozenset[Feature]
+    description: str = field(compare=False)
+    lifetime: str | None = field(compare=False, default=None)
+
+    def __contains__(self, feature: Feature) -> bool:
+        return feature in self.features
+
+    def _has(self, since: Feature | Version) -> bool:
+        """Whether this kernel is past a change, given by name or by its first release."""
+        return since in self.features if isinstance(since, Feature) else self.version >= since
+
+    def has_sysctl(self, name: str) -> bool:
+        """Whether this kernel, built with every option, knows a sysctl by this name.
+
+        Raises UnknownSysctl for a name that no kernel has.
+        """
+        sysctl, full = resolve(name)
+        if sysctl.vendor is not None:
+            return False
+        if full in sysctl.obsolete and Feature.IP_CONNTRACK_NAMES_GONE in self.features:
+            return False
+        if sysctl.since is not None and not self._has(sysctl.since):
+            return False
+        return sysctl.gone is None or not self._has(sysctl.gone)
+
+    def sysctl_default(self, name: str) -> int | None:
+        """The default of a sysctl, in its own unit.
+
+        None where this kernel does not have it, or where the default depends on memory or is
+        not known. Raises UnknownSysctl for a name that no kernel has.
+        """
+        if not self.has_sysctl(name):
+            return None
+        sysctl = resolve(name).sysctl
+        default = sysctl.default
+        for delta in sysctl.deltas:  # newest first: the oldest that is missing decides
+            if delta.feature not in self.features:
+                default = delta.before
+        return default
+
+
+_MAINLINE: tuple[tuple[Version, range], ...] = (
+    ((2, 6), range(32, 40)),
+    ((3,), range(20)),
+    ((4,), range(21)),
+    ((5,), range(20)),
+    ((6,), range(20)),
+    ((7,), range(3)),
+)
+
+_VENDOR: tuple[tuple[str, Version, str], ...] = (
+    ("rhel6", (2, 6, 32), "Red Hat Enterprise Linux 6 and rebuilds, as of 2.6.32-642.el6"),
+    ("rhel7", (3, 10), "Red Hat Enterprise Linux 7 and rebuilds, as of 3.10.0-1160.el7"),
+    ("rhel8", (4, 18), "Red Hat Enterprise Linux 8 and rebuilds, as of 4.18.0-394.el8"),
+)
+
+_LIFETIMES: Mapping[str, str] = MappingProxyType(
+    {
+        "2.6.32": "longterm, ended in March 2016",
+        "3.2": "longterm, ended in May 2018",
+        "3.10": "longterm, ended in November 2017",
+        "3.16": "longterm, ended in June 2020",
+        "4.4": "longterm, ended in February 2022",
+        "4.9": "longterm, ended in January 2023",
+        "4.14": "longterm, ended in January 2024",
+        "4.19": "longterm, ended in December 2024",
+        "5.4": "longterm, ended in December 2025",
+        "5.10": "longterm",
+        "5.15": "longterm",
+        "6.1": "longterm",
+        "6.6": "longterm",
+        "6.12": "longterm",
+        "6.18": "longterm",
+        "rhel6": "maintenance ended in November 2020",
+        "rhel7": "maintenance ended in June 2024",
+        "rhel8": "maintenance until May 2029",
+    }
+)
+
+
+def _profile(name: str, version: Version, base: str) -> KernelProfile:
+    """Gathers the changes of a kernel: those of its version, and those backported to it."""
+    native = {feature for feature in Feature if version >= feature.since}
+    trees: dict[str, None] = {}
+    backported: set[Feature] = set()
+    for feature in Feature:
+        for backport in feature.backports:
+            if backport.profile == name and feature not in native:
+                backported.add(feature)
+                trees[backport.tree] = None
+    description = f"{base}, with changes seen in {', '.join(trees)}" if trees else base
+    return KernelProfile(
+        name, version, frozenset(native | backported), description, _LIFETIMES.get(name)
+    )
+
+
+def _profiles() -> Iterator[KernelProfile]:
+    """All profiles in the order of their base version, a vendor's after the line it is based on."""
+    vendors = {version: (name, text) for name, version, text in _VENDOR}
+    for prefix, numbers in _MAINLINE:
+        for number in numbers:
+            version = (*prefix, number)
+            name = ".".join(map(str, version))
+            yield _profile(name, version, f"Linux {name}")
+            if version in vendors:
+                vendor, text = vendors[version]
+                yield _profile(vendor, version, text)
+
+
+_PROFILES: Mapping[str, KernelProfile] = MappingProxyType({p.name: p for p in _profiles()})
+
+NEWEST: KernelProfile = tuple(_PROFILES.values())[-1]
+"""The kernel that is assumed where none is named."""
+
+_RELEASE = re.compile(
+    r"(?P<major>[0-9]{1,3})\.(?P<minor>[0-9]{1,3})(?:\.(?P<patch>[0-9]{1,3}))?"
+    r"(?P<rest>[.+~_-][!-~]*)?"
+)
+"""What `uname -r` prints: numbers, then whatever the builder added."""
+
+_ENTERPRISE = re.compile(r"\.el(?P<release>[0-9]{1,2})(?![0-9a-z])")
+"""The tag of a kernel of Red Hat; ".el8uek" and the like are somebody else's kernel."""
+
+_ENTERPRISE_BASES: Mapping[int, Version] = MappingProxyType(
+    {6: (2, 6, 32), 7: (3, 10, 0), 8: (4, 18, 0), 9: (5, 14, 0), 10: (6, 12, 0)}
+)
+
+
+def all_profiles() -> tuple[KernelProfile, ...]:
+    """Every profile, oldest first; a vendor's stands after the mainline line it is based on."""
+    return tuple(_PROFILES.values())
+
+
+def profile(name: str) -> KernelProfile:
+    """The profile of a name ("5.10", "rhel7") or of what `uname -r` prints ("5.10.0-28-amd64").
+
+    Raises UnknownKernel.
+    """
+    text = name.strip().lower()
+    if (exact := _PROFILES.get(text)) is not None:
+        return exact
+    release = _RELEASE.fullmatch(text)
+    if release is None:
+        close = difflib.get_close_matches(text[:32], list(_PROFILES), n=3, cutoff=0.6)
+        raise UnknownKernel(name, tuple(close))
+    numbers = tuple(int(n) for n in release.group("major", "minor", "patch") if n is not None)
+    length = 3 if numbers[:2] == (2, 6) else 2
+    line = ".".join(map(str, numbers[:length]))
+    rest = release["rest"] or ""
+    enterprise = _ENTERPRISE.search(rest)
+    if enterprise is not None and "elrepo" not in rest:
+        number = int(enterprise["release"])
+        if _ENTERPRISE_BASES.get(number) == numbers:
+            vendor = _PROFILES.get(f"rhel{number}")
+            if vendor is None:  # what it took over from newer kernels is not known
+                raise UnknownKernel(name, (line,))
+            return vendor
+    if line in _PROFILES:
+        return _PROFILES[line]
+    oldest = next(iter(_PROFILES.values()))
+    raise UnknownKernel(name, (NEWEST.name if numbers > NEWEST.version else oldest.name,))

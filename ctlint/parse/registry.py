@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Finds the table row of an extension by its name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from functools import cache
+
+from ctlint.parse import extensions
+from ctlint.parse.extension import Extension, Kind
+from ctlint.wire.addresses import Family
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,28}", re.ASCII)
+
+# The match that `-p PROTOCOL` loads when an option needs it, and other spellings of match names.
+# Source: find_proto() and xtables_find_match() in libxtables and iptables/xshared.c.
+PROTOCOL_MATCHES = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    50: "esp",
+    51: "ah",
+    58: "icmp6",
+    132: "sctp",
+    135: "mh",
+}
+_ALIASES = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6", "ipv6-mh": "mh"}
+
+
+@cache
+def _modules() -> frozenset[str]:
+    return frozenset(info.name for info in pkgutil.iter_modules(extensions.__path__))
+
+
+@cache
+def find_extension(name: str, kind: Kind, family: Family) -> Extension | None:
+    """The row of ``-m NAME`` or ``-j NAME``, or None where no row describes it."""
+    if not _NAME.fullmatch(name):
+        return None
+    if kind is Kind.MATCH:
+        name = _ALIASES.get(name, name)
+        if name == "icmp" and family is Family.IPV6:
+            name = "icmp6"
+    module = f"{kind.value}_{name.lower().replace('-', '_')}"
+    if module not in _modules():
+        return None
+    rows: tuple[Extension, ...] = importlib.import_module(
+        f"{extensions.__name__}.{module}"
+    ).EXTENSIONS
+    for row in rows:
+        if row.name == name and row.kind is kind and family in row.families:
+            return row
+    return None
+
+
+def known_names(kind: Kind) -> tuple[str, ...]:
+    """The names of all rows of this kind, for suggestions and documents."""
+    prefix = f"{kind.value}_"
+    names = {
+        row.name
+        for module in _modules()
+        if module.startswith(prefix)
+        for row in importlib.import_module(f"{extensions.__name__}.{module}").EXTENSIONS
+    }
+    return tuple(sorted(names))

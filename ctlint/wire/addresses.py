@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""IP addresses as integers, and networks with any mask.
+
+iptables masks need not be contiguous (``10.0.12.0/255.0.255.0``), so a network is an address and
+a mask, never an address and a prefix length. Source: iptables(8), options ``-s`` and ``-d``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Family(IntEnum):
+    """Address family; the value is the IP version."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+    @property
+    def bits(self) -> int:
+        """Width of an address in bits."""
+        return 32 if self is Family.IPV4 else 128
+
+    @property
+    def full_mask(self) -> int:
+        """The mask of a single host."""
+        return (1 << self.bits) - 1
+
+
+class Net(NamedTuple):
+    """The addresses ``a`` with ``a & mask == address``. ``address`` has no bit outside ``mask``."""
+
+    family: Family
+    address: int
+    mask: int
+
+    def contains(self, address: int) -> bool:
+        """Whether ``address`` (an integer of the same family) lies in this network."""
+        return address & self.mask == self.address
+
+    @property
+    def prefix_length(self) -> int | None:
+        """Length of the prefix, or None where the mask is not contiguous."""
+        inverted = self.mask ^ self.family.full_mask
+        if inverted & (inverted + 1):
+            return None
+        return self.family.bits - inverted.bit_length()
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the network holds exactly one address."""
+        return self.mask == self.family.full_mask
+
+    def __str__(self) -> str:
+        length = self.prefix_length
+        suffix = format_address(self.family, self.mask) if length is None else str(length)
+        return f"{format_address(self.family, self.address)}/{suffix}"
+
+
+class Hostname(NamedTuple):
+    """A name where an address was expected: what it means is decided by a resolver, at load time.
+
+    ``suffix`` is the text after ``/``, or empty.
+    """
+
+    name: str
+    suffix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.suffix}" if self.suffix else self.name
+
+
+def parse_octet(text: str) -> int:
+    """Read one part of a dotted address: decimal, or octal and hex as strtoul reads them."""
+    if text.isdigit() and text.isascii() and (text == "0" or text[0] != "0"):
+        value = int(text)
+    elif text[:2] in ("0x", "0X"):
+        value = int(text[2:], 16)
+    elif text.isdigit() and text.isascii():
+        value = int(text, 8)
+    else:
+        raise ValueError(f"{text!r} is not a number")
+    if value > 255:
+        raise ValueError(f"{text} is more than 255")
+    return value
+
+
+def parse_ipv4(text: str, *, is_mask: bool = False) -> int:
+    """Read a dotted IPv4 address as iptables does: ``10.1`` is the network address 10.1.0.0.
+
+    A mask needs its four parts. Raises ValueError.
+    """
+    parts = text.split(".")
+    if len(parts) > 4 or (is_mask and len(parts) != 4):
+        raise ValueError(f"{text!r} is not an IPv4 {'mask' if is_mask else 'address'}")
+    value = 0
+    for part in parts:
+        value = value << 8 | parse_octet(part)
+    return value << 8 * (4 - len(parts))
+
+
+def parse_ipv6(text: str) -> int:
+    """Read an IPv6 address (RFC 4291, no zone). Raises ValueError."""
+    if "%" in text:
+        raise ValueError(f"{text!r}: an address in a rule has no zone")
+    return int(ipaddress.IPv6Address(text))
+
+
+def parse_address(text: str, family: Family) -> int:
+    """Read one address of the family. Raises ValueError."""
+    return parse_ipv4(text) if family is Family.IPV4 else parse_ipv6(text)
+
+
+def parse_mask(text: str, family: Family) -> int:
+    """Read what stands behind the slash: a prefix length or a mask. Raises ValueError."""
+    if text.isascii() and text.isdigit():
+        length = int(text) if len(text) < 4 else family.bits + 1
+        if length > family.bits:
+            raise ValueError(f"prefix length /{text[:8]} is more than {family.bits}")
+        return family.full_mask ^ ((1 << (family.bits - length)) - 1)
+    if family is Family.IPV4:
+        return parse_ipv4(text, is_mask=True)
+    return parse_ipv6(text)
+
+
+def parse_net(text: str, family: Family) -> Net:
+    """Read ``ADDRESS[/PREFIX|/MASK]``; bits outside the mask are cleared, as iptables does.
+
+    With a mask of zero the address is not looked at (``any/0``). Raises ValueError.
+    """
+    head, slash, tail = text.rpartition("/")
+    if not slash:
+        return Net(family, parse_address(text, family), family.full_mask)
+    mask = parse_mask(tail, family)
+    if mask == 0:
+        return Net(family, 0, 0)
+    return Net(family, parse_address(head, family) & mask, mask)
+
+
+def format_address(family: Family, address: int) -> str:
+    """The usual text of an address."""
+    if family is Family.IPV4:
+        return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    return str(ipaddress.IPv6Address(address))
