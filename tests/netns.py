@@ -67,7 +67,7 @@ def _sweep() -> None:
 
 @cache
 def why_no_netns(*programs: str) -> str | None:
-    """Why no namespace can be made here, or which of the programs is absent; None where all is well."""
+    """Why no namespace can be made here, or which program is absent; None where all is well."""
     if os.geteuid() != 0:
         return "needs root"
     for program in ("ip", *programs):
@@ -82,7 +82,7 @@ def why_no_netns(*programs: str) -> str | None:
 
 @contextmanager
 def private_netns() -> Iterator[PrivateNetns]:
-    """A fresh namespace with its loopback up, deleted at the end; sweeps what dead runs have left."""
+    """A fresh namespace with its loopback up, deleted at the end; sweeps what dead runs left."""
     _sweep()
     namespace = PrivateNetns(f"ctlint-{os.getpid()}-{next(_numbers)}")
     subprocess.run(

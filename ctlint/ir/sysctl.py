@@ -172,7 +172,10 @@ def key_levels(key: str) -> list[str]:
 
 
 def matches(glob: str, key: str) -> bool:
-    """Whether a canonical glob covers a canonical key, level by level as glob(7) does."""
+    """Whether a canonical glob covers a canonical key, level by level as glob(7) does.
+
+    Braces, character classes and backslashes have no special meaning here; the parser refuses them.
+    """
     patterns, names = glob.split("."), key.split(".")
     return len(patterns) == len(names) and all(
         _level_matches(pattern, name) for pattern, name in zip(patterns, names, strict=True)
@@ -228,9 +231,6 @@ def _tests(pattern: str) -> list[_Test | None]:
             tests.append(_bracket(pattern[at:end]))
             at = end + 1
         else:
-            if character == "\\" and at < len(pattern):
-                character = pattern[at]
-                at += 1
             tests.append(character.__eq__)
     return tests
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ctlint.ir.values import MacAddress, Masked, Range
+from ctlint.ir.values import MacAddress, Masked, MaskedAddress, Range
 from ctlint.wire.addresses import (
     Family,
     Hostname,
@@ -301,16 +301,18 @@ HOST: Final = Operand("an address or a host name", _parse_host, _format_host)
 """One address, as getaddrinfo reads it (XTTYPE_HOST); a name is kept as :class:`Hostname`."""
 
 
-def _parse_log_prefix(word: str, _: Family) -> str:
-    if not word:
-        raise ValueError("the prefix is empty")
-    if "\n" in word:
-        raise ValueError("a prefix holds no line break")
-    return word
+def log_prefix(longest: int) -> Operand:
+    """The prefix of LOG, NFLOG and ULOG; what is longer than ``longest`` bytes is cut off."""
 
+    def parse(word: str, family: Family) -> str:
+        if not word:
+            raise ValueError("the prefix is empty")
+        if "\n" in word:
+            raise ValueError("a prefix holds no line break")
+        return str(cut_text(longest).parse(word, family))
 
-LOG_PREFIX: Final = Operand("a text", _parse_log_prefix)
-"""The prefix of LOG, NFLOG and ULOG. What is too long is cut off at load time, silently."""
+    return Operand("a text", parse)
+
 
 DSCP_CLASSES: Final[Mapping[str, int]] = {
     "be": 0,
@@ -371,3 +373,101 @@ def _parse_set_name(word: str, _: Family) -> str:
 SET_NAME: Final = Operand("the name of an ipset", _parse_set_name)
 SET_DIRECTIONS: Final = list_of(choice(("src", "dst")), most=6)
 """Which side of the packet each dimension of a set's entries is taken from (IPSET_DIM_MAX 6)."""
+
+
+def abbreviated(names: Iterable[str]) -> Operand:
+    """A list of names in any case, each of which may be cut short: the first that fits is meant.
+
+    The conntrack and addrtype matches read their lists so (strncasecmp with the word's length).
+    """
+    known = tuple(names)
+
+    def parse_one(word: str) -> str:
+        for name in known:
+            if word and name.lower().startswith(word.lower()):
+                return name
+        raise ValueError(f"{word!r} is none of {', '.join(known)}")
+
+    def parse(text: str, _: Family) -> tuple[str, ...]:
+        return tuple(parse_one(word) for word in text.split(","))
+
+    return Operand("a list of " + ", ".join(known), parse, ",".join)
+
+
+def tokens(item: Operand, *, separators: str = ",") -> Operand:
+    """A list as strtok() takes it apart: empty items do not count. The value is a tuple."""
+    split = re.compile(f"[{re.escape(separators)}]").split
+
+    def parse(text: str, family: Family) -> tuple[Any, ...]:
+        return tuple(item.parse(part, family) for part in split(text) if part)
+
+    def show(values: Iterable[Any]) -> str:
+        return separators[0].join(item.format(value) for value in values)
+
+    return Operand(f"a list ({item.expected})", parse, show)
+
+
+def cut_text(longest: int) -> Operand:
+    """Any text; what is longer than ``longest`` bytes is cut off silently (XTOPT_PUT of a string).
+
+    A character may be cut in two: what is left of it stands as surrogates, as undecodable bytes do.
+    """
+
+    def parse(word: str, _: Family) -> str:
+        octets = word.encode("utf-8", "surrogateescape")
+        if len(octets) <= longest:
+            return word
+        return octets[:longest].decode("utf-8", "surrogateescape")
+
+    return Operand("a text", parse)
+
+
+def _parse_prefix_length(word: str, family: Family) -> int:
+    length = Net(family, 0, parse_mask(word, family)).prefix_length
+    if length is None:
+        raise ValueError(f"{word} is no mask of leading ones")
+    return length
+
+
+PREFIX_LENGTH: Final = Operand("a prefix length or a mask", _parse_prefix_length)
+"""A prefix length, or the mask that stands for it (XTTYPE_PLEN, XTTYPE_PLENMASK)."""
+
+
+def _parse_host_net(word: str, family: Family) -> Net | Hostname:
+    head, slash, suffix = word.partition("/")
+    host = _parse_host(head, family)
+    if not slash:
+        return host
+    mask = parse_mask(suffix, family)
+    if isinstance(host, Hostname):
+        return Hostname(head, suffix)
+    return Net(family, host.address & mask, mask)
+
+
+HOST_NET: Final = Operand("an address or a network", _parse_host_net)
+"""``ADDRESS[/PREFIX|/MASK]``, as getaddrinfo reads the address (XTTYPE_HOSTMASK).
+
+Host bits are cleared: iptables keeps them in its dump, but the kernel compares under the mask.
+"""
+
+
+def _parse_masked_host(word: str, family: Family) -> MaskedAddress | Hostname:
+    net = _parse_host_net(word, family)
+    if isinstance(net, Hostname):
+        return net
+    host = _parse_host(word.partition("/")[0], family)
+    assert isinstance(host, Net)
+    return MaskedAddress(family, host.address, net.mask)
+
+
+def _format_masked_host(value: MaskedAddress | Hostname) -> str:
+    if isinstance(value, Hostname):
+        return str(value)
+    address = format_address(value.family, value.address)
+    if value.mask == value.family.full_mask:
+        return address
+    return f"{address}/{str(Net(value.family, 0, value.mask)).partition('/')[2]}"
+
+
+MASKED_HOST: Final = Operand("an address or a network", _parse_masked_host, _format_masked_host)
+"""Like HOST_NET, with the host bits kept, for a dump that is to come back unchanged."""

@@ -18,7 +18,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from ctlint.ir.span import Span
-from ctlint.ir.sysctl import Entry, Exclusion, Setting, SysctlFile, canonical_key, key_levels
+from ctlint.ir.sysctl import (
+    GLOB_CHARACTERS,
+    Entry,
+    Exclusion,
+    Setting,
+    SysctlFile,
+    canonical_key,
+    key_levels,
+)
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
 from ctlint.resources import grammar_text
 
@@ -43,6 +51,8 @@ _PLAIN: Final = re.compile(
     re.VERBOSE,
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+# glob(3) with GLOB_BRACE: what systemd-sysctl expands, and no setting of ours has needed.
+_UNREAD_GLOB: Final = re.compile(r"[{}\\]|\[[:.=]")
 _KEY_START: Final = re.compile(r"[^\s#;=-]")
 _ASSIGNMENT_HINT: Final = "write KEY = VALUE, or -KEY to keep globs from setting the key"
 
@@ -122,12 +132,17 @@ def _parser() -> Lark:
 
 
 def _canonical(key: str, span: Span) -> str:
-    """The canonical spelling. Raises _LineError for what names no file below /proc/sys."""
+    """The canonical spelling. Raises _LineError for what names no file below /proc/sys, and for a
+    glob that we would read otherwise than glob(3).
+    """
     canonical = canonical_key(key)
     if not canonical:
         raise _LineError(Problem(span, f"the key {key!r} has no name", _ASSIGNMENT_HINT))
     if "//" in canonical and ".." in key_levels(key):
         raise _LineError(Problem(span, f"the key {key!r} leads out of its folder"))
+    if not GLOB_CHARACTERS.isdisjoint(canonical) and (found := _UNREAD_GLOB.search(key)):
+        message = f"{found[0]!r} in a glob is not read by ctlint"
+        raise _LineError(Problem(span, message, "write one line for each alternative"))
     return canonical
 
 
@@ -146,12 +161,12 @@ def _problem(error: UnexpectedInput, line: str, file: str, number: int) -> Probl
         code = ord(control[0])
         return Problem(span, f"control character U+{code:04X}", "is this a text file?")
     at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
-    position = len(text) if at_end else error.pos_in_stream or 0
+    position = len(text) if at_end else error.column - 1
     found = text[position : position + 1]
     span = _span(line, file, number, position)
     if found == "\ufeff":
         hint = "save the file without it: systemd-sysctl takes it for a part of the key"
-        return Problem(span, "byte order mark before the key", hint)
+        return Problem(span, "byte order mark in the key", hint)
     key_start = _KEY_START.search(text)
     if key_start is None or key_start.start() >= position:
         message = f"expected a key, found {found!r}" if found else "no key after '-'"

@@ -30,7 +30,8 @@ class TcpFlags(IntFlag, boundary=STRICT):
         flags = cls(0)
         if not text.strip():
             return flags
-        for word in text.upper().split(","):
+        # Without the test for ASCII, str.upper() would make an S of U+017F.
+        for word in text.upper().split(",") if text.isascii() else [""]:
             token = word.strip()
             if token in cls.__members__:
                 named = [cls[token]]

@@ -291,7 +291,7 @@ class Feature(Enum):
         Area.TRACKER,
         "In SYN_SENT the RST that answers a challenge ACK is accepted without a window check.",
         (6, 2), "6.0", "6.2.1", _M, "c410cb974f2b", _A,
-        (Backport("6.1", "6.1.y (6.1.192 measured)", _M),),
+        (Backport("6.1", "6.1.192", _M),),
     )
     RESENT_SYN_KEEPS_WSCALE = Change(
         Area.TRACKER,

@@ -18,13 +18,16 @@ from types import MappingProxyType
 from ctlint.model.kernel.features import Feature, Version
 from ctlint.model.kernel.sysctls import resolve
 
+_SHOWN = 80
+"""How much of a wrong name a message repeats."""
+
 
 class UnknownKernel(ValueError):  # noqa: N818 (named for what is wrong)
     """No profile has this name; `suggestions` are names of profiles that come near."""
 
     def __init__(self, name: str, suggestions: tuple[str, ...]) -> None:
         hint = f": the nearest known is {suggestions[0]}" if suggestions else ""
-        super().__init__(f"unknown kernel {name!r}{hint}")
+        super().__init__(f"unknown kernel {name[:_SHOWN]!r}{hint}")
         self.name = name
         self.suggestions = suggestions
 
@@ -115,17 +118,14 @@ _LIFETIMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _profile(name: str, version: Version, base: str) -> KernelProfile:
+def _profile(name: str, version: Version, description: str) -> KernelProfile:
     """Gathers the changes of a kernel: those of its version, and those backported to it."""
     native = {feature for feature in Feature if version >= feature.since}
-    trees: dict[str, None] = {}
-    backported: set[Feature] = set()
-    for feature in Feature:
-        for backport in feature.backports:
-            if backport.profile == name and feature not in native:
-                backported.add(feature)
-                trees[backport.tree] = None
-    description = f"{base}, with changes seen in {', '.join(trees)}" if trees else base
+    backported = {
+        feature
+        for feature in Feature
+        if any(backport.profile == name for backport in feature.backports)
+    }
     return KernelProfile(
         name, version, frozenset(native | backported), description, _LIFETIMES.get(name)
     )
@@ -138,7 +138,7 @@ def _profiles() -> Iterator[KernelProfile]:
         for number in numbers:
             version = (*prefix, number)
             name = ".".join(map(str, version))
-            yield _profile(name, version, f"Linux {name}")
+            yield _profile(name, version, f"Linux {name}, the last release of its stable branch")
             if version in vendors:
                 vendor, text = vendors[version]
                 yield _profile(vendor, version, text)

@@ -26,7 +26,7 @@ IPV4 = "net.ipv4."
 OBSOLETE = "net.ipv4.netfilter.ip_conntrack_"
 
 _LONGEST_NAME = 128
-"""Longer names are not compared with known ones: they are no typing errors."""
+"""Longer names are not compared with known ones, nor repeated whole: they are no typing errors."""
 
 
 class Unit(Enum):
@@ -98,7 +98,7 @@ class UnknownSysctl(ValueError):  # noqa: N818 (named for what is wrong)
 
     def __init__(self, name: str, suggestions: tuple[str, ...]) -> None:
         hint = f": did you mean {suggestions[0]}?" if suggestions else ""
-        super().__init__(f"no kernel has a sysctl {name!r}{hint}")
+        super().__init__(f"no kernel has a sysctl {name[:_LONGEST_NAME]!r}{hint}")
         self.name = name
         self.suggestions = suggestions
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from ctlint.ir.rule import Option
 from ctlint.parse.extension import OptionSpec, RuleContext, match
 from ctlint.parse.operands import (
-    NET,
+    HOST_NET,
     PORT_RANGE,
+    PROTOCOL,
     UINT32,
     Operand,
+    abbreviated,
     choice,
-    choices,
     integer_range,
 )
 from ctlint.wire.addresses import Family
@@ -30,7 +31,7 @@ def _parse_ctproto(text: str, _: Family) -> int:
     return number
 
 
-_CTPROTO = Operand("a protocol", _parse_ctproto)
+_CTPROTO = Operand(PROTOCOL.expected, _parse_ctproto, PROTOCOL.format)
 
 
 def _check_any(options: Sequence[Option], _: RuleContext) -> str | None:
@@ -40,17 +41,17 @@ def _check_any(options: Sequence[Option], _: RuleContext) -> str | None:
 EXTENSIONS = (
     match(
         "conntrack",
-        OptionSpec("ctstate", (choices(CTSTATES, ignore_case=True),), negatable=True),
+        OptionSpec("ctstate", (abbreviated(CTSTATES),), negatable=True),
         OptionSpec("ctproto", (_CTPROTO,), negatable=True),
-        OptionSpec("ctorigsrc", (NET,), negatable=True),
-        OptionSpec("ctorigdst", (NET,), negatable=True),
-        OptionSpec("ctreplsrc", (NET,), negatable=True),
-        OptionSpec("ctrepldst", (NET,), negatable=True),
+        OptionSpec("ctorigsrc", (HOST_NET,), negatable=True),
+        OptionSpec("ctorigdst", (HOST_NET,), negatable=True),
+        OptionSpec("ctreplsrc", (HOST_NET,), negatable=True),
+        OptionSpec("ctrepldst", (HOST_NET,), negatable=True),
         OptionSpec("ctorigsrcport", (PORT_RANGE,), negatable=True),
         OptionSpec("ctorigdstport", (PORT_RANGE,), negatable=True),
         OptionSpec("ctreplsrcport", (PORT_RANGE,), negatable=True),
         OptionSpec("ctrepldstport", (PORT_RANGE,), negatable=True),
-        OptionSpec("ctstatus", (choices(CTSTATUSES, ignore_case=True),), negatable=True),
+        OptionSpec("ctstatus", (abbreviated(CTSTATUSES),), negatable=True),
         OptionSpec("ctexpire", (integer_range(0, UINT32),), negatable=True),
         OptionSpec("ctdir", (choice(("ORIGINAL", "REPLY"), ignore_case=True),)),
         check=_check_any,

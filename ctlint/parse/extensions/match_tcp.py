@@ -19,7 +19,7 @@ def _parse_flags(text: str, _: Family) -> int:
     for name in text.upper().split(","):
         if name == "ALL":
             value |= _ALL
-        elif name != "NONE":
+        elif name not in ("NONE", ""):
             if name not in _FLAG_BITS:
                 raise ValueError(f"{name!r} is no TCP flag ({', '.join(_FLAG_BITS)}, ALL, NONE)")
             value |= _FLAG_BITS[name]

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Connections worth trying for a role: at least one for every way in which rules tell them apart.
+
+From every rule that may let a first packet in, and every rule that may lose a later packet, the
+needs are turned into concrete connections; what the rules leave open is filled with ordinary
+values, then with those that other rules name. The walk through the rules decides what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import Final, TypeVar
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.needs import NOTHING, Interval, Need, reach
+from ctlint.finding import Role
+from ctlint.ir.values import Range
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ChainStore, Question
+from ctlint.model.netfilter.hooks import STOPS, Path
+from ctlint.model.netfilter.targets import Action
+from ctlint.wire.addresses import Family
+from ctlint.wire.protocols import TCP
+from ctlint.wire.tcp_flags import TcpFlags
+
+_T = TypeVar("_T")
+
+MAX_ACCEPTS: Final = 400
+MAX_LOSSES: Final = 24
+MAX_POOL: Final = 6
+MAX_PIECES: Final = 16
+
+SYN: Final = TcpFlags.SYN
+FIN_ACK: Final = TcpFlags.FIN | TcpFlags.ACK
+ACK: Final = TcpFlags.ACK
+
+# Ordinary addresses: those of docs/scenario.md, so that a witness reads like the examples there.
+_LEFT: Final = {Family.IPV4: 0x0A010002, Family.IPV6: (0xFD01 << 112) + 2}
+_RIGHT: Final = {Family.IPV4: 0x0A020002, Family.IPV6: (0xFD02 << 112) + 2}
+_HOST: Final = {Family.IPV4: 0x0A010001, Family.IPV6: (0xFD01 << 112) + 1}
+_LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
+_SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
+_CLIENT_PORTS: Final = (40000, 44321, 50001, 51999, 36017, 58888)
+
+_PATHS: Final = {
+    Role.CLIENT: (Path.OUT, Path.IN),
+    Role.SERVER: (Path.IN, Path.OUT),
+    Role.FORWARD: (Path.FORWARD, Path.FORWARD),
+    Role.LOOPBACK: (Path.LOOPBACK, Path.LOOPBACK),
+}
+
+
+class Candidates:
+    """Connections to try for one role. ``left_out`` counts accepting rules beyond the limit."""
+
+    def __init__(self, chains: ChainStore, role: Role, family: Family) -> None:
+        self.role = role
+        self.family = family
+        self.chains = chains
+        self.left_out = 0
+        self._accepts = self._limited(self._accepting(), MAX_ACCEPTS)
+        self._losses = self._losing()
+        needs = [*self._accepts, *self._losses]
+        self._ports = sorted(
+            {edge for need in needs for r in need.dports or () for edge in (r.low, r.high + 1)}
+        )
+        self._named_ports = [r for need in needs for r in (*(need.dports or ()),)]
+        self._named_sports = [r for need in needs for r in (*(need.sports or ()),)]
+        self._pool = _Pool(needs)
+
+    def groups(self) -> Iterator[list[Connection]]:
+        """For each need: connections that fulfil it, the most ordinary first. Try them in order
+        until one can be established.
+        """
+        for need in self._needs():
+            for ports in self._pieces(need.dports):
+                yield list(self._connections(need, ports))
+
+    # Needs
+
+    def _accepting(self) -> Iterator[Need]:
+        """What the client's SYN needs to be accepted by the filter table."""
+        path, _ = _PATHS[self.role]
+        question = Question(TCP, SYN, CtState.NEW)
+        for stop in STOPS[path]:
+            if stop.table == "filter":
+                for found in reach(
+                    self.chains, "filter", stop.chain, question, _is_accept
+                ):
+                    yield found.need
+
+    def _losing(self) -> list[Need]:
+        """What later packets of either end need to be lost, seen from the client's SYN."""
+        needs: list[Need] = []
+        for sender, path in zip(Dir, _PATHS[self.role], strict=True):
+            for flags, ctstate in ((FIN_ACK, CtState.INVALID), (ACK, CtState.NEW)):
+                question = Question(TCP, flags, ctstate)
+                for stop in STOPS[path]:
+                    if stop.table in ("nat", "raw"):
+                        continue
+                    for found in reach(
+                        self.chains, stop.table, stop.chain, question, _is_loss
+                    ):
+                        need = found.need if sender is Dir.ORIGINAL else found.need.reversed()
+                        if need != NOTHING and need not in needs:
+                            needs.append(need)
+                        if len(needs) >= MAX_LOSSES:
+                            return needs
+        return needs
+
+    def _limited(self, needs: Iterator[Need], most: int) -> list[Need]:
+        found: dict[Need, None] = {}
+        for need in needs:
+            if len(found) < most:
+                found[need] = None
+            elif need not in found:
+                self.left_out += 1
+        return list(found)
+
+    def _needs(self) -> Iterator[Need]:
+        seen: set[Need] = set()
+        for accept in self._accepts:
+            for loss in (NOTHING, *self._losses):
+                both = accept.both(loss)
+                if both is not None and both not in seen:
+                    seen.add(both)
+                    yield both
+
+    # Values
+
+    def _pieces(self, ports: tuple[Range, ...] | None) -> Iterator[Range | None]:
+        """The ports of a need, cut where any rule draws a line."""
+        if ports is None:
+            yield None
+            return
+        count = 0
+        for whole in ports:
+            low = whole.low
+            for edge in self._ports:
+                if low < edge <= whole.high and count < MAX_PIECES:
+                    yield Range(low, edge - 1)
+                    low = edge
+                    count += 1
+            yield Range(low, whole.high)
+
+    def _connections(self, need: Need, ports: Range | None) -> Iterator[Connection]:
+        role, family = self.role, self.family
+        reply_port = (
+            ports.low if ports else _unnamed(_SERVICE_PORTS, self._named_ports)
+        ) or 1
+        orig_port = (
+            need.sports[0].low if need.sports else _unnamed(_CLIENT_PORTS, self._named_sports)
+        ) or 40000
+        if role is Role.LOOPBACK:
+            home = _LOOPBACK[family]
+            for source, destination in product(
+                _values(need.source, home, ()), _values(need.destination, home, ())
+            ):
+                yield Connection(
+                    role, family, source, orig_port, destination, reply_port, "lo", "lo", ports
+                )
+            return
+        pool = self._pool
+        host, left, right = _HOST[family], _LEFT[family], _RIGHT[family]
+        if role is Role.CLIENT:
+            sources, destinations = (host, pool.sources), (right, pool.destinations)
+        elif role is Role.SERVER:
+            sources, destinations = (right, pool.sources), (host, pool.destinations)
+        else:
+            sources, destinations = (left, pool.sources), (right, pool.destinations)
+        if role is Role.FORWARD:
+            interfaces = list(
+                product(
+                    _names(need.in_interface, "eth0", pool.incoming),
+                    _names(need.out_interface, "eth1", pool.outgoing),
+                )
+            )
+        else:
+            # The same interface carries both directions.
+            named = need.out_interface if role is Role.CLIENT else need.in_interface
+            back = need.in_interface if role is Role.CLIENT else need.out_interface
+            interfaces = [
+                (name, name)
+                for name in _names(
+                    named or back, "eth0", (*pool.outgoing, *pool.incoming)
+                )
+                if name != "lo"
+            ]
+        # The last factor varies fastest: interfaces are what rules name most.
+        for source, destination, (orig_if, reply_if) in product(
+            _values(need.source, *sources),
+            _values(need.destination, *destinations),
+            interfaces,
+        ):
+            if source != destination:
+                yield Connection(
+                    role,
+                    family,
+                    source,
+                    orig_port,
+                    destination,
+                    reply_port,
+                    orig_if,
+                    reply_if,
+                    ports,
+                )
+
+
+class _Pool:
+    """Values that rules name: where ordinary ones do not get through, these may."""
+
+    def __init__(self, needs: Sequence[Need]) -> None:
+        self.sources = _first(need.source.low for need in needs if need.source)
+        self.destinations = _first(need.destination.low for need in needs if need.destination)
+        self.incoming = _first(n.in_interface for n in needs if n.in_interface)
+        self.outgoing = _first(n.out_interface for n in needs if n.out_interface)
+
+
+def _first(values: Iterable[_T]) -> tuple[_T, ...]:
+    found: dict[_T, None] = {}
+    for value in values:
+        found[value] = None
+        if len(found) >= MAX_POOL:
+            break
+    return tuple(found)
+
+
+def _values(need: Interval | None, ordinary: int, pool: tuple[int, ...]) -> list[int]:
+    """Addresses to try: inside the need where there is one, else the ordinary one first."""
+    if need is None:
+        return [ordinary, *(value for value in pool if value != ordinary)]
+    if need.low <= ordinary <= need.high:
+        return [ordinary]
+    if need.low == need.high:
+        return [need.low]
+    inside = [value for value in pool if need.low < value <= need.high]
+    return [min(need.low + 2, need.high), *inside]
+
+
+def _names(need: str | None, ordinary: str, pool: tuple[str, ...]) -> list[str]:
+    """Interfaces to try; a pattern such as ``eth+`` stands for ``eth0``."""
+    if need is not None:
+        return [_concrete(need)]
+    names = [ordinary, *(_concrete(name) for name in pool if name != "lo")]
+    return list(dict.fromkeys(names))
+
+
+def _concrete(pattern: str) -> str:
+    return pattern[:-1] + "0" if pattern.endswith("+") else pattern
+
+
+def _unnamed(ports: Sequence[int], named: Sequence[Range]) -> int:
+    """The first port that no rule names, else the first."""
+    for port in ports:
+        if not any(port in r for r in named):
+            return port
+    return ports[0]
+
+
+def _is_accept(action: Action) -> bool:
+    return action in (Action.ACCEPT, Action.TRANSLATE)
+
+
+def _is_loss(action: Action) -> bool:
+    return action in (Action.DROP, Action.REJECT)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The fate of one packet: all tables at all hooks of its path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from ctlint.model.conntrack.status import CtState
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.hooks import STOPS, Hook, Path
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import AddressType, EntryView, Transit
+from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
+from ctlint.wire.packet import Packet
+
+
+class Disposition(Enum):
+    """How the way of a packet ends."""
+
+    DELIVERED = "delivered"
+    DROPPED_BY_RULE = "dropped by a rule"
+    DROPPED_BY_POLICY = "dropped by a policy"
+    REJECTED = "rejected"
+    UNDECIDED = "undecided"
+
+
+class End(NamedTuple):
+    """One way in which it may end. ``cause`` is None where the packet is delivered."""
+
+    disposition: Disposition
+    cause: RuleRef | PolicyRef | None = None
+    hook: Hook | None = None
+
+
+class Ends(NamedTuple):
+    """Interfaces and address types of a packet's path; see Transit."""
+
+    path: Path
+    in_interface: str | None
+    out_interface: str | None
+    source_type: AddressType
+    destination_type: AddressType
+
+
+@dataclass(slots=True)
+class Fate:
+    """What became of a packet: one end, or several where a match is undecided.
+
+    ``ctstates`` holds what the first table behind conntrack saw at each hook.
+    """
+
+    ends: list[End] = field(default_factory=list)
+    ctstates: dict[Hook, CtState] = field(default_factory=dict)
+    matched: list[str] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    translated: list[RuleRef] = field(default_factory=list)
+    walks: list[tuple[Hook, str, Walk]] = field(default_factory=list)
+    was_untracked: bool = False
+
+    @property
+    def delivered(self) -> Tern:
+        """Whether the packet gets through."""
+        kinds = {end.disposition is Disposition.DELIVERED for end in self.ends}
+        if len(kinds) > 1 or any(e.disposition is Disposition.UNDECIDED for e in self.ends):
+            return Tern.UNKNOWN
+        return Tern.of(kinds == {True})
+
+
+_LOST = {Verdict.DROP: Disposition.DROPPED_BY_RULE, Verdict.REJECT: Disposition.REJECTED}
+
+
+def send(
+    chains: ChainStore,
+    packet: Packet,
+    ends: Ends,
+    ctstate: CtState,
+    entry: EntryView | None = None,
+    *,
+    explain: bool = False,
+) -> Fate:
+    """Send a packet that conntrack calls ``ctstate`` along its path.
+
+    Raw tables see it before conntrack does: as INVALID, for it has no entry yet.
+    """
+    fate = Fate()
+    transit = Transit(
+        packet,
+        CtState.INVALID,
+        source_type=ends.source_type,
+        destination_type=ends.destination_type,
+    )
+    for stop in STOPS[ends.path]:
+        hook = stop.hook
+        transit.in_interface = ends.in_interface if hook in _HAS_IN else ""
+        transit.out_interface = ends.out_interface if hook in _HAS_OUT else ""
+        if stop.tracked:
+            untracked = fate.was_untracked
+            transit.ctstate = CtState.UNTRACKED if untracked else ctstate
+            transit.entry = None if untracked else entry
+            fate.ctstates.setdefault(hook, transit.ctstate)
+        if stop.table == "nat" and transit.ctstate is not CtState.NEW:
+            continue
+        result = walk(chains, stop.table, stop.chain, transit, explain=explain)
+        fate.matched += result.matched
+        fate.open += result.open
+        fate.translated += result.translated
+        if explain:
+            fate.walks.append((hook, stop.table, result))
+        if not stop.tracked:
+            fate.was_untracked = transit.ctstate is CtState.UNTRACKED
+        goes_on = not result.outcomes
+        for verdict, cause in result.outcomes:
+            if verdict is Verdict.ACCEPT:
+                goes_on = True
+            elif verdict is Verdict.ELSEWHERE:
+                fate.ends.append(End(Disposition.UNDECIDED, cause, hook))
+            elif isinstance(cause, PolicyRef):
+                fate.ends.append(End(Disposition.DROPPED_BY_POLICY, cause, hook))
+            else:
+                fate.ends.append(End(_LOST[verdict], cause, hook))
+        if not goes_on:
+            return fate
+    fate.ends.append(End(Disposition.DELIVERED))
+    return fate
+
+
+_HAS_IN = frozenset({Hook.PREROUTING, Hook.LOCAL_IN, Hook.FORWARD})
+_HAS_OUT = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The sysctls in force: what the input sets, else the kernel profile's defaults."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ctlint.ir.sysctl import Setting, SysctlSet
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.kernel.sysctls import resolve
+
+ESTABLISHED: Final = "net.netfilter.nf_conntrack_tcp_timeout_established"
+TCP_LOOSE: Final = "net.netfilter.nf_conntrack_tcp_loose"
+KEEPALIVE_TIME: Final = "net.ipv4.tcp_keepalive_time"
+ORPHAN_RETRIES: Final = "net.ipv4.tcp_orphan_retries"
+RETRIES2: Final = "net.ipv4.tcp_retries2"
+
+
+class BadSettingError(Exception):
+    """A sysctl that ctlint needs has a value that is no integer."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(f"{setting.key}: {setting.value!r} is not a whole number")
+        self.setting = setting
+
+
+class Settings:
+    """Values of sysctls by canonical name."""
+
+    def __init__(self, given: SysctlSet, kernel: KernelProfile) -> None:
+        self.given = given
+        self.kernel = kernel
+        self._overrides: dict[str, int] = {}
+
+    def replaced(self, name: str, value: int) -> Settings:
+        """The same settings with another value for one of them."""
+        other = Settings(self.given, self.kernel)
+        other._overrides = {**self._overrides, name: value}
+        return other
+
+    def setting(self, name: str) -> Setting | None:
+        """The line of the input that sets it, under its name or an older one."""
+        found = self.given.get(name)
+        if found is not None:
+            return found
+        known = resolve(name).sysctl
+        for alias in (*known.mirrors, *known.obsolete):
+            found = self.given.get(alias)
+            if found is not None:
+                return found
+        return None
+
+    def value(self, name: str) -> int:
+        """The value in force. Raises BadSettingError; ValueError for a name without a default."""
+        if name in self._overrides:
+            return self._overrides[name]
+        found = self.setting(name)
+        if found is not None:
+            text = found.value.strip()
+            digits = text.removeprefix("-")
+            if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+                raise BadSettingError(found)
+            return int(text)
+        default = self.kernel.sysctl_default(name)
+        if default is None:
+            raise ValueError(f"{name} has no default in kernel {self.kernel.name}")
+        return default

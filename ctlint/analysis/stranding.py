@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which closes are lost when conntrack has forgotten a connection.
+
+For every role and every candidate connection that the rules let become established, each packet
+that an end may send next is judged as the first that conntrack sees, and sent through the rules.
+What is lost is grouped by cause: the rule or policy that lost it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
+
+from ctlint.analysis.candidates import Candidates
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.fate import Disposition, End, Fate, send
+from ctlint.analysis.settings import TCP_LOOSE, Settings
+from ctlint.finding import Confidence, Role
+from ctlint.ir.rule import Match
+from ctlint.ir.values import Range
+from ctlint.model.conntrack.first_packet import classify_first
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.tern import Tern, conjunction
+from ctlint.model.netfilter.traverse import Open, PolicyRef
+from ctlint.wire.tcp_flags import TcpFlags
+
+MAX_STEPS: Final = 4_000_000
+"""Rules given to walks for one role: a bound on time. What is left out is said."""
+
+MAX_TRIES: Final = 12
+"""Connections tried for one need."""
+
+SYN: Final = TcpFlags.SYN
+ACK: Final = TcpFlags.ACK
+SYN_ACK: Final = SYN | ACK
+DATA: Final = TcpFlags.PSH | ACK
+
+
+class Kind(Enum):
+    """What an end may send next; the value holds its flags."""
+
+    FIN = TcpFlags.FIN | TcpFlags.ACK
+    RST = TcpFlags.RST | TcpFlags.ACK
+    ACK = TcpFlags.ACK
+    DATA = TcpFlags.PSH | TcpFlags.ACK
+
+    @property
+    def flags(self) -> TcpFlags:
+        """The TCP flags."""
+        return self.value
+
+
+class Nature(Enum):
+    """How a cause loses packets, as a person would say it."""
+
+    INVALID_DROP = "drops INVALID"
+    INVALID_REJECT = "rejects INVALID"
+    NEW_NOT_SYN = "drops NEW packets that are no SYN"
+    CATCH_ALL = "drops what nothing before accepted"
+
+
+Cause = RuleRef | PolicyRef
+
+
+class Lost(NamedTuple):
+    """One packet kind of one connection, lost for certain."""
+
+    sender: Dir
+    kind: Kind
+    ctstate: CtState
+    cause: Cause
+    hook: Hook
+    rejected: bool
+
+
+@dataclass(slots=True)
+class Case:
+    """A connection that can be established, and what of it is lost."""
+
+    connection: Connection
+    confidence: Confidence
+    lost: list[Lost]
+    passed: set[tuple[Dir, Kind]]
+
+
+@dataclass(slots=True)
+class Stranding:
+    """Everything that one cause loses for one role. ``decisive`` comes first in ``lost``."""
+
+    role: Role
+    cause: Cause
+    hook: Hook
+    nature: Nature
+    lost: list[Lost] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    ports: tuple[Range, ...] = ()
+
+    @property
+    def decisive(self) -> Lost:
+        """The packet that matters most."""
+        return self.lost[0]
+
+    @property
+    def case(self) -> Case:
+        """A case in which the decisive packet is lost; a certain one where there is any."""
+        key = (self.decisive.sender, self.decisive.kind)
+        fitting = [
+            case
+            for case in self.cases
+            if any((x.sender, x.kind) == key and x.cause == self.cause for x in case.lost)
+        ]
+        return min(fitting, key=lambda case: case.confidence is not Confidence.CERTAIN)
+
+
+@dataclass(slots=True)
+class RoleReport:
+    """What was found for one role.
+
+    ``untranslated`` is False where connections were left out because NAT rules rewrite them.
+    """
+
+    role: Role
+    cases: list[Case] = field(default_factory=list)
+    strandings: list[Stranding] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    translating: list[RuleRef] = field(default_factory=list)
+    left_out: int = 0
+    ran_out: bool = False
+
+
+def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
+    """Find the strandings of one role."""
+    report = RoleReport(role)
+    candidates = Candidates(chains, role, chains.ruleset.family)
+    report.left_out = candidates.left_out
+    limit = chains.steps + MAX_STEPS
+    examiner = _Examiner(chains, settings, report)
+    for group in candidates.groups():
+        if chains.steps > limit:
+            report.ran_out = True
+            break
+        examiner.try_group(group)
+    report.strandings = list(_group(report))
+    return report
+
+
+class _Examiner:
+    def __init__(self, chains: ChainStore, settings: Settings, report: RoleReport) -> None:
+        self.chains = chains
+        self.report = report
+        self.kernel = settings.kernel
+        self.loose = settings.value(TCP_LOOSE) != 0
+        self.seen: set[Connection] = set()
+        self.open: set[tuple[object, ...]] = set()
+
+    def try_group(self, group: list[Connection]) -> None:
+        """Judge the first connection of the group that can be established."""
+        for connection in group[:MAX_TRIES]:
+            established = self.establish(connection)
+            if established is None:
+                continue
+            if connection not in self.seen:
+                self.seen.add(connection)
+                self.report.cases.append(self.judge(connection, established))
+            return
+
+    def establish(self, connection: Connection) -> Confidence | None:
+        """Whether the rules let the connection be opened and carry data; None: no."""
+        results = []
+        for sender, flags, fate in handshake(self.chains, connection):
+            del flags
+            if fate.translated and connection.role is not Role.LOOPBACK:
+                if not _is_identity(fate, connection, sender):
+                    self.translated(fate)
+                    return None
+            if fate.delivered is Tern.FALSE:
+                return None
+            if fate.delivered is Tern.UNKNOWN:
+                self.note_open(fate)
+            results.append(fate.delivered)
+        if conjunction(results) is Tern.TRUE:
+            return Confidence.CERTAIN
+        return Confidence.POSSIBLE
+
+    def judge(self, connection: Connection, confidence: Confidence) -> Case:
+        case = Case(connection, confidence, [], set())
+        for sender in Dir:
+            for kind in Kind:
+                fate = first_after_expiry(
+                    self.chains, connection, sender, kind, loose=self.loose, kernel=self.kernel
+                )
+                if fate.delivered is Tern.TRUE:
+                    case.passed.add((sender, kind))
+                elif fate.delivered is Tern.UNKNOWN:
+                    self.note_open(fate)
+                else:
+                    end = _decided_end(fate)
+                    assert end.cause is not None
+                    assert end.hook is not None
+                    case.lost.append(
+                        Lost(
+                            sender,
+                            kind,
+                            fate.ctstates.get(end.hook, CtState.INVALID),
+                            end.cause,
+                            end.hook,
+                            end.disposition is Disposition.REJECTED,
+                        )
+                    )
+        return case
+
+    def note_open(self, fate: Fate) -> None:
+        for item in fate.open:
+            key = (item.ref.table, item.ref.chain, item.ref.position, item.why)
+            if key not in self.open:
+                self.open.add(key)
+                self.report.open.append(item)
+
+    def translated(self, fate: Fate) -> None:
+        for ref in fate.translated:
+            if ref not in self.report.translating:
+                self.report.translating.append(ref)
+
+
+def handshake(
+    chains: ChainStore, connection: Connection
+) -> Iterator[tuple[Dir, TcpFlags, Fate]]:
+    """The packets that open a connection and carry its first data, with a live entry."""
+    orig, reply = Dir.ORIGINAL, Dir.REPLY
+    new, established = CtState.NEW, CtState.ESTABLISHED
+    entry = connection.entry
+    steps = (
+        (orig, SYN, new, entry(orig)),
+        (reply, SYN_ACK, established, entry(reply, confirmed=True, replied=True)),
+        (orig, ACK, established, entry(orig, confirmed=True, replied=True, assured=True)),
+        (orig, DATA, established, entry(orig, confirmed=True, replied=True, assured=True)),
+        (reply, DATA, established, entry(reply, confirmed=True, replied=True, assured=True)),
+    )
+    untracked = False
+    for sender, flags, ctstate, view in steps:
+        packet = connection.packet(sender, flags)
+        if untracked:
+            # The client's SYN made no entry: later packets are first packets, if tracked at all.
+            ctstate = CtState.NEW if flags & ACK and not flags & SYN else CtState.INVALID
+        fate = send(chains, packet, connection.ends(sender), ctstate, view)
+        untracked = untracked or (flags == SYN and fate.was_untracked)
+        yield sender, flags, fate
+
+
+def first_after_expiry(
+    chains: ChainStore,
+    connection: Connection,
+    sender: Dir,
+    kind: Kind,
+    *,
+    loose: bool,
+    kernel: object,
+    explain: bool = False,
+) -> Fate:
+    """The fate of a packet that finds no entry any more."""
+    first = classify_first(kind.flags, tcp_loose=loose, kernel=kernel)  # type: ignore[arg-type]
+    entry = connection.picked_up(sender) if first.ctstate is CtState.NEW else None
+    payload = 1 if kind is Kind.DATA else 0
+    packet = connection.packet(sender, kind.flags, payload)
+    return send(
+        chains, packet, connection.ends(sender), first.ctstate, entry, explain=explain
+    )
+
+
+def _is_identity(fate: Fate, connection: Connection, sender: Dir) -> bool:
+    """MASQUERADE of the host's own packets: the source is the interface's address already."""
+    return (
+        connection.role is Role.CLIENT
+        and sender is Dir.ORIGINAL
+        and all(
+            getattr(ref.rule.target, "name", "") == "MASQUERADE" for ref in fate.translated
+        )
+    )
+
+
+def _decided_end(fate: Fate) -> End:
+    """The cause that is named for a packet that is lost whatever the open matches say."""
+    return fate.ends[-1]
+
+
+# Grouping
+
+
+def _group(report: RoleReport) -> Iterator[Stranding]:
+    groups: dict[tuple[Cause, Nature], Stranding] = {}
+    for case in report.cases:
+        touched: set[tuple[Cause, Nature]] = set()
+        for lost in case.lost:
+            nature = nature_of(lost)
+            key = (lost.cause, nature)
+            stranding = groups.get(key)
+            if stranding is None:
+                stranding = groups[key] = Stranding(report.role, lost.cause, lost.hook, nature)
+            if not any((x.sender, x.kind) == (lost.sender, lost.kind) for x in stranding.lost):
+                stranding.lost.append(lost)
+            touched.add(key)
+        for key in touched:
+            groups[key].cases.append(case)
+    for stranding in groups.values():
+        stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
+        stranding.ports = _ports(stranding.cases)
+        stranding.hook = stranding.decisive.hook
+        yield stranding
+
+
+def nature_of(lost: Lost) -> Nature:
+    """How this cause loses this packet."""
+    if isinstance(lost.cause, PolicyRef):
+        return Nature.CATCH_ALL
+    states, flags = _asks(lost.cause)
+    if lost.ctstate is CtState.INVALID and states:
+        return Nature.INVALID_REJECT if lost.rejected else Nature.INVALID_DROP
+    if lost.ctstate is CtState.NEW and flags:
+        return Nature.NEW_NOT_SYN
+    return Nature.CATCH_ALL
+
+
+def _asks(ref: RuleRef) -> tuple[bool, bool]:
+    """Whether a rule names ctstates and not the whole of them, and whether it names TCP flags."""
+    states = flags = False
+    for match in ref.rule.matches:
+        if not isinstance(match, Match):
+            continue
+        for option in match.options:
+            if option.name in ("ctstate", "state"):
+                states = True
+            elif option.name in ("syn", "tcp-flags"):
+                flags = True
+    return states, flags
+
+
+def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:
+    """Order of the packets of one cause: what strands a socket of the host itself comes first."""
+    home = Dir.REPLY if stranding.role is Role.SERVER else Dir.ORIGINAL
+    own = lost.sender is home
+    if lost.kind is Kind.FIN:
+        rank = 0 if own else 2
+    elif lost.kind is Kind.ACK:
+        # The answer to a FIN that got through.
+        answers = not own and any(
+            (home, Kind.FIN) in case.passed
+            for case in stranding.cases
+            if any((x.sender, x.kind) == (lost.sender, lost.kind) for x in case.lost)
+        )
+        rank = 1 if answers else 5
+    elif lost.kind is Kind.RST:
+        rank = 3 if own else 4
+    else:
+        rank = 6
+    return rank, int(lost.sender)
+
+
+def _ports(cases: list[Case]) -> tuple[Range, ...]:
+    """Service ports as ranges; empty where any connection stands for all ports."""
+    ranges: list[Range] = []
+    for case in cases:
+        ports = case.connection.ports
+        if ports is None:
+            return ()
+        ranges.append(ports)
+    merged: list[Range] = []
+    for port in sorted(set(ranges)):
+        if merged and port.low <= merged[-1].high + 1:
+            merged[-1] = Range(merged[-1].low, max(merged[-1].high, port.high))
+        else:
+            merged.append(port)
+    return tuple(merged)

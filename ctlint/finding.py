@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ctlint says of a rule set, with its proof. The JSON form is a contract: docs/json.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ctlint.wire.addresses import Family
+
+
+class Severity(Enum):
+    """How much a finding matters; see :attr:`rank`."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def rank(self) -> int:
+        """Order: an error is 2, a warning 1, a note 0."""
+        return {"error": 2, "warning": 1, "note": 0}[self.value]
+
+
+class Confidence(Enum):
+    """How sure the loss is, computed from the rules: CERTAIN where no undecided match stands on
+    the packets' way; POSSIBLE where the outcome depends on one.
+    """
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+class Role(Enum):
+    """Where the host with the rules stands in the connection."""
+
+    CLIENT = "client"
+    SERVER = "server"
+    FORWARD = "forward"
+    LOOPBACK = "loopback"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in an input: a rule, a policy line, or a sysctl line.
+
+    ``position`` counts the rules of the chain from 1; it is None for a policy. ``table`` and
+    ``chain`` are None outside of rule sets. ``text`` is the line as it stands in the input.
+    """
+
+    file: str
+    line: int
+    column: int = 1
+    end_column: int = 1
+    table: str | None = None
+    chain: str | None = None
+    position: int | None = None
+    text: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PacketKind:
+    """A kind of packet: TCP flags as letters, direction relative to the connection's client,
+    the state of its entry (``none`` after expiry), and the ctstate that rules see.
+    """
+
+    flags: str
+    dir: str
+    entry: str
+    ctstate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """A socket that stays behind. ``seconds`` is None where nothing ends its state."""
+
+    end: str
+    state: str
+    seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A scenario that shows the loss, and the answers that it must give (docs/scenario.md)."""
+
+    scenario: Mapping[str, Any]
+    expect: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that ctlint found: one cause, for one role.
+
+    ``packet`` is the decisive packet, ``packets`` all kinds lost for this cause, the decisive one
+    first. ``ports`` are the service ports concerned as ranges, empty for all. Findings about a
+    setting alone have no packet, no role and no witness.
+    """
+
+    rule: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    remedy: str
+    location: Location
+    family: Family | None = None
+    related: tuple[Location, ...] = ()
+    role: Role | None = None
+    packet: PacketKind | None = None
+    packets: tuple[PacketKind, ...] = ()
+    ports: tuple[str, ...] = ()
+    stranded: Stranded | None = None
+    witness: Witness | None = None
+    suppressed: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Stays the same when counters change or lines move: made of rule id, role, family,
+        table, chain and the rule's text.
+        """
+        where = self.location
+        parts = (
+            self.rule,
+            self.role.value if self.role else "",
+            self.family.name if self.family else "",
+            where.table or "",
+            where.chain or "",
+            where.text,
+        )
+        text = "\x1f".join(parts).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(text).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Something that could change an answer and that ctlint does not decide."""
+
+    location: Location
+    match: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputSummary:
+    """What was read of one input."""
+
+    file: str
+    family: Family
+    rules: int
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LintResult:
+    """All that one run found. ``kernel`` is the profile's name."""
+
+    kernel: str
+    inputs: tuple[InputSummary, ...]
+    findings: tuple[Finding, ...]
+    undecided: tuple[Undecided, ...] = ()
+
+    def count(self, severity: Severity) -> int:
+        """Findings of this severity that are not suppressed."""
+        return sum(1 for f in self.findings if f.severity is severity and f.suppressed is None)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hooks, chains, matches, targets: the path of one packet through the rules."""

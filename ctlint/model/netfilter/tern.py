@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Three-valued truth (Kleene): what cannot be decided stays undecided."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Tern(Enum):
+    """Truth of a match for a packet."""
+
+    FALSE = 0
+    TRUE = 1
+    UNKNOWN = 2
+
+    def __invert__(self) -> Tern:
+        if self is Tern.UNKNOWN:
+            return self
+        return Tern.FALSE if self is Tern.TRUE else Tern.TRUE
+
+    @staticmethod
+    def of(truth: bool) -> Tern:  # noqa: FBT001
+        """The value of a plain truth."""
+        return Tern.TRUE if truth else Tern.FALSE
+
+
+def conjunction(values: list[Tern]) -> Tern:
+    """All of them: FALSE wins over UNKNOWN."""
+    result = Tern.TRUE
+    for value in values:
+        if value is Tern.FALSE:
+            return value
+        if value is Tern.UNKNOWN:
+            result = value
+    return result

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Walks one packet through the chains of one table at one hook, in three-valued logic.
+
+Where a match is undecided, the walk goes both ways: what the rule would do is a possible outcome,
+and the walk goes on behind it. A walk therefore ends with one outcome that is certain, or with
+several of which one comes true.
+
+Source: ipt_do_table() in net/ipv4/netfilter/ip_tables.c; goto and the ends of chains as measured
+on 6.18: the end of a chain that was gone to is the end of the chain that went there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
+
+from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
+from ctlint.model.conntrack.status import CtState
+from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
+from ctlint.model.netfilter.targets import Action, set_mark
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import Transit
+
+TRUE: Final = Tern.TRUE
+FALSE: Final = Tern.FALSE
+UNKNOWN: Final = Tern.UNKNOWN
+
+MAX_DEPTH: Final = 4096
+"""Chains within chains; the kernel refuses loops, so no real walk comes near."""
+
+
+class ChainLoopError(Exception):
+    """Chains call each other in a circle: the kernel would refuse to load them."""
+
+
+class Verdict(Enum):
+    """How a walk through one table ends."""
+
+    ACCEPT = "ACCEPT"
+    DROP = "DROP"
+    REJECT = "REJECT"
+    ELSEWHERE = "ELSEWHERE"
+    """Handed to a queue, a proxy or an unknown target, which decides on its own."""
+
+
+class PolicyRef(NamedTuple):
+    """The policy of a base chain."""
+
+    table: str
+    chain: str
+
+    def __str__(self) -> str:
+        return f"{self.table}/{self.chain} policy"
+
+
+class Outcome(NamedTuple):
+    """A verdict and the rule or policy that gave it."""
+
+    verdict: Verdict
+    cause: RuleRef | PolicyRef
+
+
+class Open(NamedTuple):
+    """A match that could not be decided."""
+
+    ref: RuleRef
+    match: AnyMatch | None
+    why: str
+
+
+class Tried(NamedTuple):
+    """A rule that was looked at, for explanations. ``failed`` is the first match that was false."""
+
+    ref: RuleRef
+    truth: Tern
+    failed: AnyMatch | None
+
+
+@dataclass(slots=True)
+class Walk:
+    """What happened in one table. ``matched`` names rules, policies and ends of user chains in
+    the words of docs/scenario.md; it is meant for walks where nothing is open.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    matched: list[str] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    translated: list[RuleRef] = field(default_factory=list)
+    tried: list[Tried] | None = None
+
+    def verdicts(self) -> set[Verdict]:
+        """The verdicts that are possible."""
+        return {outcome.verdict for outcome in self.outcomes}
+
+
+class _Frame:
+    """A chain being walked. ``escapes``: the caller may go on whatever happens here."""
+
+    __slots__ = ("at", "chain", "escapes", "rules")
+
+    def __init__(self, chain: ReadyChain, rules: Sequence[ReadyRule], *, escapes: bool) -> None:
+        self.chain = chain
+        self.rules = rules
+        self.at = 0
+        self.escapes = escapes
+
+
+def walk(
+    chains: ChainStore,
+    table: str,
+    base_chain: str,
+    transit: Transit,
+    *,
+    explain: bool = False,
+) -> Walk:
+    """Send a packet through a base chain. Without such a chain it is accepted.
+
+    ``transit.mark`` and ``transit.ctstate`` change as MARK and NOTRACK do. Raises ChainLoopError.
+    """
+    result = Walk(tried=[] if explain else None)
+    packet = transit.packet
+    ctstate = None if table == "raw" else transit.ctstate
+    question = Question(packet.protocol, packet.flags, ctstate)
+    base = chains.specialise(table, base_chain, question)
+    if base is None:
+        return result
+    _Walker(chains, transit, question, result, base).run()
+    return result
+
+
+class _Walker:
+    def __init__(
+        self,
+        chains: ChainStore,
+        transit: Transit,
+        question: Question,
+        result: Walk,
+        base: ReadyChain,
+    ) -> None:
+        self.chains = chains
+        self.base = base
+        self.transit = transit
+        self.question = question
+        self.result = result
+        self.frames: list[_Frame] = []
+
+    def run(self) -> None:
+        result = self.result
+        self.push(self.base, escapes=False)
+        while self.frames:
+            frame = self.frames[-1]
+            if frame.at < len(frame.rules):
+                rule = frame.rules[frame.at]
+                frame.at += 1
+                truth = self.truth(rule)
+                if truth is not FALSE:
+                    self.apply(rule, truth, frame)
+                continue
+            self.frames.pop()
+            if self.frames:
+                result.matched.append(f"{frame.chain.table}/{frame.chain.name} return")
+            else:
+                self.policy(self.base)
+
+    def push(self, chain: ReadyChain, *, escapes: bool) -> None:
+        if len(self.frames) >= MAX_DEPTH:
+            raise ChainLoopError(chain.name)
+        rules = chain.candidates(self.transit)
+        self.chains.steps += len(rules) + 1
+        self.frames.append(_Frame(chain, rules, escapes=escapes))
+
+    def policy(self, base: ReadyChain) -> None:
+        ref = PolicyRef(base.table, base.name)
+        self.result.matched.append(str(ref))
+        verdict = Verdict.DROP if base.policy == "DROP" else Verdict.ACCEPT
+        self.result.outcomes.append(Outcome(verdict, ref))
+
+    def truth(self, rule: ReadyRule) -> Tern:
+        """Whether the rule matches; the open matches of an undecided one are recorded."""
+        transit = self.transit
+        is_open: list[Open] | None = None
+        for predicate, match in rule.open:
+            value = predicate.test(transit)
+            if value is FALSE:
+                if self.result.tried is not None:
+                    self.result.tried.append(Tried(rule.ref, FALSE, match))
+                return FALSE
+            if value is UNKNOWN:
+                is_open = is_open or []
+                is_open.append(Open(rule.ref, match, predicate.why or "not known"))
+        truth = UNKNOWN if is_open else TRUE
+        # What only counts or logs changes no packet's fate, decided or not.
+        if is_open and rule.action is not Action.CONTINUE:
+            self.result.open += is_open
+        if self.result.tried is not None:
+            self.result.tried.append(Tried(rule.ref, truth, None))
+        return truth
+
+    def apply(self, rule: ReadyRule, truth: Tern, frame: _Frame) -> None:
+        result = self.result
+        if truth is TRUE:
+            result.matched.append(str(rule.ref))
+        certain = truth is TRUE
+        action = rule.action
+        target = rule.ref.rule.target
+        if action is Action.CONTINUE:
+            return
+        if action is Action.JUMP or action is Action.GOTO:
+            assert isinstance(target, Jump | Goto)
+            chain = self.chains.specialise(rule.ref.table, target.chain, self.question)
+            if chain is None:
+                return
+            if action is Action.GOTO and certain:
+                # Its end is the end of this chain, so it takes this chain's place.
+                self.frames.pop()
+                if not self.frames and frame.chain.policy is not None:
+                    self.goto_from_base(frame, chain)
+                    return
+                self.push(chain, escapes=frame.escapes)
+                return
+            if action is Action.GOTO:
+                frame.escapes = True
+            self.push(chain, escapes=not certain)
+        elif action is Action.RETURN:
+            if certain:
+                frame.at = len(frame.rules)
+            else:
+                frame.escapes = True
+        elif action is Action.MARK:
+            assert isinstance(target, Target)
+            sure = certain and not self.is_uncertain()
+            self.transit.mark = set_mark(target, self.transit.mark) if sure else None
+        elif action is Action.CONNMARK:
+            assert isinstance(target, Target)
+            if target.get("restore-mark"):
+                self.transit.mark = None
+        elif action is Action.UNTRACK:
+            self.untrack(rule, certain=certain)
+        else:
+            self.end(rule, certain=certain)
+
+    def goto_from_base(self, base: _Frame, chain: ReadyChain) -> None:
+        """The end of a chain that a base chain went to is the base chain's policy."""
+        base.at = len(base.rules)
+        self.frames.append(base)
+        self.push(chain, escapes=base.escapes)
+
+    def is_uncertain(self) -> bool:
+        return any(frame.escapes for frame in self.frames)
+
+    def untrack(self, rule: ReadyRule, *, certain: bool) -> None:
+        if self.transit.entry is not None or rule.ref.table != "raw":
+            # The packet has an entry already (loopback): NOTRACK has no effect.
+            return
+        if certain and not self.is_uncertain():
+            self.transit.ctstate = CtState.UNTRACKED
+        else:
+            self.result.open.append(Open(rule.ref, None, "whether the packet is tracked"))
+            self.result.outcomes.append(Outcome(Verdict.ELSEWHERE, rule.ref))
+
+    def end(self, rule: ReadyRule, *, certain: bool) -> None:
+        """A target that ends the walk, if the rule applies."""
+        action = rule.action
+        result = self.result
+        if action is Action.TRANSLATE:
+            result.translated.append(rule.ref)
+            verdict = Verdict.ACCEPT
+        elif action is Action.ACCEPT:
+            verdict = Verdict.ACCEPT
+        elif action is Action.DROP:
+            verdict = Verdict.DROP
+        elif action is Action.REJECT:
+            verdict = Verdict.REJECT
+        else:
+            verdict = Verdict.ELSEWHERE
+            result.open.append(Open(rule.ref, None, "the target decides on its own"))
+        result.outcomes.append(Outcome(verdict, rule.ref))
+        if not certain:
+            return
+        # The walk ends here, but for callers that may never have come here.
+        while self.frames:
+            if self.frames.pop().escapes:
+                if not self.frames:
+                    self.policy(self.base)
+                return

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``-m connmark``. Source: libxt_connmark of iptables 1.8.11."""
+
+from __future__ import annotations
+
+from ctlint.parse.extension import OptionSpec, match
+from ctlint.parse.operands import MARK
+
+EXTENSIONS = (match("connmark", OptionSpec("mark", (MARK,), negatable=True, required=True)),)

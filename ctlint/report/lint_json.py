@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The result of ``ctlint lint`` as JSON, version 1. The keys are a contract: docs/json.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ctlint.finding import (
+    Finding,
+    InputSummary,
+    LintResult,
+    Location,
+    PacketKind,
+    Severity,
+    Undecided,
+)
+from ctlint.wire.addresses import Family
+
+FORMAT_VERSION = 1
+"""Raised when a key changes its meaning or goes; new keys do not raise it."""
+
+FAMILY_NAMES = {Family.IPV4: "ipv4", Family.IPV6: "ipv6"}
+
+
+def render_json(result: LintResult, *, version: str) -> str:
+    """The result as one JSON object with a final newline; ``version`` is that of ctlint.
+
+    The text is ASCII. A byte of an input that was not UTF-8 appears as ``\\udcNN``.
+    """
+    document = {
+        "version": FORMAT_VERSION,
+        "tool": {"name": "ctlint", "version": version},
+        "kernel": result.kernel,
+        "inputs": [_input(summary) for summary in result.inputs],
+        "findings": [_finding(finding) for finding in result.findings],
+        "undecided": [_undecided(undecided) for undecided in result.undecided],
+        "summary": {
+            **{severity.value: result.count(severity) for severity in Severity},
+            "suppressed": sum(finding.suppressed is not None for finding in result.findings),
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True, default=as_plain) + "\n"
+
+
+def as_plain(value: object) -> dict[Any, Any] | list[Any]:
+    """Turns any mapping or sequence into what json writes; TypeError for all else."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def packet_as_json(packet: PacketKind) -> dict[str, str]:
+    """The object that stands for a kind of packet."""
+    return {
+        "flags": packet.flags,
+        "dir": packet.dir,
+        "entry": packet.entry,
+        "ctstate": packet.ctstate,
+    }
+
+
+def _input(summary: InputSummary) -> dict[str, object]:
+    return {
+        "file": summary.file,
+        "family": FAMILY_NAMES[summary.family],
+        "rules": summary.rules,
+        "tables": summary.tables,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "rule": finding.rule,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "location": _location(finding.location),
+        "related": [
+            {**_location(related), "message": related.message} for related in finding.related
+        ],
+        "role": finding.role.value if finding.role else None,
+        "family": FAMILY_NAMES[finding.family] if finding.family else None,
+        "packet": packet_as_json(finding.packet) if finding.packet else None,
+        "packets": [packet_as_json(packet) for packet in finding.packets],
+        "ports": finding.ports,
+        "stranded": (
+            {
+                "end": finding.stranded.end,
+                "state": finding.stranded.state,
+                "seconds": finding.stranded.seconds,
+            }
+            if finding.stranded
+            else None
+        ),
+        "witness": (
+            {"scenario": finding.witness.scenario, "expect": finding.witness.expect}
+            if finding.witness
+            else None
+        ),
+        "fix": None,  # nothing makes fixes yet; the key is part of the contract
+        "fingerprint": finding.fingerprint,
+        "suppressed": finding.suppressed,
+    }
+
+
+def _location(location: Location) -> dict[str, object]:
+    return {
+        "file": location.file,
+        "line": location.line,
+        "column": location.column,
+        "table": location.table,
+        "chain": location.chain,
+        "position": location.position,
+        "text": location.text,
+    }
+
+
+def _undecided(undecided: Undecided) -> dict[str, object]:
+    return {
+        "location": _location(undecided.location),
+        "match": undecided.match,
+        "why": undecided.why,
+    }

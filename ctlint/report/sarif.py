@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Findings as SARIF 2.1.0, for code scanning services and editors.
+
+Only what ctlint has to say is written. Section numbers are those of the OASIS standard "Static
+Analysis Results Interchange Format (SARIF) Version 2.1.0 Plus Errata 01".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from urllib.parse import quote
+
+from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
+from ctlint.report.escape import visible
+from ctlint.report.lint_json import packet_as_json
+
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+FINGERPRINT = "ctlint/v1"
+"""Name of the partial fingerprint; it changes when the way of making it does (3.27.17)."""
+
+_TAGS = {
+    "CT1": "close-after-expiry",
+    "CT2": "timeout",
+    "CT3": "invalid",
+    "CT4": "rule-structure",
+    "CT5": "tcp-sysctl",
+    "CT9": "input",
+}
+
+
+class RuleMetadata(Protocol):
+    """What a lint rule says of itself. ``sections`` are its page: headings with their Markdown."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def sections(self) -> Mapping[str, str]: ...
+
+
+def render_sarif(result: LintResult, *, version: str, rules: Sequence[RuleMetadata]) -> str:
+    """The result as one SARIF log with a final newline; the text is ASCII.
+
+    ``version`` is that of ctlint, ``rules`` are those that ran. Suppressed findings are results
+    with a suppression; what was not decided is a notification of the run.
+    """
+    index = {rule.id: number for number, rule in enumerate(rules)}
+    run = {
+        "tool": {
+            "driver": {
+                "name": "ctlint",
+                "version": version,
+                "rules": [_rule(rule) for rule in rules],
+            }
+        },
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [_notification(what) for what in result.undecided],
+            }
+        ],
+        "columnKind": "unicodeCodePoints",  # 3.14.27: our columns count characters
+        "results": [_result(finding, index) for finding in result.findings],
+        "properties": {"kernel": result.kernel},
+    }
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(_well_formed(log), indent=2, ensure_ascii=True) + "\n"
+
+
+def _rule(rule: RuleMetadata) -> dict[str, object]:
+    """A reportingDescriptor (3.49)."""
+    page = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in rule.sections.items())
+    full = next(iter(rule.sections.values()), rule.summary)
+    return {
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": full},
+        "help": {"text": page or rule.summary, "markdown": page or rule.summary},
+        "defaultConfiguration": {"level": rule.severity.value},
+        "properties": {"tags": ["netfilter", *_tags(rule.id)]},
+    }
+
+
+def _tags(rule_id: str) -> list[str]:
+    tag = _TAGS.get(rule_id[:3])
+    return [tag] if tag else []
+
+
+def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, object]:
+    """A result (3.27). Its level is the finding's own: kernel and settings may change it."""
+    result: dict[str, object] = {"ruleId": finding.rule}
+    if finding.rule in index:
+        result["ruleIndex"] = index[finding.rule]
+    result["level"] = finding.severity.value
+    remedy = [f"Remedy: {finding.remedy}"] if finding.remedy else []
+    result["message"] = _message(finding.message, *remedy)
+    result["locations"] = [_location(finding.location)]
+    if finding.related:
+        result["relatedLocations"] = [
+            {"id": number, **_location(related), "message": _message(related.message)}
+            for number, related in enumerate(finding.related)
+        ]
+    result["partialFingerprints"] = {FINGERPRINT: finding.fingerprint}
+    if finding.suppressed is not None:
+        result["suppressions"] = [{"kind": "inSource", "justification": finding.suppressed}]
+    result["properties"] = _properties(finding)
+    return result
+
+
+def _properties(finding: Finding) -> dict[str, object]:
+    properties: dict[str, object] = {"confidence": finding.confidence.value}
+    if finding.role:
+        properties["role"] = finding.role.value
+    properties["ports"] = finding.ports
+    if finding.packet:
+        properties["packet"] = packet_as_json(finding.packet)
+    if finding.stranded:
+        properties["stranded"] = {
+            "end": finding.stranded.end,
+            "state": finding.stranded.state,
+            "seconds": finding.stranded.seconds,
+        }
+    if finding.witness:
+        properties["witness"] = {
+            "scenario": finding.witness.scenario,
+            "expect": finding.witness.expect,
+        }
+    return properties
+
+
+def _location(location: Location) -> dict[str, object]:
+    """A location (3.28) with the place in the file and, in a rule set, the chain."""
+    physical: dict[str, object] = {
+        "artifactLocation": {"uri": artifact_uri(location.file)},
+        "region": _region(location),
+    }
+    if context := _context(location):
+        physical["contextRegion"] = context
+    found: dict[str, object] = {"physicalLocation": physical}
+    if location.table is not None:
+        found["logicalLocations"] = _logical(location.table, location.chain)
+    return found
+
+
+def _region(location: Location) -> dict[str, object]:
+    """A region (3.30). Without an end it reaches to the end of the line (3.30.8)."""
+    region: dict[str, object] = {"startLine": location.line, "startColumn": location.column}
+    end = None
+    if location.end_column > location.column:
+        end = region["endColumn"] = location.end_column
+    if snippet := location.text[location.column - 1 : end and end - 1]:
+        region["snippet"] = {"text": snippet}
+    return region
+
+
+def _context(location: Location) -> dict[str, object] | None:
+    """The whole line, where it holds more than the region: 3.29.5 wants a proper superset."""
+    end = location.end_column
+    whole = location.column == 1 and (end <= 1 or end > len(location.text))
+    if whole or not location.text:
+        return None
+    return {"startLine": location.line, "snippet": {"text": location.text}}
+
+
+def _logical(table: str, chain: str | None) -> list[dict[str, str]]:
+    if chain is None:
+        return [{"name": table, "kind": "table"}]
+    full = f"{table}/{chain}"
+    return [{"name": chain, "fullyQualifiedName": full, "kind": "chain"}]
+
+
+def _notification(undecided: Undecided) -> dict[str, object]:
+    """A notification (3.58)."""
+    return {
+        "level": "note",
+        "message": _message(f"Not decided: {undecided.match}: {undecided.why}"),
+        "locations": [_location(undecided.location)],
+    }
+
+
+def _message(*paragraphs: str) -> dict[str, str]:
+    """A message (3.11) in plain text, without placeholders (3.11.5) and links (3.11.6)."""
+    text = "\n".join(visible(paragraph) for paragraph in paragraphs)
+    text = text.replace("{", "{{").replace("}", "}}").replace("](", "] (")
+    return {"text": text}
+
+
+def _well_formed(value: object) -> object:
+    """The value with its strings as Unicode text: many readers of JSON refuse lone surrogates,
+    which stand for bytes of an input that were not UTF-8.
+    """
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", lambda found: visible(found[0]), value)
+    if isinstance(value, Mapping):
+        return {_well_formed(key): _well_formed(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_well_formed(item) for item in value]
+    return value
+
+
+def artifact_uri(file: str) -> str:
+    """A path as URI (3.4.3): relative if the path is, percent-encoded.
+
+    ".." segments stay: they may pass through symbolic links (3.10.2).
+    """
+    path = "/".join(part for part in file.split("/") if part not in ("", "."))
+    uri = quote(path.encode("utf-8", "surrogateescape"), safe="/")
+    return f"file:///{uri}" if file.startswith("/") else uri

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a finding says, in words. The results hold untrusted text as it stands in the input."""
+
+from __future__ import annotations
+
+from ctlint.finding import Finding, LintResult, Location, PacketKind, Role, Severity, Stranded
+from ctlint.wire.tcp_flags import TcpFlags
+
+_SIDE = {"orig": "the client", "reply": "the server"}
+_END = {
+    "local": "local socket",
+    "remote": "remote socket",
+    "orig": "client's socket",
+    "reply": "server's socket",
+}
+_LOCAL_DIR = {Role.CLIENT: "orig", Role.SERVER: "reply"}
+_OTHER_DIR = {"orig": "reply", "reply": "orig"}
+_FLAG_ORDER = ("SYN", "FIN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_SMALL = 300
+"""Up to so many seconds a duration is said in seconds alone."""
+
+
+def say_flags(letters: str) -> str:
+    """Flags of a packet by name: "FIN,ACK" for "FA"; letters that are no TCP flags unchanged."""
+    try:
+        flags = TcpFlags.parse(letters)
+    except ValueError:
+        return letters
+    return ",".join(name for name in _FLAG_ORDER if flags & TcpFlags[name]) or "no flags"
+
+
+def say_packet(packet: PacketKind) -> str:
+    """A kind of packet: "FIN,ACK from the client, no entry: INVALID"."""
+    sender = _SIDE.get(packet.dir, packet.dir)
+    entry = "no entry" if packet.entry == "none" else f"entry {packet.entry}"
+    return f"{say_flags(packet.flags)} from {sender}, {entry}: {packet.ctstate}"
+
+
+def say_place(location: Location) -> str:
+    """Where in a rule set: "filter/OUTPUT, rule 9", "filter/INPUT, policy"; else ""."""
+    if location.table is None:
+        return ""
+    if location.chain is None:
+        return location.table
+    rule = "policy" if location.position is None else f"rule {location.position}"
+    return f"{location.table}/{location.chain}, {rule}"
+
+
+def say_stranded(finding: Finding) -> str:
+    """What stays behind: "local socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED".
+
+    "" where nothing does. The peer is named only where its state follows: it never saw the FIN
+    that the stranded end sends, so it is still in ESTABLISHED (RFC 9293, section 3.6).
+    """
+    stranded = finding.stranded
+    if stranded is None:
+        return ""
+    end = _END.get(stranded.end, stranded.end)
+    if stranded.seconds is None:
+        said = f"{end}: {stranded.state}, and nothing ends it"
+    else:
+        said = f"{end}: {stranded.state} for about {say_duration(stranded.seconds)}"
+    if _own_fin_is_lost(finding, stranded):
+        said += "; the peer stays ESTABLISHED"
+    return said
+
+
+def _own_fin_is_lost(finding: Finding, stranded: Stranded) -> bool:
+    packet = finding.packet
+    if packet is None or "F" not in packet.flags or stranded.state != "FIN_WAIT_1":
+        return False
+    local = _LOCAL_DIR.get(finding.role) if finding.role else None
+    sender = {"local": local, "remote": _OTHER_DIR.get(local or "")}.get(stranded.end, stranded.end)
+    return sender == packet.dir
+
+
+def say_duration(seconds: int) -> str:
+    """Seconds, from five minutes on with a larger unit: "102 s", "432000 s (5 d)"."""
+    if seconds <= _SMALL:
+        return f"{seconds} s"
+    size, unit = next(unit for unit in _UNITS if seconds >= unit[0])
+    return f"{seconds} s ({round(seconds / size, 1):g} {unit})"
+
+
+def say_summary(result: LintResult) -> str:
+    """The last line: "2 errors, 1 warning in 1 file (24 rules), kernel 6.18"."""
+    counts = [
+        _count(number, severity.value)
+        for severity in Severity
+        if (number := result.count(severity))
+    ]
+    found = ", ".join(counts) or "no findings"
+    files = _count(len({summary.file for summary in result.inputs}), "file")
+    rules = _count(sum(summary.rules for summary in result.inputs), "rule")
+    suppressed = sum(finding.suppressed is not None for finding in result.findings)
+    tail = f"; {suppressed} suppressed" if suppressed else ""
+    return f"{found} in {files} ({rules}), kernel {result.kernel}{tail}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The result of ``ctlint lint`` for a terminal.
+
+Text of an input reaches rich only as :class:`rich.text.Text` made of :func:`visible` text, so
+that neither markup nor control characters in it have an effect. rich is imported inside the
+functions: the other report formats start without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
+from ctlint.report.escape import is_unicode, visible
+from ctlint.report.sentence import say_packet, say_place, say_stranded, say_summary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.style import StyleType
+    from rich.text import Text
+
+PACKETS_SHOWN = 6
+"""How many further kinds of packets of one finding are named; the rest is counted."""
+
+RELATED_SHOWN = 4
+"""How many related places of one finding are shown; the rest is counted."""
+
+UNDECIDED_SHOWN = 10
+"""How many kinds of undecided matches are listed; the rest is counted."""
+
+PLACES_SHOWN = 3
+"""How many places of one kind of undecided match are named; the rest is counted."""
+
+_LEAST_ROOM = 20
+"""A line is never cut or wrapped below so many cells."""
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+_FRAME = "blue"
+_HELP = "green"
+
+
+def render_text(result: LintResult, *, console: Console) -> None:
+    """Prints the findings that are not suppressed, what was not decided, and a summary.
+
+    ``console`` decides on width, colours and encoding; with an encoding other than UTF-8 the
+    frame is ASCII and what the encoding cannot hold is escaped. Paths and their places are never
+    wrapped, so that a terminal can open them.
+    """
+    page = _Page(console)
+    for finding in result.findings:
+        if finding.suppressed is None:
+            page.print_finding(finding)
+    page.print_undecided(result.undecided)
+    page.print_wrapped("", visible(say_summary(result), page.encoding), style="bold")
+
+
+class Excerpt(NamedTuple):
+    """A line cut to a width, and where its underline stands in it, in cells."""
+
+    text: str
+    offset: int
+    length: int
+
+
+def cut_excerpt(
+    location: Location, room: int, *, encoding: str = "utf-8", ellipsis: str = "…"
+) -> Excerpt:
+    """The line of a location in at most ``room`` cells, cut around the place that it names.
+
+    The underline covers at least one cell; a place behind the end of the line is drawn there.
+    """
+    from rich.cells import cell_len
+
+    shown = [visible(char, encoding) for char in location.text]
+    edges = list(accumulate((cell_len(piece) for piece in shown), initial=0))
+    first = min(max(location.column - 1, 0), len(shown))
+    last = min(max(location.end_column - 1, first), len(shown))
+    if edges[-1] <= room:
+        length = edges[last] - edges[first]
+        return Excerpt("".join(shown), edges[first], max(length, 1))
+
+    mark = cell_len(ellipsis)
+    left = 0
+    if edges[last] > room - mark and edges[first] > room // 2:
+        # The underline begins behind the middle: a quarter of the room shows what precedes it.
+        wanted = min(edges[first] - room // 4, edges[-1] - (room - mark))
+        left = next(index for index, edge in enumerate(edges) if edge >= wanted)
+    head = mark if left else 0
+    right = left
+    while right < len(shown) and edges[right + 1] - edges[left] <= room - head - mark:
+        right += 1
+    if edges[-1] - edges[left] <= room - head:
+        right = len(shown)
+    text = "".join(shown[left:right])
+    if left:
+        text = ellipsis + text
+    if right < len(shown):
+        text += ellipsis
+    length = edges[min(last, right)] - edges[min(first, right)]
+    return Excerpt(text, head + edges[first] - edges[left], max(length, 1))
+
+
+class _Page:
+    """Prints on a console whose width and encoding it has looked up once."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.encoding = console.encoding
+        unicode = is_unicode(console.encoding)
+        self.bar = "│" if unicode else "|"
+        self.ellipsis = "…" if unicode else "..."
+
+    def print_finding(self, finding: Finding) -> None:
+        """Prints a finding and an empty line."""
+        self._print_header(finding)
+        digits = len(str(finding.location.line))
+        self._print_location(finding.location, digits, _STYLES[finding.severity])
+        self._print_item(digits, "what happens", finding.message)
+        if finding.packet:
+            self._print_item(digits, "packet", say_packet(finding.packet))
+        further = [say_packet(packet) for packet in finding.packets if packet != finding.packet]
+        if further:
+            said = "; ".join(further[:PACKETS_SHOWN]) + _say_rest(further, PACKETS_SHOWN, "; ")
+            self._print_item(digits, "also lost", said)
+        if stranded := say_stranded(finding):
+            self._print_item(digits, "stranded", stranded)
+        if finding.ports:
+            self._print_item(digits, "ports", ", ".join(finding.ports))
+        for related in finding.related[:RELATED_SHOWN]:
+            self._print_item(digits, "note", related.message)
+            self._print_location(related, digits, _FRAME, underline=False)
+        if rest := _say_rest(finding.related, RELATED_SHOWN, ""):
+            self._print_item(digits, "note", f"{rest.strip()} places")
+        if finding.remedy:
+            self._print_item(digits, "help", finding.remedy, style=_HELP)
+        self._print_item(digits, "rule", f"ctlint rules {finding.rule}")
+        self._print_line("")
+
+    def print_undecided(self, undecided: Sequence[Undecided]) -> None:
+        """Prints what was not decided, one item for each match and reason, and an empty line."""
+        if not undecided:
+            return
+        groups: dict[tuple[str, str], list[Location]] = {}
+        for what in undecided:
+            groups.setdefault((what.match, what.why), []).append(what.location)
+        self.print_wrapped("", "not decided, could change what is said above:", style="bold")
+        for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
+            named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
+            where = ", ".join(named) + _say_rest(places, PLACES_SHOWN, " ")
+            self.print_wrapped("  ", visible(f"{match}: {why} ({where})", self.encoding))
+        if rest := _say_rest(list(groups), UNDECIDED_SHOWN, ""):
+            self.print_wrapped("  ", f"{rest.strip()} kinds")
+        self._print_line("")
+
+    def print_wrapped(
+        self, prefix: str, text: str, *, style: StyleType = "", lead: Text | None = None
+    ) -> None:
+        """Prints safe text in lines of at most the console's width, all but the first indented.
+
+        ``lead`` stands in front of the text and is wrapped with it.
+        """
+        from rich.text import Text
+
+        body = Text.assemble(lead or "", (text, style))
+        room = max(self.console.width - len(prefix) - 2, _LEAST_ROOM)
+        for number, line in enumerate(body.wrap(self.console, room, overflow="fold")):
+            line.rstrip()
+            self._print_line(Text.assemble(prefix if number == 0 else prefix + "  ", line))
+
+    def _print_header(self, finding: Finding) -> None:
+        from rich.text import Text
+
+        style = _STYLES[finding.severity]
+        lead = Text(f"{finding.severity.value}[{visible(finding.rule, self.encoding)}]", style)
+        known = [finding.confidence.value]
+        if finding.role:
+            known.append(finding.role.value)
+        if finding.family:
+            known.append(f"IPv{finding.family.value}")
+        name = f": {visible(finding.name, self.encoding)}"
+        lead.append(name, "bold")
+        self.print_wrapped("", f" ({', '.join(known)})", lead=lead)
+
+    def _print_location(
+        self, location: Location, digits: int, style: str, *, underline: bool = True
+    ) -> None:
+        from rich.text import Text
+
+        margin = " " * digits
+        place = f"{location.file}:{location.line}:{location.column}"
+        arrow = Text.assemble((f"{margin}--> ", _FRAME), visible(place, self.encoding))
+        if said := say_place(location):
+            arrow.append(visible(f" ({said})", self.encoding))
+        self._print_line(arrow)
+        if not location.text:
+            return
+        number = f"{location.line:>{digits}}"
+        room = max(self.console.width - len(number) - 3, _LEAST_ROOM)
+        excerpt = cut_excerpt(location, room, encoding=self.encoding, ellipsis=self.ellipsis)
+        if underline:
+            self._print_line(Text(f"{margin} {self.bar}", _FRAME))
+        self._print_line(Text.assemble((f"{number} {self.bar} ", _FRAME), excerpt.text))
+        if underline:
+            carets = " " * excerpt.offset + "^" * excerpt.length
+            self._print_line(Text.assemble((f"{margin} {self.bar} ", _FRAME), (carets, style)))
+
+    def _print_item(self, digits: int, label: str, text: str, *, style: str = "") -> None:
+        from rich.text import Text
+
+        lead = Text.assemble(("= ", _FRAME), (f"{label}: ", f"bold {style}"))
+        self.print_wrapped(" " * (digits + 1), visible(text, self.encoding), lead=lead)
+
+    def _print_line(self, line: Text | str) -> None:
+        """Prints one line as it is: no markup, no highlighting, no wrapping."""
+        self.console.print(
+            line, markup=False, highlight=False, emoji=False, soft_wrap=True, overflow="ignore"
+        )
+
+
+def _say_rest(items: Sequence[object], shown: int, separator: str) -> str:
+    return f"{separator}and {len(items) - shown} more" if len(items) > shown else ""
