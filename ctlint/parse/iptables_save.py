@@ -34,10 +34,11 @@ from ctlint.ir.rule import (
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset, Table
 from ctlint.ir.span import Span
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
-from ctlint.parse.extension import RuleContext
+from ctlint.parse.extension import Kind, RuleContext
 from ctlint.parse.options import (
     HEAD_ORDER,
     MAX_NAME,
+    VERDICTS,
     Command,
     Group,
     Item,
@@ -47,7 +48,8 @@ from ctlint.parse.options import (
     build_options,
     check_options,
 )
-from ctlint.parse.shapes import Part, Shape, ShapeIndex, operand_pattern
+from ctlint.parse.shapes import Part, Shape, ShapeIndex, is_learnable_operand
+from ctlint.parse.registry import find_extension
 from ctlint.parse.words import Word, unquote
 from ctlint.resources import grammar_text
 from ctlint.wire.addresses import Family
@@ -62,6 +64,8 @@ MAX_CONTINUATION: Final = 32
 """Physical lines that one quoted comment may span (a comment has at most 255 bytes)."""
 
 _CHAIN_LINE = re.compile(r":([^ \t\n\"]{1,28}) ([A-Z]+|-)(?: \[(\d{1,20}):(\d{1,20})\])?")
+_HINT_LENGTH: Final = 1 << 16
+_COUNTED = re.compile(r"\[(\d{1,20}):(\d{1,20})\] ")
 _SAVED_BY = re.compile(r"#\s*(?:Generated|Completed) by (ip6?)tables(?:-nft|-legacy)?-save\b")
 _IPV6_HINT = re.compile(
     r"(?:^|\s)-(?:s|d|-source|-src|-destination|-dst)\s+(?:!\s+)?[0-9a-fA-F]*:[0-9a-fA-F:]*[/\s]"
@@ -101,8 +105,23 @@ def parse_rulesets(
 
     Raises ParseError with the problems of all lines.
     """
+    guessed = family is None
     if family is None:
-        family = Family.IPV6 if _IPV6_HINT.search(text) else Family.IPV4
+        family = Family.IPV6 if _IPV6_HINT.search(text, 0, _HINT_LENGTH) else Family.IPV4
+    try:
+        return _read(text, file, family, learn_shapes=learn_shapes)
+    except ParseError:
+        if not guessed:
+            raise
+        other = Family.IPV4 if family is Family.IPV6 else Family.IPV6
+        try:
+            return _read(text, file, other, learn_shapes=learn_shapes)
+        except ParseError:
+            pass
+        raise
+
+
+def _read(text: str, file: str, family: Family, *, learn_shapes: bool) -> tuple[Ruleset, ...]:
     reader = _DumpReader(file, family, learn_shapes=learn_shapes)
     reader.read(text)
     return reader.finish()
@@ -121,6 +140,8 @@ class _OpenTable:
         self.rules: dict[str, list[Rule]] = {chain: [] for chain in BUILTIN_CHAINS[name]}
         self.jumps: dict[str, Jump] = {}
         self.early: list[tuple[int, str]] = []
+        # Options made by line shapes, by table row and negation, then by the operands' text.
+        self.made: dict[tuple[int, bool], dict[Any, Option]] = {}
         self.reader = RuleReader(family, name, self.jumps)
         self.shapes = ShapeIndex()
 
@@ -128,8 +149,12 @@ class _OpenTable:
         self.rules.setdefault(chain, [])
         self.policies[chain] = policy
         self.spans[chain] = span
-        if policy is None:
-            self.jumps.setdefault(chain, Jump(chain))
+        # A chain with the name of a target cannot be jumped to: the target is meant.
+        if policy is None and chain not in self.jumps and not self.names_target(chain):
+            self.jumps[chain] = Jump(chain)
+
+    def names_target(self, chain: str) -> bool:
+        return chain in VERDICTS or find_extension(chain, Kind.TARGET, self.family) is not None
 
     def close(self) -> Table:
         order = [*(c for c in self.spans), *(c for c in self.rules if c not in self.spans)]
@@ -171,31 +196,41 @@ class _DumpReader:
         for number, line in lines:
             self.last_line = number
             table = self.open
-            # The way of nearly all lines: a rule of a known shape.
-            if table is not None and line[:1] in ("-", "["):
-                if self.rule_count >= MAX_RULES:
-                    self.problem(Span(self.file, number), f"more than {MAX_RULES:,} rules")
-                    self.open = None
-                    return
-                self.rule_count += 1
-                if self.by_shape(table, line, number):
+            # The way of nearly all lines: a rule of a known shape, or a chain.
+            if table is not None:
+                first = line[:1]
+                if first == "-" or first == "[":
+                    if self.rule_count >= MAX_RULES:
+                        self.problem(Span(self.file, number), f"more than {MAX_RULES:,} rules")
+                        self.open = None
+                        return
+                    self.rule_count += 1
+                    if self.by_shape(table, line, number):
+                        continue
+                elif first == ":" and self.chain_line(line, number):
                     continue
             self.other_line(line, number, lines)
 
     def by_shape(self, table: _OpenTable, line: str, number: int) -> bool:
         if len(line) > MAX_LINE:
             return False
-        found = table.shapes.find(line)
+        counters: Counters | None = None
+        body = line
+        if line[0] == "[":
+            prefix = _COUNTED.match(line)
+            if prefix is None:
+                return False
+            counters = Counters(int(prefix[1]), int(prefix[2]))
+            body = line[prefix.end() :]
+        found = table.shapes.find(body)
         if found is None:
             return False
-        shape, groups = found
+        shape, operands = found
         try:
-            rule = shape.rule(groups, number, line, table.jumps)
+            rule = shape.rule(operands, number, line, counters, table.jumps)
         except (RuleError, _SlowLineError):
             return False
         if rule is None:
-            return False
-        if shape.chain is None and rule.chain not in table.jumps:
             return False
         table.rules[rule.chain].append(rule)
         return True
@@ -224,7 +259,7 @@ class _DumpReader:
                 Span(self.file, number, column, column + 1), "a NUL byte: this is not a text file"
             )
             return
-        if self.open is not None and self.chain_line(stripped, number):
+        if stripped[0] == ":" and self.open is not None and self.chain_line(stripped, number):
             return
         if '"' in line:
             line = self.logical_line(line, number, lines)
@@ -478,9 +513,9 @@ class _DumpReader:
         if command is Command.APPEND:
             rules.extend(made)
             if self.learn_shapes and reading.learnable and len(made) == 1:
-                shape = builder.shape(line, counters is not None)
+                shape = builder.shape(line)
                 if shape is not None:
-                    table.shapes.learn(line, shape)
+                    table.shapes.learn(shape)
         elif command is Command.INSERT:
             at = index or 0
             if at > len(rules):
@@ -616,103 +651,165 @@ class _RuleBuilder:
         check_options(group, options, self.context)
         return Target(group.extension.saved_as or group.name, options)
 
-    def shape(self, line: str, has_counters: bool) -> Shape | None:
+    def shape(self, line: str) -> Shape | None:
         """What this line teaches, or None where it is no model for others."""
         reading = self.reading
         words = reading.words
-        slots: dict[int, int] = {}
-        order = [at for item in reading.head for at in item.operands if item.spec.name != "protocol"]
-        for group in [*reading.matches, *([reading.target] if reading.target else [])]:
-            order += [at for item in group.items for at in item.operands]
-        chain_slot = words[reading.chain].text in self.table.jumps
-        jump_slot = reading.jump >= 0 and not reading.goto
-        # Regex groups are numbered by their place in the line; parts need theirs side by side.
-        places = sorted([*order, *([reading.chain] if chain_slot else [])])
-        if jump_slot:
-            places = sorted([*places, reading.jump])
-        first_group = 2 if has_counters else 0
-        slots = {at: first_group + index for index, at in enumerate(places)}
-        if chain_slot and slots[reading.chain] != first_group:
+        groups = [*reading.matches, *([reading.target] if reading.target else [])]
+        varying = {
+            at for item in reading.head for at in item.operands if item.spec.name != "protocol"
+        }
+        varying.update(at for group in groups for item in group.items for at in item.operands)
+        chain_varies = words[reading.chain].text in self.table.jumps
+        if chain_varies:
+            varying.add(reading.chain)
+        jump_varies = reading.jump >= 0 and not reading.goto
+        if jump_varies:
+            varying.add(reading.jump)
+        slots = {at: slot for slot, at in enumerate(sorted(varying))}
+        if chain_varies and slots[reading.chain] != 0:
             return None
-        pattern = []
         for at, word in enumerate(words):
             if at in slots:
-                operand = operand_pattern(word, line)
-                if operand is None:
+                if not is_learnable_operand(word, line):
                     return None
-                pattern.append(operand)
             elif word.is_quoted or line[word.start : word.end] != word.text:
                 return None
-            else:
-                pattern.append(re.escape(word.text))
-        text = " ".join(pattern)
-        if has_counters:
-            text = r"\[(\d{1,20}):(\d{1,20})\] " + text
         matches: list[AnyMatch | Part] = []
         texts = [word.text for word in words]
         if reading.head:
-            part = self.part([*reading.head], slots, texts, self.build_head)
-            if part is None:
+            head = self.head_part(slots, texts)
+            if head is None:
                 return None
-            if isinstance(part, Part):
-                matches.append(part)
+            if isinstance(head, Part):
+                matches.append(head)
             else:
-                matches.extend(head for head in part if head is not None)
+                matches += [match for match in head if match is not None]
         for group in reading.matches:
-            part = self.part(
-                group.items, slots, texts, lambda texts, group=group: self.match(group, texts)
-            )
+            part = self.group_part(group, slots, texts)
             if part is None:
                 return None
             matches.append(part)
         target: AnyTarget | None = None
         target_part: Part | None = None
         if reading.target is not None:
-            part = self.part(reading.target.items, slots, texts, self.target)
+            part = self.group_part(reading.target, slots, texts)
             if part is None:
                 return None
             if isinstance(part, Part):
                 target_part = part
             else:
                 target = part
-        elif not jump_slot:
+        elif not jump_varies:
             target = self.target(texts)
         return Shape(
-            text,
-            has_counters=has_counters,
-            chain=None if chain_slot else words[reading.chain].text,
+            tuple(None if at in slots else word.text for at, word in enumerate(words)),
+            tuple(words[at].is_quoted for at in slots),
+            chain=None if chain_varies else words[reading.chain].text,
             matches=matches,
             target=target,
             target_part=target_part,
-            jump=slots[reading.jump] if jump_slot else None,
+            jump=slots[reading.jump] if jump_varies else None,
         )
 
-    def build_head(self, texts: Sequence[str]) -> Any:
-        heads = list(_heads(self.reading.head, texts, self.table.family))
-        if len(heads) != 1 or heads[0] is None:
-            raise _SlowLineError
-        return heads[0]
-
-    def part(self, items: list[Item], slots: dict[int, int], texts: list[str], build: Any) -> Any:
-        """The finished node where no word varies, else a Part; None where groups lie apart."""
-        wanted = [at for item in items for at in item.operands if at in slots]
-        if not wanted:
-            if build == self.build_head:
-                return tuple(_heads(self.reading.head, texts, self.table.family))
-            return build(texts)
-        groups = [slots[at] for at in wanted]
-        start, end = min(groups), max(groups) + 1
-        if end - start != len(groups):
+    def head_part(
+        self, slots: dict[int, int], texts: list[str]
+    ) -> Part | tuple[Match | None, ...] | None:
+        """The head as a part, or finished where no word varies; None: its words lie apart."""
+        items = sorted(self.reading.head, key=lambda item: HEAD_ORDER[item.spec.name])
+        makers = [_OptionMaker.of(item, slots, texts, self.table) for item in items]
+        span = _span_of(makers)
+        if span is None:
+            return tuple(_heads(self.reading.head, texts, self.table.family))
+        start, end, is_dense = span
+        if not is_dense:
             return None
-        template = list(texts)
-        places = sorted(wanted)
 
-        def build_from(operands: tuple[str, ...]) -> Any:
-            for at, operand in zip(places, operands, strict=True):
-                template[at] = operand
-            return build(template)
+        def build(operands: tuple[str, ...]) -> Match:
+            for operand in operands:
+                if "," in operand or operand == "+":
+                    raise _SlowLineError
+            options = [maker.option(operands, start) for maker in makers]
+            for option in options:
+                if not option.negated and (
+                    getattr(option.value, "mask", 1) == 0 or option.value == 0
+                ):
+                    raise _SlowLineError
+            return Match("ip", tuple(options))
 
-        return Part(start, end, build_from)
+        return Part(start, end, build)
+
+    def group_part(self, group: Group, slots: dict[int, int], texts: list[str]) -> Any:
+        """A match or target as a part, or finished where no word varies; None: words lie apart."""
+        extension = group.extension
+        assert extension is not None
+        makers = [_OptionMaker.of(item, slots, texts, self.table) for item in group.items]
+        span = _span_of(makers)
+        is_match = extension.kind is Kind.MATCH
+        if span is None:
+            return self.match(group, texts) if is_match else self.target(texts)
+        start, end, is_dense = span
+        if not is_dense:
+            return None
+        name = extension.saved_as or group.name
+        checked = extension.check is not None
+        context = self.context
+        implicit = group.implicit
+
+        def build(operands: tuple[str, ...]) -> Match | Target:
+            options = tuple([maker.option(operands, start) for maker in makers])
+            if checked:
+                check_options(group, options, context)
+            return Match(name, options, implicit) if is_match else Target(name, options)
+
+        return Part(start, end, build)
+
+
+class _OptionMaker:
+    """Makes one option of a part from its operands; what was made is kept by its text."""
+
+    __slots__ = ("constant", "family", "item", "made", "makes_one", "slots", "store")
+
+    def __init__(self, item: Item, slots: list[int], constant: Option | None, store: Any) -> None:
+        self.item = item
+        self.slots = slots
+        self.constant = constant
+        self.makes_one = len(slots) == 1
+        self.family, self.made = store
+
+    @staticmethod
+    def of(item: Item, slots: dict[int, int], texts: list[str], table: _OpenTable) -> _OptionMaker:
+        own = [slots[at] for at in item.operands if at in slots]
+        constant = None
+        if not own:
+            constant = build_options([item], texts.__getitem__, table.family)[0]
+        made = table.made.setdefault((id(item.spec), item.negated), {})
+        return _OptionMaker(item, own, constant, (table.family, made))
+
+    def option(self, operands: tuple[str, ...], start: int) -> Option:
+        """The option; raises RuleError."""
+        if self.constant is not None:
+            return self.constant
+        key: Any
+        if self.makes_one:
+            key = operands[self.slots[0] - start]
+        else:
+            key = tuple([operands[slot - start] for slot in self.slots])
+        found: Option | None = self.made.get(key)
+        if found is None:
+            texts = (key,) if self.makes_one else key
+            item = Item(self.item.spec, self.item.negated, tuple(range(len(texts))), 0)
+            found = self.made[key] = build_options([item], texts.__getitem__, self.family)[0]
+        return found
+
+
+def _span_of(makers: Sequence[_OptionMaker]) -> tuple[int, int, bool] | None:
+    """First slot, end, and whether the slots of the makers stand side by side; None: no slots."""
+    slots = [slot for maker in makers for slot in maker.slots]
+    if not slots:
+        return None
+    start, end = min(slots), max(slots) + 1
+    return start, end, end - start == len(slots)
 
 
 def _is_open(line: str) -> bool:

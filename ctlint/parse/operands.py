@@ -452,12 +452,12 @@ Host bits are cleared: iptables keeps them in its dump, but the kernel compares 
 
 
 def _parse_masked_host(word: str, family: Family) -> MaskedAddress | Hostname:
-    net = _parse_host_net(word, family)
-    if isinstance(net, Hostname):
-        return net
-    host = _parse_host(word.partition("/")[0], family)
-    assert isinstance(host, Net)
-    return MaskedAddress(family, host.address, net.mask)
+    head, slash, suffix = word.partition("/")
+    host = _parse_host(head, family)
+    mask = parse_mask(suffix, family) if slash else family.full_mask
+    if isinstance(host, Hostname):
+        return Hostname(head, suffix)
+    return MaskedAddress(family, host.address, mask)
 
 
 def _format_masked_host(value: MaskedAddress | Hostname) -> str:

@@ -42,8 +42,6 @@ def find_extension(name: str, kind: Kind, family: Family) -> Extension | None:
         return None
     if kind is Kind.MATCH:
         name = _ALIASES.get(name, name)
-        if name == "icmp" and family is Family.IPV6:
-            name = "icmp6"
     module = f"{kind.value}_{name.lower().replace('-', '_')}"
     if module not in _modules():
         return None

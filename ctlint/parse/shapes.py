@@ -2,31 +2,38 @@
 """Line shapes: what Lark and the reader learnt from one rule, applied to the lines alike.
 
 Dumps of tools hold few shapes: the same options in the same order with other operands. The first
-line of a shape is read by the grammar; it teaches a regular expression whose groups are the
-operands, and which operand feeds which option. A later line that matches the expression gives the
-same structure, because structure never depends on an operand (see :mod:`ctlint.parse.options`):
+line of a shape is read by the grammar; it teaches which words decide structure and which operand
+feeds which option. A later line of that shape gives the same structure, because structure never
+depends on an operand (see :mod:`ctlint.parse.options`):
 
-- words that decide structure (options, match names, protocol, target) stand in the expression as
-  they are, with exactly one blank between words;
+- words that decide structure (options, match names, protocol, target) must be the same, with
+  exactly one blank between words;
 - an operand is one word by the grammar's own terminals, without escapes, and neither ``!`` nor
   anything that starts with ``-``;
 - values come from the same operand types as in the slow way, and are kept by their text.
 
 Whatever does not fit goes the slow way, which also finds the words for the error message.
+
+Shapes stand in a trie of words. One that is met often gets a regular expression, and is then the
+first guess behind the shape that it followed last time: tools repeat sequences of shapes too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from ctlint.ir.rule import AnyMatch, AnyTarget, Counters, Jump, Rule
 from ctlint.parse.words import Word
 
 # One operand, plain or in quotes: subsets of the terminals PLAIN and QUOTED of the grammar.
-_PLAIN_OPERAND = r'([^ \t\n"!\-][^ \t\n"]*)'
-_QUOTED_OPERAND = r'"([^"\\\n]*)"'
+_PLAIN_OPERAND: Final = r'([^ \t\n"!\-][^ \t\n"]*)'
+_QUOTED_OPERAND: Final = r'"([^"\\\n]*)"'
+_WORDS: Final = re.compile(r'"[^"\\\n]*"|[^ \t\n"]+')
+
+HITS_BEFORE_COMPILING: Final = 24
+"""Compiling an expression costs as much as this many walks through the trie."""
 
 Build = Callable[[tuple[str, ...]], Any]
 
@@ -43,136 +50,194 @@ class Part:
         self.build = build
         self.nodes: dict[Any, Any] = {}
 
-    def node(self, groups: tuple[str, ...]) -> Any:
+    def node(self, groups: Sequence[str]) -> Any:
         """The node for these operands; raises what building raises."""
-        key: Any = groups[self.start] if self.is_single else groups[self.start : self.end]
+        key: Any = groups[self.start] if self.is_single else tuple(groups[self.start : self.end])
         found = self.nodes.get(key)
         if found is None:
-            found = self.build(groups[self.start : self.end])
+            found = self.build((key,) if self.is_single else key)
             self.nodes[key] = found
         return found
 
 
 class Shape:
-    """A learnt line: the expression and what its groups feed.
+    """A learnt line: its words, and what its operands feed.
 
-    Groups stand in the order: packet and byte counters (with ``has_counters``), the chain
-    (where ``chain`` is None), operands of the matches in order, the target's.
+    ``words`` holds the words that must be the same, and None for an operand (``quoted`` says
+    which operands stand in quotes). Operands count from 0: the chain (where ``chain`` is None),
+    those of the matches in order, those of the target.
     """
 
     __slots__ = (
         "chain",
         "fullmatch",
-        "has_counters",
+        "hits",
         "jump",
         "matches",
         "next",
+        "parts",
+        "quoted",
         "target",
         "target_part",
+        "words",
     )
 
     def __init__(
         self,
-        pattern: str,
+        words: tuple[str | None, ...],
+        quoted: tuple[bool, ...],
         *,
-        has_counters: bool,
         chain: str | None,
         matches: list[AnyMatch | Part],
         target: AnyTarget | None,
         target_part: Part | None,
         jump: int | None,
     ) -> None:
-        self.fullmatch = re.compile(pattern).fullmatch
-        self.has_counters = has_counters
+        self.words = words
+        self.quoted = quoted
         self.chain = chain
-        # A tuple where no match has operands: it is then shared by all rules of the shape.
-        self.matches: tuple[AnyMatch, ...] | list[AnyMatch | Part] = (
-            matches if any(isinstance(m, Part) for m in matches) else tuple(matches)  # type: ignore[arg-type]
-        )
+        # Without operands the tuple is shared by all rules of the shape.
+        varies = any(isinstance(match, Part) for match in matches)
+        self.parts: list[Any] | None = matches if varies else None
+        self.matches: tuple[Any, ...] = () if varies else tuple(matches)
         self.target = target
         self.target_part = target_part
         self.jump = jump
+        self.hits = 0
+        self.fullmatch: Callable[[str], re.Match[str] | None] | None = None
         self.next: Shape | None = None
+
+    def compile(self) -> None:
+        """Make the expression: worth its cost for a shape that is met often."""
+        quoted = iter(self.quoted)
+        pattern = " ".join(
+            re.escape(word)
+            if word is not None
+            else (_QUOTED_OPERAND if next(quoted) else _PLAIN_OPERAND)
+            for word in self.words
+        )
+        self.fullmatch = re.compile(pattern).fullmatch
 
     def rule(
         self,
-        groups: tuple[str, ...],
+        operands: Sequence[str],
         line: int,
         text: str,
+        counters: Counters | None,
         jumps: Mapping[str, Jump],
     ) -> Rule | None:
         """The rule, or None where a name is not (yet) a chain. Raises what building raises."""
         chain = self.chain
-        if self.has_counters:
-            counters = Counters(int(groups[0]), int(groups[1]))
-            if chain is None:
-                chain = groups[2]
+        if chain is None:
+            chain = operands[0]
+            if chain not in jumps:
+                return None
+        parts = self.parts
+        if parts is None:
+            matches = self.matches
         else:
-            counters = None
-            if chain is None:
-                chain = groups[0]
-        matches = self.matches
-        if matches.__class__ is list:
-            matches = tuple(
-                [m.node(groups) if m.__class__ is Part else m for m in matches]  # type: ignore[union-attr]
-            )
+            matches = tuple([m.node(operands) if m.__class__ is Part else m for m in parts])
+        target: AnyTarget | None
         if self.jump is not None:
-            target: AnyTarget | None = jumps.get(groups[self.jump])
+            target = jumps.get(operands[self.jump])
             if target is None:
                 return None
         elif self.target_part is not None:
-            target = self.target_part.node(groups)
+            target = self.target_part.node(operands)
         else:
             target = self.target
-        return Rule(chain, matches, target, line, text, counters)  # type: ignore[arg-type]
+        return Rule(chain, matches, target, line, text, counters)
 
 
-def operand_pattern(word: Word, line: str) -> str | None:
-    """The group for an operand like this word, or None where it cannot be learnt."""
+def is_learnable_operand(word: Word, line: str) -> bool:
+    """Whether this operand can stand for others: plain or quoted, without escapes."""
     token = line[word.start : word.end]
-    if word.is_quoted:
-        return _QUOTED_OPERAND if re.fullmatch(_QUOTED_OPERAND, token) else None
-    return _PLAIN_OPERAND if re.fullmatch(_PLAIN_OPERAND, token) else None
+    pattern = _QUOTED_OPERAND if word.is_quoted else _PLAIN_OPERAND
+    return re.fullmatch(pattern, token) is not None
 
 
-_OPTION = re.compile(r"(?<= )(?:--?[A-Za-z][A-Za-z0-9-]*|!)(?= |$)")
+class _Node:
+    """A place in the trie: what may come next."""
+
+    __slots__ = ("plain", "quoted", "shape", "words")
+
+    def __init__(self) -> None:
+        self.words: dict[str, _Node] = {}
+        self.plain: _Node | None = None
+        self.quoted: _Node | None = None
+        self.shape: Shape | None = None
 
 
 class ShapeIndex:
-    """The shapes of one table. A line is tried on the shape that followed last time, then on
-    those with the same options.
-    """
+    """The shapes of one table."""
 
-    __slots__ = ("_by_options", "_last")
+    __slots__ = ("_last", "_root")
 
     def __init__(self) -> None:
-        self._by_options: dict[str, list[Shape]] = {}
+        self._root = _Node()
         self._last: Shape | None = None
 
-    def find(self, line: str) -> tuple[Shape, tuple[str, ...]] | None:
-        """The shape of a line and the texts of its operands."""
+    def find(self, line: str) -> tuple[Shape, Sequence[str]] | None:
+        """The shape of a line (without counters) and the texts of its operands."""
         last = self._last
         if last is not None:
             guess = last.next
-            if guess is not None:
-                found = guess.fullmatch(line)
-                if found is not None:
+            if guess is not None and guess.fullmatch is not None:
+                match = guess.fullmatch(line)
+                if match is not None:
                     self._last = guess
-                    return guess, found.groups()  # type: ignore[return-value]
-        for shape in self._by_options.get(" ".join(_OPTION.findall(line)), ()):
-            found = shape.fullmatch(line)
-            if found is not None:
-                if last is not None:
-                    last.next = shape
-                self._last = shape
-                return shape, found.groups()  # type: ignore[return-value]
-        return None
+                    return guess, match.groups()
+        found = self._walk(line)
+        if found is not None:
+            shape = found[0]
+            if last is not None:
+                last.next = shape
+            self._last = shape
+            shape.hits += 1
+            if shape.hits == HITS_BEFORE_COMPILING:
+                shape.compile()
+        return found
 
-    def learn(self, line: str, shape: Shape) -> None:
-        """Add the shape of a line that no known shape fits."""
-        if shape.fullmatch(line) is None:
-            return
-        self._by_options.setdefault(" ".join(_OPTION.findall(line)), []).insert(0, shape)
+    def _walk(self, line: str) -> tuple[Shape, Sequence[str]] | None:
+        words = _WORDS.findall(line)
+        if " ".join(words) != line:
+            return None
+        node = self._root
+        operands: list[str] = []
+        for word in words:
+            after = node.words.get(word)
+            if after is None:
+                first = word[0]
+                if first == '"':
+                    after = node.quoted
+                    word = word[1:-1]
+                elif first in "!-":
+                    return None
+                else:
+                    after = node.plain
+                if after is None:
+                    return None
+                operands.append(word)
+            node = after
+        shape = node.shape
+        return None if shape is None else (shape, operands)
+
+    def learn(self, shape: Shape) -> None:
+        """Add a shape."""
+        node = self._root
+        quoted = iter(shape.quoted)
+        for word in shape.words:
+            if word is not None:
+                node = node.words.setdefault(word, _Node())
+            elif next(quoted):
+                if node.quoted is None:
+                    node.quoted = _Node()
+                node = node.quoted
+            else:
+                if node.plain is None:
+                    node.plain = _Node()
+                node = node.plain
+        node.shape = shape
         if self._last is not None:
             self._last.next = shape
         self._last = shape

@@ -38,7 +38,8 @@ MAX_LINE_LENGTH: Final = 64 * 1024
 
 _BLANKS: Final = " \t\r"
 
-# Possessive blanks: with plain ones a long run of blanks takes quadratic time to refuse.
+# Possessive blanks: with plain ones a long run of blanks takes quadratic time to refuse. Only
+# single characters are possessive: Python 3.11.2 matches a possessive group wrongly.
 _PLAIN: Final = re.compile(
     r"""[ \t]*+(?:
         (?P<ignore>-?)
@@ -47,7 +48,7 @@ _PLAIN: Final = re.compile(
         (?P<value>(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?)
         [ \t]*+
       | [\#;][^\x00-\x08\x0a-\x1f\x7f]*+
-    )?+\r?""",
+    )?\r?""",
     re.VERBOSE,
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

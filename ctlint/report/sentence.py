@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ctlint.finding import Finding, LintResult, Location, PacketKind, Role, Severity, Stranded
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -32,19 +34,33 @@ def say_flags(letters: str) -> str:
 
 def say_packet(packet: PacketKind) -> str:
     """A kind of packet: "FIN,ACK from the client, no entry: INVALID"."""
-    sender = _SIDE.get(packet.dir, packet.dir)
-    entry = "no entry" if packet.entry == "none" else f"entry {packet.entry}"
-    return f"{say_flags(packet.flags)} from {sender}, {entry}: {packet.ctstate}"
+    return say_packets((packet,))[0]
+
+
+def say_packets(packets: Sequence[PacketKind]) -> list[str]:
+    """Kinds of packets, those that differ only in flags in one: "RST or RST,ACK from …"."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for packet in packets:
+        key = (packet.dir, packet.entry, packet.ctstate)
+        groups.setdefault(key, []).append(say_flags(packet.flags))
+    return [
+        f"{' or '.join(flags)} from {_SIDE.get(sender, sender)}, "
+        f"{'no entry' if entry == 'none' else f'entry {entry}'}: {ctstate}"
+        for (sender, entry, ctstate), flags in groups.items()
+    ]
+
+
+def say_chain(location: Location) -> str:
+    """The chain of a place: "filter/OUTPUT"; "" outside of rule sets."""
+    return "/".join(name for name in (location.table, location.chain) if name is not None)
 
 
 def say_place(location: Location) -> str:
-    """Where in a rule set: "filter/OUTPUT, rule 9", "filter/INPUT, policy"; else ""."""
-    if location.table is None:
-        return ""
+    """Where in a rule set: "filter/OUTPUT, rule 9" or "filter/INPUT, policy"; "" outside."""
+    chain = say_chain(location)
     if location.chain is None:
-        return location.table
-    rule = "policy" if location.position is None else f"rule {location.position}"
-    return f"{location.table}/{location.chain}, {rule}"
+        return chain
+    return f"{chain}, {'policy' if location.position is None else f'rule {location.position}'}"
 
 
 def say_stranded(finding: Finding) -> str:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
 from ctlint.report.escape import is_unicode, visible
-from ctlint.report.sentence import say_packet, say_place, say_stranded, say_summary
+from ctlint.report.sentence import (
+    say_chain,
+    say_packet,
+    say_packets,
+    say_place,
+    say_stranded,
+    say_summary,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PACKETS_SHOWN = 6
-"""How many further kinds of packets of one finding are named; the rest is counted."""
+"""How many further groups of packets of one finding are named; the rest is counted."""
 
 RELATED_SHOWN = 4
 """How many related places of one finding are shown; the rest is counted."""
@@ -53,7 +60,7 @@ def render_text(result: LintResult, *, console: Console) -> None:
         if finding.suppressed is None:
             page.print_finding(finding)
     page.print_undecided(result.undecided)
-    page.print_wrapped("", visible(say_summary(result), page.encoding), style="bold")
+    page.print_summary(say_summary(result))
 
 
 class Excerpt(NamedTuple):
@@ -107,6 +114,7 @@ class _Page:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.lines: list[Text] = []
         self.encoding = console.encoding
         unicode = is_unicode(console.encoding)
         self.bar = "│" if unicode else "|"
@@ -114,50 +122,63 @@ class _Page:
 
     def print_finding(self, finding: Finding) -> None:
         """Prints a finding and an empty line."""
-        self._print_header(finding)
+        from rich.text import Text
+
+        self._add_header(finding)
         digits = len(str(finding.location.line))
-        self._print_location(finding.location, digits, _STYLES[finding.severity])
-        self._print_item(digits, "what happens", finding.message)
+        self._add_location(finding.location, digits, _STYLES[finding.severity])
+        self._add_item(digits, "what happens", finding.message)
         if finding.packet:
-            self._print_item(digits, "packet", say_packet(finding.packet))
-        further = [say_packet(packet) for packet in finding.packets if packet != finding.packet]
+            chain = say_chain(finding.location)
+            said = say_packet(finding.packet) + (f" in {chain}" if chain else "")
+            self._add_item(digits, "packet", said)
+        further = say_packets([kind for kind in finding.packets if kind != finding.packet])
         if further:
             said = "; ".join(further[:PACKETS_SHOWN]) + _say_rest(further, PACKETS_SHOWN, "; ")
-            self._print_item(digits, "also lost", said)
+            self._add_item(digits, "also lost", said)
         if stranded := say_stranded(finding):
-            self._print_item(digits, "stranded", stranded)
+            self._add_item(digits, "stranded", stranded)
         if finding.ports:
-            self._print_item(digits, "ports", ", ".join(finding.ports))
+            self._add_item(digits, "ports", ", ".join(finding.ports))
         for related in finding.related[:RELATED_SHOWN]:
-            self._print_item(digits, "note", related.message)
-            self._print_location(related, digits, _FRAME, underline=False)
+            self._add_item(digits, "note", related.message or "see also")
+            self._add_location(related, digits, _FRAME, underline=False)
         if rest := _say_rest(finding.related, RELATED_SHOWN, ""):
-            self._print_item(digits, "note", f"{rest.strip()} places")
+            self._add_item(digits, "note", f"{rest.strip()} places")
         if finding.remedy:
-            self._print_item(digits, "help", finding.remedy, style=_HELP)
-        self._print_item(digits, "rule", f"ctlint rules {finding.rule}")
-        self._print_line("")
+            self._add_item(digits, "help", finding.remedy, style=_HELP)
+        self._add_item(digits, "rule", f"ctlint rules {finding.rule}")
+        self.lines.append(Text())
+        self._flush()
 
     def print_undecided(self, undecided: Sequence[Undecided]) -> None:
         """Prints what was not decided, one item for each match and reason, and an empty line."""
         if not undecided:
             return
+        from rich.text import Text
+
         groups: dict[tuple[str, str], list[Location]] = {}
         for what in undecided:
             groups.setdefault((what.match, what.why), []).append(what.location)
-        self.print_wrapped("", "not decided, could change what is said above:", style="bold")
+        self._add_wrapped("", "not decided, could change what is said above:", style="bold")
         for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
             named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
             where = ", ".join(named) + _say_rest(places, PLACES_SHOWN, " ")
-            self.print_wrapped("  ", visible(f"{match}: {why} ({where})", self.encoding))
+            self._add_wrapped("  ", visible(f"{match}: {why} ({where})", self.encoding))
         if rest := _say_rest(list(groups), UNDECIDED_SHOWN, ""):
-            self.print_wrapped("  ", f"{rest.strip()} kinds")
-        self._print_line("")
+            self._add_wrapped("  ", f"{rest.strip()} kinds")
+        self.lines.append(Text())
+        self._flush()
 
-    def print_wrapped(
+    def print_summary(self, summary: str) -> None:
+        """Prints the last line."""
+        self._add_wrapped("", visible(summary, self.encoding), style="bold")
+        self._flush()
+
+    def _add_wrapped(
         self, prefix: str, text: str, *, style: StyleType = "", lead: Text | None = None
     ) -> None:
-        """Prints safe text in lines of at most the console's width, all but the first indented.
+        """Adds safe text in lines of at most the console's width, all but the first indented.
 
         ``lead`` stands in front of the text and is wrapped with it.
         """
@@ -167,9 +188,9 @@ class _Page:
         room = max(self.console.width - len(prefix) - 2, _LEAST_ROOM)
         for number, line in enumerate(body.wrap(self.console, room, overflow="fold")):
             line.rstrip()
-            self._print_line(Text.assemble(prefix if number == 0 else prefix + "  ", line))
+            self.lines.append(Text.assemble(prefix if number == 0 else prefix + "  ", line))
 
-    def _print_header(self, finding: Finding) -> None:
+    def _add_header(self, finding: Finding) -> None:
         from rich.text import Text
 
         style = _STYLES[finding.severity]
@@ -181,9 +202,9 @@ class _Page:
             known.append(f"IPv{finding.family.value}")
         name = f": {visible(finding.name, self.encoding)}"
         lead.append(name, "bold")
-        self.print_wrapped("", f" ({', '.join(known)})", lead=lead)
+        self._add_wrapped("", f" ({', '.join(known)})", lead=lead)
 
-    def _print_location(
+    def _add_location(
         self, location: Location, digits: int, style: str, *, underline: bool = True
     ) -> None:
         from rich.text import Text
@@ -193,30 +214,32 @@ class _Page:
         arrow = Text.assemble((f"{margin}--> ", _FRAME), visible(place, self.encoding))
         if said := say_place(location):
             arrow.append(visible(f" ({said})", self.encoding))
-        self._print_line(arrow)
+        self.lines.append(arrow)
         if not location.text:
             return
         number = f"{location.line:>{digits}}"
         room = max(self.console.width - len(number) - 3, _LEAST_ROOM)
         excerpt = cut_excerpt(location, room, encoding=self.encoding, ellipsis=self.ellipsis)
         if underline:
-            self._print_line(Text(f"{margin} {self.bar}", _FRAME))
-        self._print_line(Text.assemble((f"{number} {self.bar} ", _FRAME), excerpt.text))
+            self.lines.append(Text(f"{margin} {self.bar}", _FRAME))
+        self.lines.append(Text.assemble((f"{number} {self.bar} ", _FRAME), excerpt.text))
         if underline:
             carets = " " * excerpt.offset + "^" * excerpt.length
-            self._print_line(Text.assemble((f"{margin} {self.bar} ", _FRAME), (carets, style)))
+            self.lines.append(Text.assemble((f"{margin} {self.bar} ", _FRAME), (carets, style)))
 
-    def _print_item(self, digits: int, label: str, text: str, *, style: str = "") -> None:
+    def _add_item(self, digits: int, label: str, text: str, *, style: str = "") -> None:
         from rich.text import Text
 
         lead = Text.assemble(("= ", _FRAME), (f"{label}: ", f"bold {style}"))
-        self.print_wrapped(" " * (digits + 1), visible(text, self.encoding), lead=lead)
+        self._add_wrapped(" " * (digits + 1), visible(text, self.encoding), lead=lead)
 
-    def _print_line(self, line: Text | str) -> None:
-        """Prints one line as it is: no markup, no highlighting, no wrapping."""
-        self.console.print(
-            line, markup=False, highlight=False, emoji=False, soft_wrap=True, overflow="ignore"
-        )
+    def _flush(self) -> None:
+        """Prints the lines as they are, without wrapping: one call is much faster than many."""
+        from rich.text import Text
+
+        text = Text("\n").join(self.lines)
+        self.console.print(text, highlight=False, soft_wrap=True, overflow="ignore")
+        self.lines.clear()
 
 
 def _say_rest(items: Sequence[object], shown: int, separator: str) -> str:

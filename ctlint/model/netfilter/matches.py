@@ -281,10 +281,14 @@ def _conntrack(match: Match, _: Facts) -> Iterator[Predicate]:
             return TRUE if state is not None else FALSE
         if transit.entry is None:
             return UNKNOWN
+        result = UNKNOWN if open_options else TRUE
         for test, option in decided:
-            if test(option.value, transit) is option.negated:
+            truth = test(option.value, transit)
+            if truth is None:
+                result = UNKNOWN
+            elif truth is option.negated:
                 return FALSE
-        return UNKNOWN if open_options else TRUE
+        return result
 
     yield Predicate(
         run,
@@ -293,12 +297,14 @@ def _conntrack(match: Match, _: Facts) -> Iterator[Predicate]:
     )
 
 
-EntryTest = Callable[[object, Transit], bool]
+EntryTest = Callable[[object, Transit], bool | None]
 
 
 def _entry_address(attribute: str) -> EntryTest:
-    def test(value: object, transit: Transit) -> bool:
-        return isinstance(value, Net) and value.contains(getattr(transit.entry, attribute))
+    def test(value: object, transit: Transit) -> bool | None:
+        if not isinstance(value, Net):
+            return None
+        return value.contains(getattr(transit.entry, attribute))
 
     return test
 

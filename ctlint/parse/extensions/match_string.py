@@ -38,14 +38,13 @@ def _parse_hex_string(word: str, _: Family) -> bytes:
     """Read text with hex blocks between bars, ``|03|www|0a 0d|``.
 
     The character after a bar is taken as what its place asks for, even if it is a bar or a
-    backslash itself: in ``|0a||0b|`` the third bar is a byte of the pattern.
+    backslash itself: in ``|0a||0b|`` the third bar is a byte of the pattern. A bar behind the last
+    byte that fits is read, as iptables-save prints it, although iptables-restore refuses it.
     """
     text = word.encode("utf-8", "surrogateescape")
     pattern = bytearray()
     at, in_hex = 0, False
     while at < len(text):
-        if len(pattern) == MOST_BYTES:
-            raise ValueError(f"the pattern is too long, at most {MOST_BYTES} bytes fit")
         is_escaped = False
         if text[at : at + 1] == b"\\":
             if in_hex:
@@ -61,6 +60,8 @@ def _parse_hex_string(word: str, _: Family) -> bytes:
                 at += 1
             if at == len(text):
                 break
+        if len(pattern) == MOST_BYTES:
+            raise ValueError(f"the pattern is too long, at most {MOST_BYTES} bytes fit")
         if in_hex and not is_escaped:
             found = _HEX_BYTE.match(text, at)
             if found is None:
@@ -76,10 +77,10 @@ def _parse_hex_string(word: str, _: Family) -> bytes:
 
 
 def _format_hex_string(pattern: bytes) -> str:
-    if len(pattern) < MOST_BYTES:
-        return f"|{pattern.hex()}|"
-    # A bar behind the last byte that fits is refused, so that byte stands as text.
-    return f"|{pattern[:-1].hex()}|" + pattern[-1:].decode("utf-8", "surrogateescape")
+    if len(pattern) == MOST_BYTES and pattern[-1] not in b"\0\n\r":
+        # iptables-restore refuses a bar behind the last byte that fits: that byte stands as text.
+        return f"|{pattern[:-1].hex()}|" + pattern[-1:].decode("utf-8", "surrogateescape")
+    return f"|{pattern.hex()}|"
 
 
 def _check(options: Sequence[Option], _: RuleContext) -> str | None:

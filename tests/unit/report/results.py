@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Results to print: a plain one, which docs/json.md shows, and hostile ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ctlint.finding import (
+    Confidence,
+    Finding,
+    InputSummary,
+    LintResult,
+    Location,
+    PacketKind,
+    Role,
+    Severity,
+    Stranded,
+    Undecided,
+    Witness,
+)
+from ctlint.wire.addresses import Family
+
+DROP = "-A OUTPUT -m state --state INVALID -j DROP"
+TIMEOUT = "net.netfilter.nf_conntrack_tcp_timeout_established = 120"
+SET = "-A INPUT -p tcp -m set --match-set office src -j ACCEPT"
+
+FIN = PacketKind("FA", "orig", "none", "INVALID")
+RST = PacketKind("R", "orig", "none", "INVALID")
+RST_ACK = PacketKind("RA", "orig", "none", "INVALID")
+
+LOST_FIN = Finding(
+    rule="CT101",
+    name="output-drop-of-invalid",
+    severity=Severity.ERROR,
+    confidence=Confidence.CERTAIN,
+    message="After 120 s of silence conntrack has forgotten a connection; this rule then drops "
+    "the FIN that closes it.",
+    remedy="Accept INVALID packets that have FIN or RST ahead of this rule.",
+    location=Location("rules.v4", 37, 1, 43, "filter", "OUTPUT", 9, DROP),
+    family=Family.IPV4,
+    related=(Location("sysctl", 12, 1, 57, text=TIMEOUT, message="entries live for 120 s"),),
+    role=Role.CLIENT,
+    packet=FIN,
+    packets=(FIN, RST, RST_ACK),
+    ports=("8088",),
+    stranded=Stranded("local", "FIN_WAIT_1", 102),
+    witness=Witness(
+        {
+            "topology": {"kind": "host", "role": "orig"},
+            "ruleset": f"*filter\n{DROP}\nCOMMIT\n",
+            "packets": [{"dir": "orig", "flags": "FA", "seq": 1001, "ack": 5001}],
+        },
+        (
+            {
+                "packet": 0,
+                "ctstate": "INVALID",
+                "delivered": False,
+                "rules": ["filter/OUTPUT#1"],
+            },
+        ),
+    ),
+)
+
+ALLOWED = Finding(
+    rule="CT501",
+    name="tcp-tw-recycle",
+    severity=Severity.WARNING,
+    confidence=Confidence.LIKELY,
+    message="Clients behind one NAT address lose their SYN packets.",
+    remedy="Remove the line.",
+    location=Location("sysctl", 3, 1, 28, text="net.ipv4.tcp_tw_recycle = 1"),
+    suppressed="no clients behind NAT",
+)
+
+EXAMPLE = LintResult(
+    kernel="6.18",
+    inputs=(InputSummary("rules.v4", Family.IPV4, 24, ("filter",)),),
+    findings=(LOST_FIN, ALLOWED),
+    undecided=(
+        Undecided(
+            Location("rules.v4", 14, 17, 46, "filter", "INPUT", 5, SET),
+            "-m set --match-set office src",
+            "the members of the set are not known",
+        ),
+    ),
+)
+
+HOSTILE = {
+    "escape sequence": "\x1b[2J\x1b]0;title\x07\x9b31m",
+    "markup": "[bold red]x[/bold red] [link=http://x]y[/link] :smile:",
+    "workflow command": "\n::error file=x::y\r::set-env name=A::B %0A::stop-commands::z",
+    "own format": "x,line=1::error::y",
+    "line break": "a\nrules.v4:1:1: error\r\n\u2028b\x85c",
+    "bidi": "\u202egnihton\u202c \u2066x\u2069 \u200b\ufeff",
+    "odd bytes": b"\xff\xc3\x28".decode("utf-8", "surrogateescape"),
+    "structure": '"]}, {"a": [1]}\\ {0} [text](http://x) </failure>&]]> <script>',
+}
+"""What a rule file may say, by name: each tries to break out of some report format."""
+
+
+def hostile_result(text: str) -> LintResult:
+    """A result in which every string that comes from an input holds ``text``."""
+    location = Location(f"f{text}", 7, 1, 3, f"t{text}", f"c{text}", 2, f"-A {text}", text)
+    finding = Finding(
+        rule="CT101",
+        name="output-drop-of-invalid",
+        severity=Severity.ERROR,
+        confidence=Confidence.POSSIBLE,
+        message=f"The chain {text} drops it.",
+        remedy=f"Remove {text}.",
+        location=location,
+        related=(location,),
+        role=Role.FORWARD,
+        packet=FIN,
+        packets=(FIN,),
+        ports=(text,),
+        stranded=Stranded("orig", "FIN_WAIT_1", None),
+        witness=Witness({"name": text, "ruleset": text}, ()),
+    )
+    allowed = Finding(
+        rule="CT102",
+        name="input-drop-of-invalid",
+        severity=Severity.WARNING,
+        confidence=Confidence.CERTAIN,
+        message="m",
+        remedy="r",
+        location=location,
+        suppressed=text,
+    )
+    return LintResult(
+        "6.18",
+        (InputSummary(f"f{text}", Family.IPV6, 1, (f"t{text}",)),),
+        (finding, allowed),
+        (Undecided(location, f"-m {text}", text),),
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a lint rule says of itself."""
+
+    id: str
+    name: str
+    severity: Severity
+    summary: str
+    sections: Mapping[str, str]
+
+
+RULES = (
+    Rule(
+        "CT501",
+        "tcp-tw-recycle",
+        Severity.ERROR,
+        "tcp_tw_recycle is on.",
+        {"What it does": "Flags the sysctl.", "Why it matters": "It drops SYN packets."},
+    ),
+    Rule(
+        "CT101",
+        "output-drop-of-invalid",
+        Severity.WARNING,
+        "A rule in OUTPUT drops INVALID.",
+        {"What it does": "Flags the rule.", "Bad": "```iptables-save\n*filter\nCOMMIT\n```"},
+    ),
+)
