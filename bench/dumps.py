@@ -135,49 +135,49 @@ def _ports(rng: random.Random) -> str:
     return str(low) if rng.random() < 0.7 else f"{low}:{low + rng.randrange(1, 500)}"
 
 
-def _varied_rule(rng: random.Random) -> str:
+def _varied_rule(shape: random.Random, rng: random.Random) -> str:
+    """A rule whose options ``shape`` draws, and whose operands ``rng`` draws."""
     words: list[str] = []
-    if rng.random() < 0.6:
-        words.append(("! " if rng.random() < 0.1 else "") + "-s " + _address(rng))
-    if rng.random() < 0.5:
-        words.append(("! " if rng.random() < 0.1 else "") + "-d " + _address(rng))
-    if rng.random() < 0.3:
+    if shape.random() < 0.6:
+        words.append(("! " if shape.random() < 0.1 else "") + "-s " + _address(rng))
+    if shape.random() < 0.5:
+        words.append(("! " if shape.random() < 0.1 else "") + "-d " + _address(rng))
+    if shape.random() < 0.3:
         words.append(f"-i eth{rng.randrange(8)}")
-    protocol = rng.choice(("tcp", "tcp", "tcp", "udp", "udp", "icmp", ""))
+    protocol = shape.choice(("tcp", "tcp", "tcp", "udp", "udp", "icmp", ""))
     if protocol:
         words.append(f"-p {protocol}")
     if protocol in ("tcp", "udp"):
-        kind = rng.random()
+        kind = shape.random()
         if kind < 0.6:
-            negation = "! " if rng.random() < 0.1 else ""
-            sport = f"--sport {_ports(rng)} " if rng.random() < 0.2 else ""
+            negation = "! " if shape.random() < 0.1 else ""
+            sport = f"--sport {_ports(rng)} " if shape.random() < 0.2 else ""
             words.append(f"-m {protocol} {sport}{negation}--dport {_ports(rng)}")
         elif kind < 0.85:
             ports = ",".join(_ports(rng) for _ in range(rng.randrange(2, 6)))
             words.append(f"-m multiport --dports {ports}")
     elif protocol == "icmp":
         words.append(f"-m icmp --icmp-type {rng.choice((0, 3, 8, 11))}")
-    if rng.random() < 0.35:
+    if shape.random() < 0.35:
         state = rng.choice(("NEW", "RELATED,ESTABLISHED", "INVALID", "NEW,ESTABLISHED"))
-        words.append(
-            f"-m conntrack --ctstate {state}" if rng.random() < 0.7 else f"-m state --state {state}"
-        )
-    if rng.random() < 0.15:
+        match = "conntrack --ctstate" if shape.random() < 0.7 else "state --state"
+        words.append(f"-m {match} {state}")
+    if shape.random() < 0.15:
         words.append(f"-m mark --mark {hex(rng.randrange(1, 4096))}")
-    if rng.random() < 0.1:
+    if shape.random() < 0.1:
         words.append(f"-m mac --mac-source 02:00:00:00:{rng.randrange(10, 99)}:01")
-    if rng.random() < 0.1:
+    if shape.random() < 0.1:
         words.append(f"-m limit --limit {rng.randrange(1, 60)}/min --limit-burst 10")
-    if rng.random() < 0.3:
+    if shape.random() < 0.3:
         words.append(f'-m comment --comment "rule {rng.randrange(10**6)} of team {_hash(rng)}"')
     words.append(
-        rng.choice(
+        shape.choice(
             (
                 "-j ACCEPT",
                 "-j ACCEPT",
                 "-j DROP",
                 "-j RETURN",
-                "-j LOG --log-prefix \"fw: \"",
+                '-j LOG --log-prefix "fw: "',
                 "-j REJECT --reject-with icmp-port-unreachable",
             )
         )
@@ -185,12 +185,17 @@ def _varied_rule(rng: random.Random) -> str:
     return " ".join(words)
 
 
+SHAPES = 2400
+"""How many combinations of options the flat dump has, about."""
+
+
 def flat(rules: int, seed: int) -> Iterator[str]:
     """One long list of varied rules."""
     rng = random.Random(seed)
     yield from ("*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]")
     for number in range(rules):
-        yield f"-A {'INPUT' if number % 3 else 'FORWARD'} {_varied_rule(rng)}"
+        shape = random.Random(rng.randrange(SHAPES))
+        yield f"-A {'INPUT' if number % 3 else 'FORWARD'} {_varied_rule(shape, rng)}"
     yield "COMMIT"
 
 

@@ -228,7 +228,7 @@ class _DumpReader:
         shape, operands = found
         try:
             rule = shape.rule(operands, number, line, counters, table.jumps)
-        except (RuleError, _SlowLineError):
+        except (RuleError, ValueError, _SlowLineError):
             return False
         if rule is None:
             return False
@@ -717,7 +717,7 @@ class _RuleBuilder:
     ) -> Part | tuple[Match | None, ...] | None:
         """The head as a part, or finished where no word varies; None: its words lie apart."""
         items = sorted(self.reading.head, key=lambda item: HEAD_ORDER[item.spec.name])
-        makers = [_OptionMaker.of(item, slots, texts, self.table) for item in items]
+        makers = [_OptionMaker(item, slots, texts, self.table) for item in items]
         span = _span_of(makers)
         if span is None:
             return tuple(_heads(self.reading.head, texts, self.table.family))
@@ -743,7 +743,7 @@ class _RuleBuilder:
         """A match or target as a part, or finished where no word varies; None: words lie apart."""
         extension = group.extension
         assert extension is not None
-        makers = [_OptionMaker.of(item, slots, texts, self.table) for item in group.items]
+        makers = [_OptionMaker(item, slots, texts, self.table) for item in group.items]
         span = _span_of(makers)
         is_match = extension.kind is Kind.MATCH
         if span is None:
@@ -768,38 +768,38 @@ class _RuleBuilder:
 class _OptionMaker:
     """Makes one option of a part from its operands; what was made is kept by its text."""
 
-    __slots__ = ("constant", "family", "item", "made", "makes_one", "slots", "store")
+    __slots__ = ("constant", "family", "key", "made", "negated", "operands", "slot", "slots")
 
-    def __init__(self, item: Item, slots: list[int], constant: Option | None, store: Any) -> None:
-        self.item = item
-        self.slots = slots
-        self.constant = constant
-        self.makes_one = len(slots) == 1
-        self.family, self.made = store
-
-    @staticmethod
-    def of(item: Item, slots: dict[int, int], texts: list[str], table: _OpenTable) -> _OptionMaker:
-        own = [slots[at] for at in item.operands if at in slots]
-        constant = None
-        if not own:
-            constant = build_options([item], texts.__getitem__, table.family)[0]
-        made = table.made.setdefault((id(item.spec), item.negated), {})
-        return _OptionMaker(item, own, constant, (table.family, made))
+    def __init__(self, item: Item, slots: dict[int, int], texts: list[str], table: _OpenTable):
+        self.operands = item.spec.operands
+        self.key = item.spec.key
+        self.negated = item.negated
+        self.family = table.family
+        self.slots = [slots[at] for at in item.operands if at in slots]
+        self.slot = self.slots[0] if len(self.slots) == 1 else -1
+        self.constant: Option | None = None
+        if not self.slots:
+            self.constant = build_options([item], texts.__getitem__, table.family)[0]
+        self.made = table.made.setdefault((id(item.spec), item.negated), {})
 
     def option(self, operands: tuple[str, ...], start: int) -> Option:
-        """The option; raises RuleError."""
+        """The option; raises ValueError."""
         if self.constant is not None:
             return self.constant
         key: Any
-        if self.makes_one:
-            key = operands[self.slots[0] - start]
-        else:
-            key = tuple([operands[slot - start] for slot in self.slots])
-        found: Option | None = self.made.get(key)
+        if self.slot >= 0:
+            key = operands[self.slot - start]
+            found = self.made.get(key)
+            if found is None:
+                value = self.operands[0].parse(key, self.family)
+                found = self.made[key] = Option(self.key, value, self.negated)
+            return found
+        key = tuple([operands[slot - start] for slot in self.slots])
+        found = self.made.get(key)
         if found is None:
-            texts = (key,) if self.makes_one else key
-            item = Item(self.item.spec, self.item.negated, tuple(range(len(texts))), 0)
-            found = self.made[key] = build_options([item], texts.__getitem__, self.family)[0]
+            pairs = zip(self.operands, key, strict=True)
+            value = tuple([operand.parse(text, self.family) for operand, text in pairs])
+            found = self.made[key] = Option(self.key, value, self.negated)
         return found
 
 

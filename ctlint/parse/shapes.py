@@ -14,8 +14,8 @@ depends on an operand (see :mod:`ctlint.parse.options`):
 
 Whatever does not fit goes the slow way, which also finds the words for the error message.
 
-Shapes stand in a trie of words. One that is met often gets a regular expression, and is then the
-first guess behind the shape that it followed last time: tools repeat sequences of shapes too.
+Shapes stand in a trie of words. One that often follows the same shape gets a regular expression
+and is tried first there: tools repeat sequences of shapes too.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _PLAIN_OPERAND: Final = r'([^ \t\n"!\-][^ \t\n"]*)'
 _QUOTED_OPERAND: Final = r'"([^"\\\n]*)"'
 _WORDS: Final = re.compile(r'"[^"\\\n]*"|[^ \t\n"]+')
 
-HITS_BEFORE_COMPILING: Final = 24
-"""Compiling an expression costs as much as this many walks through the trie."""
+HITS_BEFORE_COMPILING: Final = 16
+"""How often a shape must be where it is expected before it gets an expression: compiling one costs
+as much as a hundred walks through the trie.
+"""
 
 Build = Callable[[tuple[str, ...]], Any]
 
@@ -191,11 +193,13 @@ class ShapeIndex:
         if found is not None:
             shape = found[0]
             if last is not None:
-                last.next = shape
+                if last.next is shape:
+                    shape.hits += 1
+                    if shape.hits == HITS_BEFORE_COMPILING:
+                        shape.compile()
+                else:
+                    last.next = shape
             self._last = shape
-            shape.hits += 1
-            if shape.hits == HITS_BEFORE_COMPILING:
-                shape.compile()
         return found
 
     def _walk(self, line: str) -> tuple[Shape, Sequence[str]] | None:

@@ -8,6 +8,7 @@ a mask, never an address and a prefix length. Source: iptables(8), options ``-s`
 from __future__ import annotations
 
 import ipaddress
+import re
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -125,11 +126,25 @@ def parse_mask(text: str, family: Family) -> int:
     return parse_ipv6(text)
 
 
+_USUAL_IPV4 = re.compile(
+    r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?:/(\d{1,2}))?", re.ASCII
+)
+_IPV4_MASKS = tuple(0xFFFFFFFF ^ ((1 << (32 - length)) - 1) for length in range(33))
+
+
 def parse_net(text: str, family: Family) -> Net:
     """Read ``ADDRESS[/PREFIX|/MASK]``; bits outside the mask are cleared, as iptables does.
 
     With a mask of zero the address is not looked at (``any/0``). Raises ValueError.
     """
+    if family is Family.IPV4:
+        usual = _USUAL_IPV4.fullmatch(text)
+        if usual is not None:
+            one, two, three, four = int(usual[1]), int(usual[2]), int(usual[3]), int(usual[4])
+            length = 32 if usual[5] is None else int(usual[5])
+            if one < 256 and two < 256 and three < 256 and four < 256 and length <= 32:
+                mask = _IPV4_MASKS[length]
+                return Net(family, (one << 24 | two << 16 | three << 8 | four) & mask, mask)
     head, slash, tail = text.rpartition("/")
     if not slash:
         return Net(family, parse_address(text, family), family.full_mask)

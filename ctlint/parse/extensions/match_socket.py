@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``-m socket``. Source: libxt_socket of iptables 1.8.11; hooks: net/netfilter/xt_socket.c of 6.18."""
+"""``-m socket``. Source: libxt_socket of iptables 1.8.11; net/netfilter/xt_socket.c, Linux 6.18."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class _TestReader:
             operator = self._next()
             number = self._number()
             if operator in ("<<", ">>") and number > HIGHEST_SHIFT:
-                raise ValueError(f"a shift by {number}, at most {HIGHEST_SHIFT} bits can be shifted")
+                raise ValueError(f"a shift by {number} bits, more than {HIGHEST_SHIFT}")
             steps.append(U32Step(operator, number))
         if not self._accept("="):
             raise ValueError(f"an operator or = was expected, not {self._peek() or 'the end'!r}")

@@ -49,8 +49,6 @@ def test_what_the_encoding_cannot_hold_is_escaped(encoding: str, shown: str) -> 
 def test_any_text_is_one_printable_line(text: str, encoding: str) -> None:
     shown = visible(text, encoding)
     assert shown.encode(encoding).decode(encoding) == shown
-    assert {unicodedata.category(char) for char in shown}.isdisjoint(
-        {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    )
+    assert {unicodedata.category(char) for char in shown}.isdisjoint({"Cc", "Cf", "Cs", "Zl", "Zp"})
     assert len(shown.splitlines()) <= 1
     assert visible(shown, encoding) == shown

@@ -17,7 +17,7 @@ from ctlint.parse.errors import ParseError
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_ruleset
 from ctlint.wire.addresses import Family, Hostname, Net
-from tests.netns import PrivateNetns, private_netns
+from tests.netns import PrivateNetns
 
 V4 = Family.IPV4
 V6 = Family.IPV6
@@ -317,17 +317,16 @@ def save(netns: PrivateNetns, place: Place, text: str) -> list[str] | None:
 
 
 @pytest.mark.netns
-def test_iptables_agrees() -> None:
-    with private_netns() as netns:
-        netns.run(["ipset", "create", "foo", "hash:ip", "timeout", "9", "skbinfo"])
-        wrong = []
-        for place, rule, _ in READ:
-            original = save(netns, place, place.text(rule))
-            (ruleset,) = parse_rulesets(place.text(rule), "rules", place.family)
-            if original is None or save(netns, place, print_ruleset(ruleset)) != original:
-                wrong.append((rule, original, print_ruleset(ruleset)))
-        assert wrong == []
-        assert [rule for place, rule in REFUSED if save(netns, place, place.text(rule))] == []
-        assert {rule: save(netns, place, place.text(rule)) for place, rule, _ in STRICTER} == {
-            rule: [f"-A {place.chain} {meant}"] for place, rule, meant in STRICTER
-        }
+def test_iptables_agrees(netns: PrivateNetns) -> None:
+    netns.run(["ipset", "create", "foo", "hash:ip", "timeout", "9", "skbinfo"])
+    wrong = []
+    for place, rule, _ in READ:
+        original = save(netns, place, place.text(rule))
+        (ruleset,) = parse_rulesets(place.text(rule), "rules", place.family)
+        if original is None or save(netns, place, print_ruleset(ruleset)) != original:
+            wrong.append((rule, original, print_ruleset(ruleset)))
+    assert wrong == []
+    assert [rule for place, rule in REFUSED if save(netns, place, place.text(rule))] == []
+    assert {rule: save(netns, place, place.text(rule)) for place, rule, _ in STRICTER} == {
+        rule: [f"-A {place.chain} {meant}"] for place, rule, meant in STRICTER
+    }

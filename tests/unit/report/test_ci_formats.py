@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""JUnit XML and GitLab Code Quality reports."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ctlint.finding import InputSummary, LintResult, Location, Severity
+from ctlint.report.gitlab import render_gitlab
+from ctlint.report.junit import render_junit
+from ctlint.wire.addresses import Family
+from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, LOST_FIN, hostile_result
+
+
+def test_junit() -> None:
+    assert render_junit(EXAMPLE) == (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<testsuites name="ctlint" tests="2" failures="1" errors="0" skipped="1">\n'
+        '<testsuite name="rules.v4" tests="1" failures="1" errors="0" skipped="0">\n'
+        '<testcase name="CT101 output-drop-of-invalid: filter/OUTPUT, rule 9 [client]"'
+        ' classname="rules.v4" file="rules.v4" line="37">\n'
+        '<failure type="error" message="After 120 s of silence conntrack has forgotten a'
+        ' connection; this rule then drops the FIN that closes it.">'
+        "rules.v4:37:1: After 120 s of silence conntrack has forgotten a connection; this rule"
+        " then drops the FIN that closes it.\n"
+        f"{DROP}\n"
+        "local socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED\n"
+        "help: Accept INVALID packets that have FIN or RST ahead of this rule.</failure>\n"
+        "</testcase>\n"
+        "</testsuite>\n"
+        '<testsuite name="sysctl" tests="1" failures="0" errors="0" skipped="1">\n'
+        '<testcase name="CT501 tcp-tw-recycle: line 3" classname="sysctl" file="sysctl"'
+        ' line="3">\n'
+        '<skipped message="no clients behind NAT"/>\n'
+        "</testcase>\n"
+        "</testsuite>\n"
+        "</testsuites>\n"
+    )
+
+
+def test_junit_of_a_clean_file_and_of_a_note() -> None:
+    note = replace(LOST_FIN, severity=Severity.NOTE, location=Location("b", 1))
+    inputs = tuple(InputSummary(file, Family.IPV4, 1, ()) for file in "ab")
+    root = ET.fromstring(render_junit(LintResult("6.18", inputs, (note,))))
+    assert root.attrib == {
+        "name": "ctlint",
+        "tests": "2",
+        "failures": "0",
+        "errors": "0",
+        "skipped": "0",
+    }
+    assert [case.attrib["name"] for case in root.iter("testcase")] == [
+        "no findings",
+        "CT101 output-drop-of-invalid: line 1 [client]",
+    ]
+    assert [child.tag for case in root.iter("testcase") for child in case] == ["system-out"]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_in_junit(text: str) -> None:
+    output = render_junit(hostile_result(text))
+    assert output.isascii()
+    root = ET.fromstring(output)
+    (suite,) = root
+    tags = [element.tag for element in suite.iter()]
+    assert tags == ["testsuite", "testcase", "failure", "testcase", "skipped"]
+    message = suite[0][0].attrib["message"]
+    assert message.isprintable()
+    if text.isprintable():
+        assert message == f"The chain {text} drops it."
+
+
+def test_gitlab() -> None:
+    (entry,) = json.loads(render_gitlab(EXAMPLE))
+    assert len(entry.pop("fingerprint")) == 32
+    assert entry == {
+        "description": "After 120 s of silence conntrack has forgotten a connection; this rule "
+        "then drops the FIN that closes it. [client]",
+        "check_name": "CT101",
+        "severity": "critical",
+        "location": {"path": "rules.v4", "lines": {"begin": 37}},
+    }
+
+
+def test_gitlab_fingerprints_differ() -> None:
+    """The same rule twice in a file, and in another file: GitLab would show one of them."""
+    other = replace(LOST_FIN, location=replace(LOST_FIN.location, line=38))
+    third = replace(LOST_FIN, location=replace(LOST_FIN.location, file="./host/rules"))
+    entries = json.loads(render_gitlab(LintResult("6.18", (), (LOST_FIN, other, third))))
+    assert len({entry["fingerprint"] for entry in entries}) == 3
+    assert entries[2]["location"]["path"] == "host/rules"
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_in_gitlab(text: str) -> None:
+    output = render_gitlab(hostile_result(text))
+    assert output.isascii()
+    (entry,) = json.loads(output)
+    assert entry["description"].isprintable()
+    assert entry["location"]["path"].isprintable()

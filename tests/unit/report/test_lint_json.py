@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The JSON of a run is the contract of docs/json.md, to the order of its keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import MappingProxyType
+
+import pytest
+
+from ctlint.finding import (
+    Confidence,
+    Finding,
+    LintResult,
+    Location,
+    PacketKind,
+    Severity,
+    Witness,
+)
+from ctlint.report.lint_json import packet_as_json, render_json
+from tests.corpus import REPOSITORY
+from tests.unit.report.results import EXAMPLE, HOSTILE, hostile_result
+
+
+def _documented() -> object:
+    page = (REPOSITORY / "docs" / "json.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1
+    return json.loads(blocks[0])
+
+
+def test_the_documented_example_is_what_is_printed() -> None:
+    printed = json.loads(render_json(EXAMPLE, version="0.1.0"))
+    # As text, so that the order of the keys counts.
+    assert json.dumps(printed, indent=1) == json.dumps(_documented(), indent=1)
+
+
+def test_an_empty_result() -> None:
+    assert render_json(LintResult("5.10", (), ()), version="1.2.3") == (
+        "{\n"
+        '  "version": 1,\n'
+        '  "tool": {\n'
+        '    "name": "ctlint",\n'
+        '    "version": "1.2.3"\n'
+        "  },\n"
+        '  "kernel": "5.10",\n'
+        '  "inputs": [],\n'
+        '  "findings": [],\n'
+        '  "undecided": [],\n'
+        '  "summary": {\n'
+        '    "error": 0,\n'
+        '    "warning": 0,\n'
+        '    "note": 0,\n'
+        '    "suppressed": 0\n'
+        "  }\n"
+        "}\n"
+    )
+
+
+def test_a_socket_that_nothing_ends_has_no_seconds() -> None:
+    printed = json.loads(render_json(hostile_result("x"), version="1"))
+    assert printed["findings"][0]["stranded"] == {
+        "end": "orig",
+        "state": "FIN_WAIT_1",
+        "seconds": None,
+    }
+    assert printed["inputs"][0]["family"] == "ipv6"
+
+
+def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
+    scenario = MappingProxyType({"sysctls": MappingProxyType({"tcp_loose": 0}), "packets": ({},)})
+    finding = Finding(
+        "CT101",
+        "n",
+        Severity.NOTE,
+        Confidence.CERTAIN,
+        "m",
+        "r",
+        Location("f", 1),
+        witness=Witness(scenario, ()),
+    )
+    printed = json.loads(render_json(LintResult("6.18", (), (finding,)), version="1"))
+    assert printed["findings"][0]["witness"] == {
+        "scenario": {"sysctls": {"tcp_loose": 0}, "packets": [{}]},
+        "expect": [],
+    }
+
+
+def test_what_json_has_not_is_our_fault() -> None:
+    finding = Finding(
+        "CT101",
+        "n",
+        Severity.NOTE,
+        Confidence.CERTAIN,
+        "m",
+        "r",
+        Location("f", 1),
+        witness=Witness({"sysctls": {1, 2}}, ()),
+    )
+    with pytest.raises(TypeError, match="no JSON for set"):
+        render_json(LintResult("6.18", (), (finding,)), version="1")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_every_text_comes_back_as_it_was(text: str) -> None:
+    rendered = render_json(hostile_result(text), version="1")
+    assert rendered.isascii()
+    assert {char for char in rendered if not char.isprintable()} == {"\n"}
+    finding, allowed = json.loads(rendered)["findings"]
+    assert finding["location"]["text"] == f"-A {text}"
+    assert finding["related"][0]["message"] == text
+    assert finding["ports"] == [text]
+    assert finding["witness"]["scenario"] == {"name": text, "ruleset": text}
+    assert allowed["suppressed"] == text
+
+
+def test_a_packet() -> None:
+    assert list(packet_as_json(PacketKind("FA", "orig", "none", "INVALID")).items()) == [
+        ("flags", "FA"),
+        ("dir", "orig"),
+        ("entry", "none"),
+        ("ctstate", "INVALID"),
+    ]

