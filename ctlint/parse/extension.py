@@ -34,7 +34,9 @@ class OptionSpec:
 
     ``operands`` are the words that follow it (none: a flag). ``canonical`` names the option under
     which an alias is kept in the IR (``--destination-port`` is ``dport``). ``excludes`` names
-    options that may not stand in the same match, ``also`` those that must.
+    options that may not stand in the same match, ``also`` those that must. With
+    ``operand_is_optional`` a next word that starts with ``-`` or ``!`` is not the operand, and the
+    option's value is None.
     """
 
     name: str
@@ -45,6 +47,7 @@ class OptionSpec:
     canonical: str = ""
     excludes: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    operand_is_optional: bool = False
 
     @property
     def key(self) -> str:

@@ -488,6 +488,8 @@ class _Run:
         negated = self.negated_at is not None
         operands: list[int] = []
         for index, operand_type in enumerate(spec.operands):
+            if spec.operand_is_optional and attached is None and not self.next_is_operand():
+                break
             operand = self.take_operand(at, attached if index == 0 else None, operand_type.expected)
             if index == 0 and spec.negatable:
                 operand, intraposed = self.intraposed(at, operand, attached)
@@ -570,7 +572,9 @@ def build_options(
     options: list[Option] = []
     for item in items:
         values: list[Any] = []
-        for operand, at in zip(item.spec.operands, item.operands, strict=True):
+        for operand, at in zip(
+            item.spec.operands, item.operands, strict=not item.spec.operand_is_optional
+        ):
             values.append(parse_operand(operand, texts(at), family, at, item.spec.name))
         value = None if not values else values[0] if len(values) == 1 else tuple(values)
         options.append(Option(item.spec.key, value, item.negated))

@@ -114,6 +114,8 @@ def _operands(extension: Extension, key: str) -> tuple[Operand, ...]:
 
 def _print_option(word: str, operands: tuple[Operand, ...], option: Option) -> str:
     parts = ["!", word] if option.negated else [word]
+    if option.value is None:
+        return " ".join(parts)
     values = (
         () if not operands else (option.value,) if len(operands) == 1 else tuple(option.value)
     )
