@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from ctlint.wire.addresses import Family
+
+_COUNTERS = re.compile(r"^\[\d+:\d+\] | \[\d+:\d+\]$")
 
 
 class Severity(Enum):
@@ -130,7 +133,7 @@ class Finding:
             self.family.name if self.family else "",
             where.table or "",
             where.chain or "",
-            where.text,
+            _COUNTERS.sub("", where.text),
         )
         text = "\x1f".join(parts).encode("utf-8", "surrogateescape")
         return hashlib.sha256(text).hexdigest()[:32]

@@ -22,6 +22,7 @@ from ctlint.ir.rule import Match
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.first_packet import classify_first
 from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.tern import Tern, conjunction
@@ -93,8 +94,6 @@ class Stranding:
 
     role: Role
     cause: Cause
-    hook: Hook
-    nature: Nature
     lost: list[Lost] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     ports: tuple[Range, ...] = ()
@@ -103,6 +102,16 @@ class Stranding:
     def decisive(self) -> Lost:
         """The packet that matters most."""
         return self.lost[0]
+
+    @property
+    def nature(self) -> Nature:
+        """How the cause loses the decisive packet."""
+        return nature_of(self.decisive)
+
+    @property
+    def home(self) -> Dir:
+        """The end that is the host itself; the client where neither is."""
+        return home_of(self.role)
 
     @property
     def case(self) -> Case:
@@ -120,7 +129,8 @@ class Stranding:
 class RoleReport:
     """What was found for one role.
 
-    ``untranslated`` is False where connections were left out because NAT rules rewrite them.
+    ``translating`` names the NAT rules whose connections were left out, ``left_out`` counts the
+    accepting rules beyond the limit, ``ran_out`` says that time ended the search.
     """
 
     role: Role
@@ -171,12 +181,10 @@ class _Examiner:
     def establish(self, connection: Connection) -> Confidence | None:
         """Whether the rules let the connection be opened and carry data; None: no."""
         results = []
-        for sender, flags, fate in handshake(self.chains, connection):
-            del flags
-            if fate.translated and connection.role is not Role.LOOPBACK:
-                if not _is_identity(fate, connection, sender):
-                    self.translated(fate)
-                    return None
+        for sender, _, fate in handshake(self.chains, connection):
+            if fate.translated and not _is_identity(fate, connection, sender):
+                self.translated(fate)
+                return None
             if fate.delivered is Tern.FALSE:
                 return None
             if fate.delivered is Tern.UNKNOWN:
@@ -258,11 +266,11 @@ def first_after_expiry(
     kind: Kind,
     *,
     loose: bool,
-    kernel: object,
+    kernel: KernelProfile,
     explain: bool = False,
 ) -> Fate:
     """The fate of a packet that finds no entry any more."""
-    first = classify_first(kind.flags, tcp_loose=loose, kernel=kernel)  # type: ignore[arg-type]
+    first = classify_first(kind.flags, tcp_loose=loose, kernel=kernel)
     entry = connection.picked_up(sender) if first.ctstate is CtState.NEW else None
     payload = 1 if kind is Kind.DATA else 0
     packet = connection.packet(sender, kind.flags, payload)
@@ -291,24 +299,22 @@ def _decided_end(fate: Fate) -> End:
 
 
 def _group(report: RoleReport) -> Iterator[Stranding]:
-    groups: dict[tuple[Cause, Nature], Stranding] = {}
+    groups: dict[Cause, Stranding] = {}
     for case in report.cases:
-        touched: set[tuple[Cause, Nature]] = set()
+        touched: dict[Cause, None] = {}
         for lost in case.lost:
-            nature = nature_of(lost)
-            key = (lost.cause, nature)
-            stranding = groups.get(key)
+            cause = lost.cause
+            stranding = groups.get(cause)
             if stranding is None:
-                stranding = groups[key] = Stranding(report.role, lost.cause, lost.hook, nature)
+                stranding = groups[cause] = Stranding(report.role, cause)
             if not any((x.sender, x.kind) == (lost.sender, lost.kind) for x in stranding.lost):
                 stranding.lost.append(lost)
-            touched.add(key)
-        for key in touched:
-            groups[key].cases.append(case)
+            touched[cause] = None
+        for cause in touched:
+            groups[cause].cases.append(case)
     for stranding in groups.values():
         stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
         stranding.ports = _ports(stranding.cases)
-        stranding.hook = stranding.decisive.hook
         yield stranding
 
 
@@ -338,9 +344,14 @@ def _asks(ref: RuleRef) -> tuple[bool, bool]:
     return states, flags
 
 
+def home_of(role: Role) -> Dir:
+    """The end that is the host itself; the client where neither or both are."""
+    return Dir.REPLY if role is Role.SERVER else Dir.ORIGINAL
+
+
 def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:
     """Order of the packets of one cause: what strands a socket of the host itself comes first."""
-    home = Dir.REPLY if stranding.role is Role.SERVER else Dir.ORIGINAL
+    home = stranding.home
     own = lost.sender is home
     if lost.kind is Kind.FIN:
         rank = 0 if own else 2

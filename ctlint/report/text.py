@@ -90,7 +90,8 @@ def cut_excerpt(
 
     mark = cell_len(ellipsis)
     left = 0
-    if edges[last] > room - mark and edges[first] > room // 2:
+    end = edges[min(max(last, first + 1), len(shown))]
+    if end > room - mark and edges[first] > room // 2:
         # The underline begins behind the middle: a quarter of the room shows what precedes it.
         wanted = min(edges[first] - room // 4, edges[-1] - (room - mark))
         left = next(index for index, edge in enumerate(edges) if edge >= wanted)
@@ -144,7 +145,7 @@ class _Page:
             self._add_item(digits, "note", related.message or "see also")
             self._add_location(related, digits, _FRAME, underline=False)
         if rest := _say_rest(finding.related, RELATED_SHOWN, ""):
-            self._add_item(digits, "note", f"{rest.strip()} places")
+            self._add_item(digits, "note", f"{rest} places")
         if finding.remedy:
             self._add_item(digits, "help", finding.remedy, style=_HELP)
         self._add_item(digits, "rule", f"ctlint rules {finding.rule}")
@@ -160,35 +161,45 @@ class _Page:
         groups: dict[tuple[str, str], list[Location]] = {}
         for what in undecided:
             groups.setdefault((what.match, what.why), []).append(what.location)
-        self._add_wrapped("", "not decided, could change what is said above:", style="bold")
+        title = Text("not decided, could change what is said above:", "bold")
+        self.lines.append(title)
         for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
             named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
             where = ", ".join(named) + _say_rest(places, PLACES_SHOWN, " ")
-            self._add_wrapped("  ", visible(f"{match}: {why} ({where})", self.encoding))
+            said = visible(f"{match}: {why} ({where})", self.encoding)
+            self._add_wrapped(said, indents=("  ", "    "))
         if rest := _say_rest(list(groups), UNDECIDED_SHOWN, ""):
-            self._add_wrapped("  ", f"{rest.strip()} kinds")
+            self.lines.append(Text(f"  {rest} kinds"))
         self.lines.append(Text())
         self._flush()
 
     def print_summary(self, summary: str) -> None:
         """Prints the last line."""
-        self._add_wrapped("", visible(summary, self.encoding), style="bold")
+        said = visible(summary, self.encoding)
+        self._add_wrapped(said, indents=("", ""), style="bold")
         self._flush()
 
     def _add_wrapped(
-        self, prefix: str, text: str, *, style: StyleType = "", lead: Text | None = None
+        self,
+        text: str,
+        *,
+        indents: tuple[Text | str, str],
+        lead: Text | None = None,
+        style: StyleType = "",
     ) -> None:
-        """Adds safe text in lines of at most the console's width, all but the first indented.
+        """Adds safe text in lines of at most the console's width.
 
-        ``lead`` stands in front of the text and is wrapped with it.
+        ``indents`` stand in front of the first line and of all others; ``lead`` stands in front
+        of the text and is wrapped with it.
         """
         from rich.text import Text
 
+        first, others = indents
         body = Text.assemble(lead or "", (text, style))
-        room = max(self.console.width - len(prefix) - 2, _LEAST_ROOM)
+        room = max(self.console.width - max(len(first), len(others)), _LEAST_ROOM)
         for number, line in enumerate(body.wrap(self.console, room, overflow="fold")):
             line.rstrip()
-            self.lines.append(Text.assemble(prefix if number == 0 else prefix + "  ", line))
+            self.lines.append(Text.assemble(others if number else first, line))
 
     def _add_header(self, finding: Finding) -> None:
         from rich.text import Text
@@ -202,7 +213,7 @@ class _Page:
             known.append(f"IPv{finding.family.value}")
         name = f": {visible(finding.name, self.encoding)}"
         lead.append(name, "bold")
-        self._add_wrapped("", f" ({', '.join(known)})", lead=lead)
+        self._add_wrapped(f" ({', '.join(known)})", indents=("", "  "), lead=lead)
 
     def _add_location(
         self, location: Location, digits: int, style: str, *, underline: bool = True
@@ -230,8 +241,12 @@ class _Page:
     def _add_item(self, digits: int, label: str, text: str, *, style: str = "") -> None:
         from rich.text import Text
 
-        lead = Text.assemble(("= ", _FRAME), (f"{label}: ", f"bold {style}"))
-        self._add_wrapped(" " * (digits + 1), visible(text, self.encoding), lead=lead)
+        margin = " " * (digits + 1)
+        self._add_wrapped(
+            visible(text, self.encoding),
+            indents=(Text.assemble(margin, ("= ", _FRAME)), margin + "  "),
+            lead=Text(f"{label}: ", f"bold {style}"),
+        )
 
     def _flush(self) -> None:
         """Prints the lines as they are, without wrapping: one call is much faster than many."""

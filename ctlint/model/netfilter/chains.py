@@ -138,7 +138,7 @@ class ChainStore:
         self.ruleset = ruleset
         self.steps = 0
         """Rules that walks have been given so far: a measure of work for budgets."""
-        self._facts = facts
+        self.facts = facts
         self._predicates: dict[int, tuple[Predicate, ...]] = {}
         self._ready: dict[tuple[str, str, Question], ReadyChain | None] = {}
         self._decided: dict[tuple[int, Question], tuple[bool, tuple[Predicate, ...]]] = {}
@@ -147,7 +147,7 @@ class ChainStore:
         """The predicates of a match. Matches are shared, so their identity is the key."""
         found = self._predicates.get(id(match))
         if found is None:
-            found = self._predicates[id(match)] = predicates(match, self._facts)
+            found = self._predicates[id(match)] = predicates(match, self.facts)
         return found
 
     def specialise(self, table: str, chain: str, question: Question) -> ReadyChain | None:

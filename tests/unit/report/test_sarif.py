@@ -213,6 +213,11 @@ def test_a_rule_that_is_not_listed_has_no_index() -> None:
             {"startLine": 4, "startColumn": 1, "snippet": {"text": "-A INPUT"}},
             None,
         ),
+        (
+            Location("f", 4, 1, 8, text="-A INPUT"),
+            {"startLine": 4, "startColumn": 1, "endColumn": 8, "snippet": {"text": "-A INPU"}},
+            {"startLine": 4, "snippet": {"text": "-A INPUT"}},
+        ),
         (Location("f", 4), {"startLine": 4, "startColumn": 1}, None),
     ],
 )

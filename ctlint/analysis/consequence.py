@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a lost packet does to the two sockets, and how bad that is with these timeouts.
+
+Sources: RFC 9293 section 3.6; net/ipv4/tcp_timer.c (retransmits_timed_out, tcp_orphan_retries);
+how long FIN_WAIT_1 and LAST_ACK last was measured with real sockets on 5.10 and 6.18: 106 to 110 s
+with the default of tcp_orphan_retries, never less than the bound given here.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ctlint.analysis.settings import (
+    ESTABLISHED,
+    KEEPALIVE_TIME,
+    ORPHAN_RETRIES,
+    RETRIES2,
+    Settings,
+)
+from ctlint.analysis.stranding import Kind, Lost, Stranding
+from ctlint.finding import Role, Severity, Stranded
+from ctlint.model.conntrack.status import Dir
+
+RTO_MIN_MS: Final = 200
+RTO_MAX_MS: Final = 120_000
+DEFAULT_ORPHAN_RETRIES: Final = 8
+"""What tcp_orphan_retries=0 means while the retransmission timer is below its maximum."""
+
+LEAST_TIMEOUT: Final = 1200
+"""Seconds: below this an entry may go in the pauses of ordinary applications (pools, shells)."""
+
+RFC5382_TIMEOUT: Final = 7440
+"""Seconds: RFC 5382, REQ-5, the least time a NAT must keep an idle established connection."""
+
+
+def retry_bound(retries: int) -> int:
+    """Whole seconds that TCP goes on retransmitting, at least, counted from the first retry.
+
+    Port of tcp_model_timeout: (2**(n+1) - 1) * RTO_MIN until the timer reaches RTO_MAX, then
+    RTO_MAX for each further one.
+    """
+    threshold = (RTO_MAX_MS // RTO_MIN_MS).bit_length() - 1
+    if retries <= threshold:
+        return ((2 << retries) - 1) * RTO_MIN_MS // 1000
+    return (((2 << threshold) - 1) * RTO_MIN_MS + (retries - threshold) * RTO_MAX_MS) // 1000
+
+
+def stranded(stranding: Stranding, settings: Settings) -> Stranded:
+    """The socket that stays behind when the decisive packet is lost."""
+    return stranded_by(stranding.decisive, stranding.role, settings)
+
+
+def stranded_by(lost: Lost, role: Role, settings: Settings) -> Stranded:
+    """The socket that a lost packet leaves behind, and for how long at least.
+
+    Of an end that is another host the defaults are taken.
+    """
+    sender, receiver = end_name(role, lost.sender), end_name(role, lost.sender.other)
+    if lost.kind is Kind.FIN:
+        return Stranded(sender, "FIN_WAIT_1", _orphan_bound(sender, settings))
+    if lost.kind is Kind.RST:
+        return Stranded(receiver, "ESTABLISHED", None)
+    if lost.kind is Kind.ACK:
+        # The other end's FIN got through; this is its answer.
+        return Stranded(receiver, "FIN_WAIT_1", _orphan_bound(receiver, settings))
+    return Stranded(sender, "ESTABLISHED", retry_bound(_setting(sender, RETRIES2, 15, settings)))
+
+
+def end_name(role: Role, end: Dir) -> str:
+    """How findings name an end of the connection."""
+    if role in (Role.FORWARD, Role.LOOPBACK):
+        return "orig" if end is Dir.ORIGINAL else "reply"
+    return "local" if (role is Role.CLIENT) is (end is Dir.ORIGINAL) else "remote"
+
+
+def _orphan_bound(end: str, settings: Settings) -> int:
+    retries = _setting(end, ORPHAN_RETRIES, 0, settings)
+    return retry_bound(retries or DEFAULT_ORPHAN_RETRIES)
+
+
+def _setting(end: str, name: str, default: int, settings: Settings) -> int:
+    return settings.value(name) if end == "local" else default
+
+
+class Exposure(NamedTuple):
+    """How likely entries are to go before their connections do, and why."""
+
+    severity: Severity
+    reason: str
+
+
+def exposure(settings: Settings) -> Exposure:
+    """Judge the timeout of established connections against how long ends may stay silent."""
+    timeout = settings.value(ESTABLISHED)
+    keepalive = settings.value(KEEPALIVE_TIME)
+    if timeout < LEAST_TIMEOUT:
+        return Exposure(
+            Severity.ERROR, f"an entry is forgotten after {timeout} s without a packet"
+        )
+    if timeout <= max(keepalive, RFC5382_TIMEOUT):
+        return Exposure(
+            Severity.WARNING,
+            f"an entry is forgotten after {timeout} s without a packet, "
+            f"no later than the first keepalive ({keepalive} s) would refresh it"
+            if timeout <= keepalive
+            else f"an entry is forgotten after {timeout} s without a packet",
+        )
+    return Exposure(
+        Severity.NOTE,
+        f"an idle entry lives for {timeout} s, so this needs a flush, a failover, "
+        "a full table or a longer pause",
+    )

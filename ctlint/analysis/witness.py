@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scenario that shows a loss: the handshake, the expiry, the packet that does not arrive.
+
+The form is docs/scenario.md. Expected answers come from the walk through the rules that found the
+loss; the live kernel must give the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
+from ctlint.analysis.stranding import Kind, Lost, Stranding, first_after_expiry, home_of
+from ctlint.finding import Role, Witness
+from ctlint.ir.ruleset import Ruleset
+from ctlint.model.conntrack.status import Dir
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.hooks import STOPS, Hook
+from ctlint.parse.printer import print_ruleset
+from ctlint.wire.addresses import Family, format_address
+
+_HANDSHAKE: list[dict[str, Any]] = [
+    {
+        "dir": "orig",
+        "flags": "S",
+        "seq": 1000,
+        "opts": {"mss": 1460, "sackok": True, "wscale": 7},
+    },
+    {
+        "dir": "reply",
+        "flags": "SA",
+        "seq": 5000,
+        "ack": 1001,
+        "opts": {"mss": 1460, "sackok": True, "wscale": 7},
+    },
+    {"dir": "orig", "flags": "A", "seq": 1001, "ack": 5001, "win": 502},
+]
+_NEXT = {Dir.ORIGINAL: (1001, 5001), Dir.REPLY: (5001, 1001)}
+_NAME = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
+
+
+def witness(stranding: Stranding, chains: ChainStore, settings: Settings) -> Witness:
+    """The scenario for the decisive packet of a stranding."""
+    lost = stranding.decisive
+    connection = stranding.case.connection
+    packets = [dict(packet) for packet in _HANDSHAKE]
+    expect: list[dict[str, Any]] = []
+    closing = Lost(
+        lost.sender.other, Kind.FIN, lost.ctstate, lost.cause, lost.hook, lost.rejected
+    )
+    steps = [lost]
+    if lost.kind is Kind.ACK and (closing.sender, Kind.FIN) in stranding.case.passed:
+        steps = [closing, lost]
+    for index, step in enumerate(steps):
+        seq, ack = _NEXT[step.sender]
+        packet: dict[str, Any] = {
+            "dir": _NAME[step.sender],
+            "flags": step.kind.flags.letters,
+            "seq": seq,
+            # The answer to a FIN acknowledges it.
+            "ack": ack + index,
+            "win": 502,
+        }
+        if step.kind is Kind.DATA:
+            packet["len"] = 1
+        if index == 0:
+            packet["expire"] = True
+        expect.append(
+            {"packet": len(packets), **_answer(step, connection, chains, settings)}
+        )
+        packets.append(packet)
+    scenario: dict[str, Any] = {
+        "name": f"{step_name(lost)} after expiry, {stranding.role.value}",
+        "kernel": settings.kernel.name,
+    }
+    sysctls = {
+        name.rpartition(".")[2].removeprefix("nf_conntrack_"): settings.value(name)
+        for name in (TCP_LOOSE, ESTABLISHED)
+        if settings.value(name) != settings.kernel.sysctl_default(name)
+    }
+    if sysctls:
+        scenario["sysctls"] = sysctls
+    v6 = connection.family is Family.IPV6
+    scenario["ruleset6" if v6 else "ruleset"] = print_ruleset(relevant(chains.ruleset))
+    scenario["topology"] = _topology(connection)
+    scenario["flow"] = {
+        "saddr": format_address(connection.family, connection.orig_address),
+        "sport": connection.orig_port,
+        "daddr": format_address(connection.family, connection.reply_address),
+        "dport": connection.reply_port,
+    }
+    scenario["packets"] = packets
+    return Witness(scenario, expect)
+
+
+def step_name(lost: Lost) -> str:
+    """The packet in a few words, such as ``FIN of the client``."""
+    return f"{lost.kind.name} of the {'client' if lost.sender is Dir.ORIGINAL else 'server'}"
+
+
+def _answer(
+    step: Lost, connection: Connection, chains: ChainStore, settings: Settings
+) -> dict[str, Any]:
+    fate = first_after_expiry(
+        chains,
+        connection,
+        step.sender,
+        step.kind,
+        loose=settings.value(TCP_LOOSE) != 0,
+        kernel=settings.kernel,
+    )
+    main = next(
+        hook
+        for hook in (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
+        if hook in fate.ctstates
+    )
+    return {
+        "ctstate": fate.ctstates[main].name,
+        "delivered": fate.ends[-1].cause is None,
+        "rules": list(fate.matched),
+    }
+
+
+def relevant(ruleset: Ruleset) -> Ruleset:
+    """The rule set without tables that decide nothing about these packets."""
+    used = {stop.table for stops in STOPS.values() for stop in stops}
+    tables = {
+        name: table
+        for name, table in ruleset.tables.items()
+        if name in used and (table.rule_count or name == "filter")
+    }
+    return Ruleset(ruleset.file, ruleset.family, tables)
+
+
+def _topology(connection: Connection) -> str | dict[str, Any]:
+    v6 = connection.family is Family.IPV6
+    suffix = "6" if v6 else ""
+    if connection.role is Role.LOOPBACK:
+        return {"kind": "lo", "v6": True} if v6 else "lo"
+    if connection.role is Role.FORWARD:
+        return {
+            "kind": "forward",
+            "left_if": connection.orig_interface,
+            "right_if": connection.reply_interface,
+            f"left_addr{suffix}": _router_address(connection.family, connection.orig_address),
+            f"right_addr{suffix}": _router_address(connection.family, connection.reply_address),
+            "v6": v6,
+        }
+    home = home_of(connection.role)
+    own = connection.orig_address if home is Dir.ORIGINAL else connection.reply_address
+    return {
+        "kind": "host",
+        "role": _NAME[home],
+        "if": connection.orig_interface,
+        f"addr{suffix}": f"{format_address(connection.family, own)}/{64 if v6 else 16}",
+        "v6": v6,
+    }
+
+
+def _router_address(family: Family, address: int) -> str:
+    """An address of the box in the network of one of its neighbours."""
+    length = 64 if family is Family.IPV6 else 16
+    network = address >> (family.bits - length) << (family.bits - length)
+    own = network + 1 if network + 1 != address else network + 3
+    return f"{format_address(family, own)}/{length}"

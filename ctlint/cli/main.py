@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ctlint``: finds the command and ends with the documented exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from ctlint import __version__
+
+EXIT_CLEAN: Final = 0
+EXIT_FINDINGS: Final = 1
+EXIT_UNUSABLE: Final = 2
+EXIT_FAULT: Final = 3
+
+_COMMANDS: Final = {
+    "explain": "Follow one packet through the rules.",
+    "kernel": "Show what a kernel's connection tracking does.",
+    "lint": "Check rule sets.",
+    "rules": "List the lint rules, or print one rule's page.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; a module is imported when its command is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"ctlint.cli.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands for --help, without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ctlint")
+def cli() -> None:
+    """Find the firewall rules that strand TCP connections.
+
+    When a conntrack entry has expired, the next packet of the connection is the first one that
+    the kernel sees: data are NEW, but FIN and RST are INVALID. ctlint says which packets of which
+    connections a rule set then loses, and which socket hangs in which state.
+
+    \b
+    Exit codes: 0 clean, 1 findings, 2 unusable input or usage, 3 a fault of ctlint's own.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ctlint; ends the process with its exit code."""
+    try:
+        code = cli.main(args=arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_UNUSABLE)
+    except click.Abort:
+        sys.exit(EXIT_UNUSABLE)
+    except BrokenPipeError:
+        # The reader has gone (`ctlint … | head`): no fault, and nothing more to say.
+        sys.stderr.close()
+        sys.exit(EXIT_CLEAN)
+    except RecursionError:
+        click.echo("ctlint: chains are nested too deeply", err=True)
+        sys.exit(EXIT_UNUSABLE)
+    sys.exit(code if isinstance(code, int) else EXIT_CLEAN)

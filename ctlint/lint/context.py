@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a lint rule looks at, and how it makes findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Final
+
+from ctlint.analysis.consequence import Exposure, exposure, stranded
+from ctlint.analysis.remedy import accept_closes
+from ctlint.analysis.settings import Settings
+from ctlint.analysis.stranding import (
+    Cause,
+    Kind,
+    Lost,
+    Nature,
+    RoleReport,
+    Stranding,
+    examine,
+    first_after_expiry,
+)
+from ctlint.analysis.witness import witness
+from ctlint.finding import (
+    Confidence,
+    Finding,
+    Location,
+    PacketKind,
+    Role,
+    Severity,
+)
+from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.sysctl import Setting
+from ctlint.ir.values import Range
+from ctlint.lint.rule_api import RuleInfo
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.places import line_span
+
+_DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
+_LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
+
+
+class Subject:
+    """One rule set with the settings it runs under, and what was found out about it so far."""
+
+    def __init__(self, ruleset: Ruleset, settings: Settings, facts: Facts) -> None:
+        self.ruleset = ruleset
+        self.settings = settings
+        self.chains = ChainStore(ruleset, facts)
+        self._reports: dict[Role, RoleReport] = {}
+
+    def report(self, role: Role) -> RoleReport:
+        """What the rules do to connections in which the host has this role."""
+        if role not in self._reports:
+            self._reports[role] = examine(self.chains, role, self.settings)
+        return self._reports[role]
+
+    @property
+    def reports(self) -> tuple[RoleReport, ...]:
+        """The reports of all roles."""
+        return tuple(self.report(role) for role in Role)
+
+    @cached_property
+    def exposure(self) -> Exposure:
+        """How likely entries are to go before their connections do."""
+        return exposure(self.settings)
+
+
+class Context:
+    """A subject as one rule sees it."""
+
+    def __init__(self, subject: Subject, info: RuleInfo) -> None:
+        self.subject = subject
+        self.info = info
+        self.settings = subject.settings
+
+    def strandings(self, *natures: Nature) -> Iterator[Stranding]:
+        """The strandings whose decisive packet is lost in one of these ways."""
+        for report in self.subject.reports:
+            for stranding in report.strandings:
+                if stranding.nature in natures:
+                    yield stranding
+
+    def stranding_finding(self, stranding: Stranding, message: str, remedy: str) -> Finding:
+        """The finding for a stranding, with its witness; severity by the timeouts."""
+        subject = self.subject
+        settings = self.settings
+        judged = subject.exposure
+        packets = [packet_kind(lost) for lost in stranding.lost]
+        return Finding(
+            rule=self.info.id,
+            name=self.info.name,
+            severity=judged.severity,
+            confidence=stranding.case.confidence,
+            message=f"{message}; {judged.reason}",
+            remedy=remedy,
+            location=self.location(stranding.cause),
+            family=subject.ruleset.family,
+            role=stranding.role,
+            packet=packets[0],
+            packets=tuple(packets),
+            ports=tuple(port_text(ports) for ports in stranding.ports),
+            stranded=stranded(stranding, settings),
+            witness=witness(stranding, subject.chains, settings),
+        )
+
+    def lost_to_loose(self) -> Iterator[Stranding]:
+        """For each role one stranding that loses data or ACKs only because tcp_loose is 0."""
+        subject = self.subject
+        for report in subject.reports:
+            found = next(
+                (
+                    only_loose
+                    for stranding in report.strandings
+                    if (only_loose := self._due_to_loose(stranding)) is not None
+                ),
+                None,
+            )
+            if found is not None:
+                yield found
+
+    def _due_to_loose(self, stranding: Stranding) -> Stranding | None:
+        """The part of a stranding that passes with tcp_loose=1, asked again."""
+        for kind in (Kind.DATA, Kind.ACK):
+            for lost in stranding.lost:
+                if lost.kind is not kind or lost.ctstate is not CtState.INVALID:
+                    continue
+                part = replace(stranding, lost=[lost])
+                fate = first_after_expiry(
+                    self.subject.chains,
+                    part.case.connection,
+                    lost.sender,
+                    lost.kind,
+                    loose=True,
+                    kernel=self.settings.kernel,
+                )
+                if fate.delivered is Tern.TRUE:
+                    return part
+        return None
+
+    def loose_finding(
+        self, setting: Setting, stranding: Stranding, message: str, remedy: str
+    ) -> Finding:
+        """A finding at the line of tcp_loose, with the rule that loses the packet as related."""
+        finding = self.stranding_finding(stranding, message, remedy)
+        cause = self.location(stranding.cause)
+        at = self.setting_finding(setting, finding.severity, message, remedy).location
+        related = replace(cause, message="this loses the packet")
+        return replace(finding, location=at, related=(related,))
+
+    def setting_finding(
+        self, setting: Setting, severity: Severity, message: str, remedy: str
+    ) -> Finding:
+        """A finding about a sysctl alone, at its line."""
+        span = setting.span
+        return Finding(
+            rule=self.info.id,
+            name=self.info.name,
+            severity=severity,
+            confidence=Confidence.CERTAIN,
+            message=message,
+            remedy=remedy,
+            location=Location(
+                span.file,
+                span.line,
+                span.column,
+                span.end_column,
+                text=f"{setting.raw_key} = {setting.value}",
+            ),
+        )
+
+    def location(self, cause: Cause) -> Location:
+        """Where a rule or policy stands."""
+        return cause_location(self.subject.ruleset, cause)
+
+    def remedy_for_close(self, stranding: Stranding) -> str:
+        """Let FIN and RST of forgotten connections pass, if that helps; else longer timeouts."""
+        accept = accept_closes(stranding, self.subject.chains, self.settings)
+        return f"{accept}; or {LONGER}" if accept else LONGER
+
+
+LONGER: Final = (
+    "let entries outlive silence: nf_conntrack_tcp_timeout_established above the longest idle "
+    "time, with keepalives (SO_KEEPALIVE, tcp_keepalive_time) more often than that"
+)
+
+
+def cause_location(ruleset: Ruleset, cause: Cause) -> Location:
+    """Where a rule or policy stands in the input."""
+    if isinstance(cause, RuleRef):
+        rule = cause.rule
+        span = line_span(ruleset.file, rule.line, rule.text)
+        return Location(
+            ruleset.file,
+            span.line,
+            span.column,
+            span.end_column,
+            cause.table,
+            cause.chain,
+            cause.position,
+            rule.text,
+        )
+    chain = ruleset.chain(cause.table, cause.chain)
+    place = chain.span if chain is not None else None
+    policy = (chain.policy if chain is not None else None) or "ACCEPT"
+    text = f":{cause.chain} {policy}"
+    if place is None:
+        return Location(ruleset.file, 1, table=cause.table, chain=cause.chain, text=text)
+    return Location(
+        ruleset.file,
+        place.line,
+        place.column,
+        place.column + len(text),
+        cause.table,
+        cause.chain,
+        None,
+        text,
+    )
+
+
+def packet_kind(lost: Lost) -> PacketKind:
+    """A lost packet as findings name it."""
+    return PacketKind(
+        lost.kind.flags.letters, _DIR_NAME[lost.sender], "none", lost.ctstate.name or ""
+    )
+
+
+def port_text(ports: Range) -> str:
+    """A range of ports as findings write it."""
+    return str(ports.low) if ports.low == ports.high else f"{ports.low}:{ports.high}"
+
+
+def who_sends(stranding: Stranding, lost: Lost) -> str:
+    """The end that sends a lost packet, as messages name it."""
+    if stranding.role in _LOCAL_ROLES:
+        return "the host" if lost.sender is stranding.home else "the peer"
+    return "the client" if lost.sender is Dir.ORIGINAL else "the server"
+
+
+def packet_name(kind: Kind) -> str:
+    """A packet kind as messages name it."""
+    return {
+        Kind.FIN: "FIN",
+        Kind.RST: "RST",
+        Kind.ACK: "bare ACK",
+        Kind.DATA: "data segment",
+    }[kind]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs lint rules over rule sets and collects what they find and what stays undecided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ctlint.analysis.settings import Settings
+from ctlint.analysis.stranding import RoleReport
+from ctlint.finding import (
+    Finding,
+    InputSummary,
+    LintResult,
+    Location,
+    Undecided,
+)
+from ctlint.ir.rule import Match, UnknownMatch, UnknownTarget
+from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.lint.context import Context, Subject, cause_location
+from ctlint.lint.rule_api import Persona, RuleInfo
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.netfilter.chains import RuleRef
+from ctlint.model.netfilter.transit import Facts
+from ctlint.model.netfilter.traverse import ChainLoopError
+
+
+class Host:
+    """The rule sets of one host and the settings they run under."""
+
+    def __init__(
+        self, rulesets: Sequence[Ruleset], sysctls: SysctlSet, facts: Facts | None = None
+    ) -> None:
+        self.rulesets = tuple(rulesets)
+        self.sysctls = sysctls
+        self.facts = facts or Facts()
+
+
+def lint(
+    hosts: Iterable[Host],
+    kernel: KernelProfile,
+    rules: Sequence[RuleInfo],
+    *,
+    persona: Persona = Persona.REGULAR,
+) -> LintResult:
+    """Run the rules over the hosts. Raises BadSettingError for a sysctl that is no number."""
+    inputs: list[InputSummary] = []
+    findings: list[Finding] = []
+    undecided: list[Undecided] = []
+    wanted = [r for r in rules if persona is Persona.PEDANTIC or r.persona is Persona.REGULAR]
+    for host in hosts:
+        settings = Settings(host.sysctls, kernel)
+        seen: set[tuple[object, ...]] = set()
+        for ruleset in host.rulesets:
+            inputs.append(_summary(ruleset))
+            subject = Subject(ruleset, settings, host.facts)
+            try:
+                for info in wanted:
+                    for finding in info.check(Context(subject, info)):
+                        # Rules about settings would speak once for each rule set of the host.
+                        key = (finding.rule, finding.location, finding.role, finding.family)
+                        if key not in seen:
+                            seen.add(key)
+                            findings.append(finding)
+                undecided += _undecided(subject)
+            except ChainLoopError as error:
+                undecided.append(
+                    Undecided(
+                        Location(ruleset.file, 1),
+                        "",
+                        f"chains call each other in a circle (at {error}): "
+                        "the kernel refuses to load them",
+                    )
+                )
+    findings.sort(key=_order)
+    return LintResult(kernel.name, tuple(inputs), tuple(_suppressed(findings)), tuple(undecided))
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    where = finding.location
+    role = finding.role.value if finding.role else ""
+    return (
+        -finding.severity.rank,
+        where.file,
+        where.line,
+        finding.rule,
+        role,
+    )
+
+
+def _summary(ruleset: Ruleset) -> InputSummary:
+    return InputSummary(
+        ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables)
+    )
+
+
+# Undecided
+
+
+def _undecided(subject: Subject) -> Iterator[Undecided]:
+    """Everything that could change an answer, each place once."""
+    ruleset = subject.ruleset
+    seen: set[tuple[object, ...]] = set()
+
+    def note(ref: RuleRef, match: str, why: str) -> Iterator[Undecided]:
+        location = cause_location(ruleset, ref)
+        key = (location.line, location.chain, location.position, match, why)
+        if key not in seen:
+            seen.add(key)
+            yield Undecided(location, match, why)
+
+    for table, chain, position, rule in ruleset.rules():
+        for match in rule.matches:
+            if isinstance(match, UnknownMatch):
+                ref = RuleRef(table, chain.name, position, rule)
+                yield from note(ref, match.name, f"ctlint does not know the match {match.name!r}")
+        if isinstance(rule.target, UnknownTarget):
+            ref = RuleRef(table, chain.name, position, rule)
+            yield from note(
+                ref,
+                rule.target.name,
+                f"{rule.target.name!r} is no chain of the table and no target that ctlint knows",
+            )
+    for report in subject.reports:
+        for item in report.open:
+            name = item.match.name if isinstance(item.match, Match | UnknownMatch) else ""
+            yield from note(item.ref, name, item.why)
+        for ref in report.translating:
+            name = getattr(ref.rule.target, "name", "")
+            yield from note(
+                ref, name, "connections that this rule translates are not followed"
+            )
+        yield from _limits(report, ruleset)
+
+
+def _limits(report: RoleReport, ruleset: Ruleset) -> Iterator[Undecided]:
+    place = Location(ruleset.file, 1)
+    role = report.role.value
+    if report.left_out:
+        yield Undecided(
+            place, "", f"role {role}: {report.left_out:,} accepting rules were not tried"
+        )
+    if report.ran_out:
+        yield Undecided(
+            place, "", f"role {role}: the search was ended after {len(report.cases):,} connections"
+        )
+
+
+# Suppression
+
+_ALLOW = re.compile(r"ctlint: allow ((?:CT\d{3}[, ]*)+?) because (\S.*)")
+
+
+def _suppressed(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings, with the reason where the rule's comment allows them."""
+    for finding in findings:
+        found = _ALLOW.search(finding.location.text)
+        if found and finding.rule in re.findall(r"CT\d{3}", found[1]):
+            reason = found[2].partition('"')[0].strip()
+            yield replace(finding, suppressed=reason)
+        else:
+            yield finding
