@@ -19,16 +19,13 @@ A service that is accepted by its port alone, whatever the state, is not affecte
 # expect: CT103 server
 :INPUT DROP [0:0]
 :FORWARD DROP [0:0]
-# expect: CT103 client
+# expect: CT103 server
 :OUTPUT DROP [0:0]
 -A INPUT -i lo -j ACCEPT
 -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A INPUT -p tcp -m conntrack --ctstate NEW -m tcp --dport 8088 -j ACCEPT
--A INPUT -p tcp -m tcp --sport 25 -j ACCEPT
 -A OUTPUT -o lo -j ACCEPT
--A OUTPUT -p tcp -m tcp --sport 8088 -j ACCEPT
 -A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
--A OUTPUT -p tcp -m conntrack --ctstate NEW -m tcp --dport 25 -j ACCEPT
 COMMIT
 ```
 

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ctlint lint``: check rule sets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+import click
+
+from ctlint import __version__
+from ctlint.cli.options import (
+    EXIT_FINDINGS,
+    color_option,
+    console,
+    kernel_option,
+    no_garbage_collection,
+    unusable_input,
+)
+from ctlint.finding import LintResult, Severity
+from ctlint.lint.registry import shipped_rules
+from ctlint.lint.rule_api import Persona, RuleInfo
+from ctlint.lint.runner import Host, lint
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.netfilter.transit import Facts
+from ctlint.source.inputs import read_inputs
+
+FORMATS: Final = ("text", "concise", "json", "sarif", "github", "junit", "gitlab")
+
+
+@click.command(
+    "lint",
+    epilog="""\b
+Examples:
+  iptables-save | ctlint lint -
+  ctlint lint rules.v4 --sysctl /etc/sysctl.d --kernel 5.15
+  ctlint lint host-folder --format text --format sarif --output - --output ctlint.sarif
+""",
+)
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--sysctl",
+    "sysctls",
+    multiple=True,
+    metavar="FILE",
+    help="`sysctl -a` output, sysctl.conf or a sysctl.d folder; repeatable, the last one wins.",
+)
+@click.option(
+    "--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable."
+)
+@kernel_option
+@click.option("--select", multiple=True, metavar="ID", help="Only these rules (CT101, CT1).")
+@click.option("--ignore", multiple=True, metavar="ID", help="Not these rules (CT101, CT1).")
+@click.option(
+    "--persona",
+    type=click.Choice([persona.value for persona in Persona]),
+    default=Persona.REGULAR.value,
+    show_default=True,
+    help="pedantic: also rules that most people do not want.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([severity.value for severity in Severity]),
+    default=Severity.WARNING.value,
+    show_default=True,
+    help="Least severity that gives exit code 1.",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="Output format [default: text]; repeatable, with as many --output.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Where the format goes [default: -, standard output]; repeatable.",
+)
+@color_option
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
+def command(
+    paths: tuple[str, ...],
+    sysctls: tuple[str, ...],
+    sets: tuple[str, ...],
+    kernel: KernelProfile,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    persona: str,
+    fail_on: str,
+    formats: tuple[str, ...],
+    outputs: tuple[str, ...],
+    color: str,
+    quiet: bool,  # noqa: FBT001
+) -> int:
+    """Check rule sets.
+
+    PATH is an iptables-save or ip6tables-save file, - for standard input, or a folder with the
+    files of one host: iptables-save, ip6tables-save, sysctl, ipset-save.
+    """
+    if not paths:
+        raise click.UsageError("no PATH; use - to read standard input")
+    targets = _targets(formats, outputs)
+    rules = _chosen(shipped_rules(), select, ignore)
+    with unusable_input(), no_garbage_collection():
+        inputs = read_inputs(paths, sysctls, sets)
+        hosts = [
+            Host(one.rulesets, one.sysctls, Facts(sets=one.sets))
+            for one in inputs
+        ]
+        result = lint(hosts, kernel, rules, persona=Persona(persona))
+        if not quiet:
+            for form, output in targets:
+                _write(result, form, output, color)
+    least = Severity(fail_on).rank
+    if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
+        return EXIT_FINDINGS
+    return 0
+
+
+def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, str]]:
+    """Which format goes where: the n-th --format to the n-th --output."""
+    formats = formats or ("text",)
+    if not outputs and len(formats) == 1:
+        outputs = ("-",)
+    if len(formats) != len(outputs):
+        raise click.UsageError(
+            f"{len(formats)} --format and {len(outputs)} --output: give one --output for each"
+        )
+    return list(zip(formats, outputs, strict=True))
+
+
+def _chosen(
+    rules: Sequence[RuleInfo], select: Sequence[str], ignore: Sequence[str]
+) -> list[RuleInfo]:
+    """The rules that --select and --ignore leave; a prefix stands for all ids it begins."""
+
+    def fits(info: RuleInfo, words: Sequence[str]) -> bool:
+        return any(
+            info.id.startswith(part.strip().upper()) or info.name == part.strip()
+            for word in words
+            for part in word.split(",")
+            if part.strip()
+        )
+
+    for word in (*select, *ignore):
+        for part in word.split(","):
+            if part.strip() and not any(fits(info, (part,)) for info in rules):
+                raise click.UsageError(f"no rule {part.strip()!r}; `ctlint rules` lists them")
+    return [
+        info for info in rules if (not select or fits(info, select)) and not fits(info, ignore)
+    ]
+
+
+def _write(result: LintResult, form: str, output: str, color: str) -> None:
+    if output == "-":
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        _render(result, form, sys.stdout, color)
+        sys.stdout.flush()
+        return
+    try:
+        with Path(output).open("w", encoding="utf-8", errors="backslashreplace") as stream:
+            _render(result, form, stream, color)
+    except OSError as error:
+        raise click.UsageError(f"cannot write {output}: {error.strerror}") from None
+
+
+def _render(result: LintResult, form: str, stream: TextIO, color: str) -> None:
+    if form == "text":
+        from ctlint.report.text import render_text
+
+        render_text(result, console=console(color, stream))
+    elif form == "json":
+        from ctlint.report.lint_json import render_json
+
+        stream.write(render_json(result, version=__version__))
+    elif form == "sarif":
+        from ctlint.report.sarif import render_sarif
+
+        stream.write(render_sarif(result, version=__version__, rules=shipped_rules()))
+    elif form == "github":
+        from ctlint.report.github import render_github
+
+        stream.write(render_github(result))
+    elif form == "junit":
+        from ctlint.report.junit import render_junit
+
+        stream.write(render_junit(result))
+    elif form == "gitlab":
+        from ctlint.report.gitlab import render_gitlab
+
+        stream.write(render_gitlab(result))
+    else:
+        from ctlint.report.concise import render_concise
+
+        stream.write(render_concise(result))

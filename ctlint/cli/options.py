@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What several commands share: options, and how errors and outputs are handled."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from ctlint.analysis.settings import BadSettingError
+from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, profile
+from ctlint.parse.errors import ParseError, Problem
+from ctlint.report.escape import visible
+from ctlint.report.problems import print_problems
+from ctlint.source.errors import SourceError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+EXIT_FINDINGS = 1
+EXIT_UNUSABLE = 2
+
+
+class KernelParameter(click.ParamType):
+    """A kernel profile by name, or by what ``uname -r`` prints."""
+
+    name = "profile"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> KernelProfile:
+        """The profile. Fails with suggestions."""
+        if isinstance(value, KernelProfile):
+            return value
+        try:
+            return profile(str(value))
+        except UnknownKernel as error:
+            self.fail(visible(str(error)), param, ctx)
+
+
+def kernel_option(command: _F) -> _F:
+    """``--kernel PROFILE``."""
+    return click.option(
+        "--kernel",
+        type=KernelParameter(),
+        default=NEWEST,
+        show_default=NEWEST.name,
+        help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r`.",
+    )(command)
+
+
+def color_option(command: _F) -> _F:
+    """``--color``."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours; auto: on a terminal, unless NO_COLOR is set.",
+    )(command)
+
+
+@contextmanager
+def unusable_input() -> Iterator[None]:
+    """Turns errors of the input into lines on standard error and exit code 2."""
+    try:
+        yield
+    except ParseError as error:
+        print_problems(error.problems, sys.stderr)
+        raise SystemExit(EXIT_UNUSABLE) from None
+    except BadSettingError as error:
+        print_problems((Problem(error.setting.span, str(error)),), sys.stderr)
+        raise SystemExit(EXIT_UNUSABLE) from None
+    except SourceError as error:
+        encoding = sys.stderr.encoding
+        sys.stderr.write(visible(str(error), encoding) + "\n")
+        if error.hint:
+            sys.stderr.write("  hint: " + visible(error.hint, encoding) + "\n")
+        raise SystemExit(EXIT_UNUSABLE) from None
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Reading makes many objects and no cycles: the cyclic collector would only look at them
+    again and again (it costs more than the reading itself on large dumps).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def console(color: str, stream: TextIO) -> Console:
+    """A rich console that writes to a stream as the user wants it."""
+    from rich.console import Console
+
+    force = {"always": True, "never": False}.get(color)
+    width = os.environ.get("COLUMNS", "")
+    return Console(
+        file=stream,
+        force_terminal=force,
+        no_color=True if color == "never" else None,
+        color_system="standard" if color == "always" else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=int(width) if width.isascii() and width.isdigit() and int(width) > 0 else None,
+    )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The examples of every rule page: found where the page says so, and loadable by the real tools."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctlint.finding import Finding
+from ctlint.lint.registry import shipped_rules
+from ctlint.lint.rule_api import RuleInfo
+from ctlint.lint.runner import Host, lint
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.parse.iptables_save import parse_rulesets
+from tests.netns import PrivateNetns
+from tests.rules.pages import Example, Expected, example
+
+RULES = pytest.mark.parametrize("info", shipped_rules(), ids=lambda info: info.id)
+HEADINGS = pytest.mark.parametrize("heading", ["Bad", "Good"])
+
+
+def findings(one: Example) -> tuple[Finding, ...]:
+    host = Host(parse_rulesets(one.rules, "rules"), one.sysctls())
+    return lint([host], NEWEST, shipped_rules()).findings
+
+
+@RULES
+def test_bad_example_has_exactly_the_findings_it_names(info: RuleInfo) -> None:
+    one = example(info, "Bad")
+    found = {
+        Expected(f.rule, f.role.value if f.role else "", f.location.file, f.location.line)
+        for f in findings(one)
+    }
+    # Every finding of this rule must stand under its line, and those of other rules too.
+    assert found == one.expected
+    assert any(expected.rule == info.id for expected in one.expected)
+
+
+@RULES
+def test_good_example_has_no_finding(info: RuleInfo) -> None:
+    one = example(info, "Good")
+    assert not one.expected
+    assert findings(one) == ()
+
+
+@pytest.mark.netns
+@RULES
+@HEADINGS
+def test_the_real_restore_loads_it(info: RuleInfo, heading: str, netns: PrivateNetns) -> None:
+    one = example(info, heading)
+    for restore in ("iptables-legacy-restore", "iptables-nft-restore"):
+        netns.run([restore, "--test"], input=one.rules)
