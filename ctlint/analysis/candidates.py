@@ -43,6 +43,9 @@ _LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
 _SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
 _CLIENT_PORTS: Final = (40000, 44321, 50001, 51999, 36017, 58888)
 
+EPHEMERAL_PORTS: Final = Range(32768, 60999)
+"""Where clients draw their ports from: the default of net.ipv4.ip_local_port_range."""
+
 _PATHS: Final = {
     Role.CLIENT: (Path.OUT, Path.IN),
     Role.SERVER: (Path.IN, Path.OUT),
@@ -123,9 +126,15 @@ class Candidates:
         for accept in self._accepts:
             for loss in (NOTHING, *self._losses):
                 both = accept.both(loss)
-                if both is not None and both not in seen:
-                    seen.add(both)
-                    yield both
+                both = both and both.both(_ORDINARY_CLIENT)
+                if both is None or both in seen or self._is_odd(both):
+                    continue
+                seen.add(both)
+                yield both
+
+    def _is_odd(self, need: Need) -> bool:
+        """Only loopback connections use lo."""
+        return self.role is not Role.LOOPBACK and "lo" in (need.in_interface, need.out_interface)
 
     # Values
 
@@ -149,9 +158,12 @@ class Candidates:
         reply_port = (
             ports.low if ports else _unnamed(_SERVICE_PORTS, self._named_ports)
         ) or 1
+        sports = need.sports or (EPHEMERAL_PORTS,)
         orig_port = (
-            need.sports[0].low if need.sports else _unnamed(_CLIENT_PORTS, self._named_sports)
-        ) or 40000
+            _unnamed(_CLIENT_PORTS, self._named_sports)
+            if EPHEMERAL_PORTS in sports
+            else sports[0].low
+        )
         if role is Role.LOOPBACK:
             home = _LOOPBACK[family]
             for source, destination in product(
@@ -170,11 +182,12 @@ class Candidates:
         else:
             sources, destinations = (left, pool.sources), (right, pool.destinations)
         if role is Role.FORWARD:
-            interfaces = list(
+            interfaces = sorted(
                 product(
                     _names(need.in_interface, "eth0", pool.incoming),
                     _names(need.out_interface, "eth1", pool.outgoing),
-                )
+                ),
+                key=lambda pair: pair[0] == pair[1],
             )
         else:
             # The same interface carries both directions.
@@ -207,12 +220,15 @@ class Candidates:
                 )
 
 
+_ORDINARY_CLIENT: Final = Need(sports=(EPHEMERAL_PORTS,))
+
+
 class _Pool:
     """Values that rules name: where ordinary ones do not get through, these may."""
 
     def __init__(self, needs: Sequence[Need]) -> None:
-        self.sources = _first(need.source.low for need in needs if need.source)
-        self.destinations = _first(need.destination.low for need in needs if need.destination)
+        self.sources = _first(_inside(need.source) for need in needs if need.source)
+        self.destinations = _first(_inside(n.destination) for n in needs if n.destination)
         self.incoming = _first(n.in_interface for n in needs if n.in_interface)
         self.outgoing = _first(n.out_interface for n in needs if n.out_interface)
 
@@ -232,10 +248,13 @@ def _values(need: Interval | None, ordinary: int, pool: tuple[int, ...]) -> list
         return [ordinary, *(value for value in pool if value != ordinary)]
     if need.low <= ordinary <= need.high:
         return [ordinary]
-    if need.low == need.high:
-        return [need.low]
-    inside = [value for value in pool if need.low < value <= need.high]
-    return [min(need.low + 2, need.high), *inside]
+    inside = [value for value in pool if need.low < value < need.high]
+    return [_inside(need), *inside]
+
+
+def _inside(need: Interval) -> int:
+    """An address that a host could have: not the first of a network, which names it."""
+    return min(need.low + 2, need.high)
 
 
 def _names(need: str | None, ordinary: str, pool: tuple[str, ...]) -> list[str]:

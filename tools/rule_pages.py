@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes docs/rules/: a page for each lint rule and an index, from the rules' docstrings.
+
+``python tools/rule_pages.py`` writes them; ``--check`` exits 1 where they are not as they must be.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ctlint.lint.registry import shipped_rules
+from ctlint.report.rule_page import page_markdown
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "rules"
+
+
+def pages() -> dict[str, str]:
+    """The files of docs/rules/ by name."""
+    rules = shipped_rules()
+    index = [
+        "# Lint rules\n",
+        "Made from the rules' own pages by `tools/rule_pages.py`.\n",
+        "| id | name | at most | what it does |",
+        "|---|---|---|---|",
+        *(
+            f"| [{r.id}]({r.id}.md) | {r.name} | {r.severity.value} | {r.summary} |"
+            for r in rules
+        ),
+    ]
+    found = {f"{r.id}.md": page_markdown(r) for r in rules}
+    found["README.md"] = "\n".join(index) + "\n"
+    return found
+
+
+def main() -> int:
+    """Write or check the pages."""
+    wanted = pages()
+    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    if "--check" in sys.argv[1:]:
+        stale = sorted(
+            name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name)
+        )
+        for name in stale:
+            print(f"docs/rules/{name} is out of date: run python tools/rule_pages.py")
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in present.keys() - wanted.keys():
+        (FOLDER / name).unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
