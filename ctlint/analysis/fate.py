@@ -27,11 +27,14 @@ class Disposition(Enum):
 
 
 class End(NamedTuple):
-    """One way in which it may end. ``cause`` is None where the packet is delivered."""
+    """One way in which it may end. ``cause`` is None where the packet is delivered; ``via`` holds
+    the rules that called the chain of the cause, the outermost first.
+    """
 
     disposition: Disposition
     cause: RuleRef | PolicyRef | None = None
     hook: Hook | None = None
+    via: tuple[RuleRef, ...] = ()
 
 
 class Ends(NamedTuple):
@@ -111,15 +114,15 @@ def send(
         if not stop.tracked:
             fate.was_untracked = transit.ctstate is CtState.UNTRACKED
         goes_on = not result.outcomes
-        for verdict, cause in result.outcomes:
+        for verdict, cause, via in result.outcomes:
             if verdict is Verdict.ACCEPT:
                 goes_on = True
             elif verdict is Verdict.ELSEWHERE:
-                fate.ends.append(End(Disposition.UNDECIDED, cause, hook))
+                fate.ends.append(End(Disposition.UNDECIDED, cause, hook, via))
             elif isinstance(cause, PolicyRef):
                 fate.ends.append(End(Disposition.DROPPED_BY_POLICY, cause, hook))
             else:
-                fate.ends.append(End(_LOST[verdict], cause, hook))
+                fate.ends.append(End(_LOST[verdict], cause, hook, via))
         if not goes_on:
             return fate
     fate.ends.append(End(Disposition.DELIVERED))

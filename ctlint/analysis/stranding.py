@@ -68,7 +68,11 @@ Cause = RuleRef | PolicyRef
 
 
 class Lost(NamedTuple):
-    """One packet kind of one connection, lost for certain."""
+    """One packet kind of one connection, lost for certain.
+
+    ``cause`` is what a person would name: the rule that drops, or the rule that sends INVALID
+    packets (or NEW ones that are no SYN) into a chain that drops; ``dropped_by`` is what drops.
+    """
 
     sender: Dir
     kind: Kind
@@ -76,6 +80,8 @@ class Lost(NamedTuple):
     cause: Cause
     hook: Hook
     rejected: bool
+    nature: Nature
+    dropped_by: Cause
 
 
 @dataclass(slots=True)
@@ -106,7 +112,7 @@ class Stranding:
     @property
     def nature(self) -> Nature:
         """How the cause loses the decisive packet."""
-        return nature_of(self.decisive)
+        return self.decisive.nature
 
     @property
     def home(self) -> Dir:
@@ -206,19 +212,7 @@ class _Examiner:
                 elif fate.delivered is Tern.UNKNOWN:
                     self.note_open(fate)
                 else:
-                    end = _decided_end(fate)
-                    assert end.cause is not None
-                    assert end.hook is not None
-                    case.lost.append(
-                        Lost(
-                            sender,
-                            kind,
-                            fate.ctstates.get(end.hook, CtState.INVALID),
-                            end.cause,
-                            end.hook,
-                            end.disposition is Disposition.REJECTED,
-                        )
-                    )
+                    case.lost.append(_lost(sender, kind, fate))
         return case
 
     def note_open(self, fate: Fate) -> None:
@@ -290,9 +284,56 @@ def _is_identity(fate: Fate, connection: Connection, sender: Dir) -> bool:
     )
 
 
-def _decided_end(fate: Fate) -> End:
-    """The cause that is named for a packet that is lost whatever the open matches say."""
-    return fate.ends[-1]
+def _lost(sender: Dir, kind: Kind, fate: Fate) -> Lost:
+    """How a packet is lost whatever the open matches say: the last end is the certain one."""
+    end = fate.ends[-1]
+    assert end.cause is not None
+    assert end.hook is not None
+    ctstate = fate.ctstates.get(end.hook, CtState.INVALID)
+    rejected = end.disposition is Disposition.REJECTED
+    cause, nature = _blame(end, ctstate, rejected=rejected)
+    return Lost(sender, kind, ctstate, cause, end.hook, rejected, nature, end.cause)
+
+
+def _blame(end: End, ctstate: CtState, *, rejected: bool) -> tuple[Cause, Nature]:
+    """The rule to name for a loss, and how it loses: the innermost that asks for the packet."""
+    assert end.cause is not None
+    explicit = Nature.INVALID_REJECT if rejected else Nature.INVALID_DROP
+    path = [*end.via, *([end.cause] if isinstance(end.cause, RuleRef) else [])]
+    for ref in reversed(path):
+        asked = _asks(ref)
+        own = ref is end.cause
+        if ctstate is CtState.INVALID and asked.states and (own or asked.states <= _NO_ENTRY):
+            return ref, explicit
+        if ctstate is CtState.NEW and asked.flags:
+            return ref, Nature.NEW_NOT_SYN
+    return end.cause, Nature.CATCH_ALL
+
+
+class _Asked(NamedTuple):
+    """The ctstates that a rule lets through, where it names any, and whether it names flags."""
+
+    states: frozenset[str]
+    flags: bool
+
+
+_ALL_STATES: Final = frozenset({"INVALID", "NEW", "ESTABLISHED", "RELATED", "UNTRACKED"})
+_NO_ENTRY: Final = frozenset({"INVALID", "UNTRACKED"})
+
+
+def _asks(ref: RuleRef) -> _Asked:
+    states: frozenset[str] = frozenset()
+    flags = False
+    for match in ref.rule.matches:
+        if not isinstance(match, Match):
+            continue
+        for option in match.options:
+            if option.name in ("ctstate", "state"):
+                named = frozenset(option.value)
+                states = _ALL_STATES - named if option.negated else named
+            elif option.name in ("syn", "tcp-flags"):
+                flags = True
+    return _Asked(states, flags)
 
 
 # Grouping
@@ -316,32 +357,6 @@ def _group(report: RoleReport) -> Iterator[Stranding]:
         stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
         stranding.ports = _ports(stranding.cases)
         yield stranding
-
-
-def nature_of(lost: Lost) -> Nature:
-    """How this cause loses this packet."""
-    if isinstance(lost.cause, PolicyRef):
-        return Nature.CATCH_ALL
-    states, flags = _asks(lost.cause)
-    if lost.ctstate is CtState.INVALID and states:
-        return Nature.INVALID_REJECT if lost.rejected else Nature.INVALID_DROP
-    if lost.ctstate is CtState.NEW and flags:
-        return Nature.NEW_NOT_SYN
-    return Nature.CATCH_ALL
-
-
-def _asks(ref: RuleRef) -> tuple[bool, bool]:
-    """Whether a rule names ctstates and not the whole of them, and whether it names TCP flags."""
-    states = flags = False
-    for match in ref.rule.matches:
-        if not isinstance(match, Match):
-            continue
-        for option in match.options:
-            if option.name in ("ctstate", "state"):
-                states = True
-            elif option.name in ("syn", "tcp-flags"):
-                flags = True
-    return states, flags
 
 
 def home_of(role: Role) -> Dir:

@@ -46,29 +46,26 @@ def witness(stranding: Stranding, chains: ChainStore, settings: Settings) -> Wit
     connection = stranding.case.connection
     packets = [dict(packet) for packet in _HANDSHAKE]
     expect: list[dict[str, Any]] = []
-    closing = Lost(
-        lost.sender.other, Kind.FIN, lost.ctstate, lost.cause, lost.hook, lost.rejected
-    )
-    steps = [lost]
-    if lost.kind is Kind.ACK and (closing.sender, Kind.FIN) in stranding.case.passed:
-        steps = [closing, lost]
-    for index, step in enumerate(steps):
-        seq, ack = _NEXT[step.sender]
+    steps = [(lost.sender, lost.kind)]
+    if lost.kind is Kind.ACK and (lost.sender.other, Kind.FIN) in stranding.case.passed:
+        # The ACK answers a FIN that gets through.
+        steps.insert(0, (lost.sender.other, Kind.FIN))
+    for index, (sender, kind) in enumerate(steps):
+        seq, ack = _NEXT[sender]
         packet: dict[str, Any] = {
-            "dir": _NAME[step.sender],
-            "flags": step.kind.flags.letters,
+            "dir": _NAME[sender],
+            "flags": kind.flags.letters,
             "seq": seq,
             # The answer to a FIN acknowledges it.
             "ack": ack + index,
             "win": 502,
         }
-        if step.kind is Kind.DATA:
+        if kind is Kind.DATA:
             packet["len"] = 1
         if index == 0:
             packet["expire"] = True
-        expect.append(
-            {"packet": len(packets), **_answer(step, connection, chains, settings)}
-        )
+        answer = _answer(sender, kind, connection, chains, settings)
+        expect.append({"packet": len(packets), **answer})
         packets.append(packet)
     scenario: dict[str, Any] = {
         "name": f"{step_name(lost)} after expiry, {stranding.role.value}",
@@ -100,13 +97,13 @@ def step_name(lost: Lost) -> str:
 
 
 def _answer(
-    step: Lost, connection: Connection, chains: ChainStore, settings: Settings
+    sender: Dir, kind: Kind, connection: Connection, chains: ChainStore, settings: Settings
 ) -> dict[str, Any]:
     fate = first_after_expiry(
         chains,
         connection,
-        step.sender,
-        step.kind,
+        sender,
+        kind,
         loose=settings.value(TCP_LOOSE) != 0,
         kernel=settings.kernel,
     )

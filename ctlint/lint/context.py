@@ -99,6 +99,7 @@ class Context:
             message=f"{message}; {judged.reason}",
             remedy=remedy,
             location=self.location(stranding.cause),
+            related=self.dropping(stranding),
             family=subject.ruleset.family,
             role=stranding.role,
             packet=packets[0],
@@ -172,6 +173,13 @@ class Context:
                 text=f"{setting.raw_key} = {setting.value}",
             ),
         )
+
+    def dropping(self, stranding: Stranding) -> tuple[Location, ...]:
+        """The rules that drop, where the cause only sends packets to them."""
+        causes = {lost.dropped_by for lost in stranding.lost} - {stranding.cause}
+        places = [self.location(cause) for cause in causes]
+        places.sort(key=lambda place: (place.line, place.chain or "", place.position or 0))
+        return tuple(replace(place, message="drops it in the end") for place in places)
 
     def location(self, cause: Cause) -> Location:
         """Where a rule or policy stands."""

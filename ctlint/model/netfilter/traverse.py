@@ -56,10 +56,13 @@ class PolicyRef(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A verdict and the rule or policy that gave it."""
+    """A verdict and the rule or policy that gave it; ``via`` holds the rules that called its chain,
+    the outermost first.
+    """
 
     verdict: Verdict
     cause: RuleRef | PolicyRef
+    via: tuple[RuleRef, ...] = ()
 
 
 class Open(NamedTuple):
@@ -98,11 +101,19 @@ class Walk:
 class _Frame:
     """A chain being walked. ``escapes``: the caller may go on whatever happens here."""
 
-    __slots__ = ("at", "chain", "escapes", "rules")
+    __slots__ = ("at", "chain", "escapes", "rules", "via")
 
-    def __init__(self, chain: ReadyChain, rules: Sequence[ReadyRule], *, escapes: bool) -> None:
+    def __init__(
+        self,
+        chain: ReadyChain,
+        rules: Sequence[ReadyRule],
+        via: tuple[RuleRef, ...],
+        *,
+        escapes: bool,
+    ) -> None:
         self.chain = chain
         self.rules = rules
+        self.via = via
         self.at = 0
         self.escapes = escapes
 
@@ -148,7 +159,7 @@ class _Walker:
 
     def run(self) -> None:
         result = self.result
-        self.push(self.base, escapes=False)
+        self.push(self.base, (), escapes=False)
         while self.frames:
             frame = self.frames[-1]
             if frame.at < len(frame.rules):
@@ -164,12 +175,12 @@ class _Walker:
             else:
                 self.policy(self.base)
 
-    def push(self, chain: ReadyChain, *, escapes: bool) -> None:
+    def push(self, chain: ReadyChain, via: tuple[RuleRef, ...], *, escapes: bool) -> None:
         if len(self.frames) >= MAX_DEPTH:
             raise ChainLoopError(chain.name)
         rules = chain.candidates(self.transit)
         self.chains.steps += len(rules) + 1
-        self.frames.append(_Frame(chain, rules, escapes=escapes))
+        self.frames.append(_Frame(chain, rules, via, escapes=escapes))
 
     def policy(self, base: ReadyChain) -> None:
         ref = PolicyRef(base.table, base.name)
@@ -212,17 +223,18 @@ class _Walker:
             chain = self.chains.specialise(rule.ref.table, target.chain, self.question)
             if chain is None:
                 return
+            via = (*frame.via, rule.ref)
             if action is Action.GOTO and certain:
                 # Its end is the end of this chain, so it takes this chain's place.
                 self.frames.pop()
                 if not self.frames and frame.chain.policy is not None:
-                    self.goto_from_base(frame, chain)
+                    self.goto_from_base(frame, chain, via)
                     return
-                self.push(chain, escapes=frame.escapes)
+                self.push(chain, via, escapes=frame.escapes)
                 return
             if action is Action.GOTO:
                 frame.escapes = True
-            self.push(chain, escapes=not certain)
+            self.push(chain, via, escapes=not certain)
         elif action is Action.RETURN:
             if certain:
                 frame.at = len(frame.rules)
@@ -239,13 +251,15 @@ class _Walker:
         elif action is Action.UNTRACK:
             self.untrack(rule, certain=certain)
         else:
-            self.end(rule, certain=certain)
+            self.end(rule, frame, certain=certain)
 
-    def goto_from_base(self, base: _Frame, chain: ReadyChain) -> None:
+    def goto_from_base(
+        self, base: _Frame, chain: ReadyChain, via: tuple[RuleRef, ...]
+    ) -> None:
         """The end of a chain that a base chain went to is the base chain's policy."""
         base.at = len(base.rules)
         self.frames.append(base)
-        self.push(chain, escapes=base.escapes)
+        self.push(chain, via, escapes=base.escapes)
 
     def is_uncertain(self) -> bool:
         return any(frame.escapes for frame in self.frames)
@@ -260,7 +274,7 @@ class _Walker:
             self.result.open.append(Open(rule.ref, None, "whether the packet is tracked"))
             self.result.outcomes.append(Outcome(Verdict.ELSEWHERE, rule.ref))
 
-    def end(self, rule: ReadyRule, *, certain: bool) -> None:
+    def end(self, rule: ReadyRule, frame: _Frame, *, certain: bool) -> None:
         """A target that ends the walk, if the rule applies."""
         action = rule.action
         result = self.result
@@ -276,7 +290,7 @@ class _Walker:
         else:
             verdict = Verdict.ELSEWHERE
             result.open.append(Open(rule.ref, None, "the target decides on its own"))
-        result.outcomes.append(Outcome(verdict, rule.ref))
+        result.outcomes.append(Outcome(verdict, rule.ref, frame.via))
         if not certain:
             return
         # The walk ends here, but for callers that may never have come here.
