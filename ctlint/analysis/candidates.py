@@ -70,7 +70,7 @@ class Candidates:
         )
         self._named_ports = [r for need in needs for r in (*(need.dports or ()),)]
         self._named_sports = [r for need in needs for r in (*(need.sports or ()),)]
-        self._pool = _Pool(needs)
+        self._pool = _Pool(needs, family)
 
     def groups(self) -> Iterator[list[Connection]]:
         """For each need: connections that fulfil it, the most ordinary first. Try them in order
@@ -133,8 +133,15 @@ class Candidates:
                 yield both
 
     def _is_odd(self, need: Need) -> bool:
-        """Only loopback connections use lo."""
-        return self.role is not Role.LOOPBACK and "lo" in (need.in_interface, need.out_interface)
+        """Whether only other roles can have such a connection, or none."""
+        if self.role is Role.LOOPBACK:
+            return False
+        if "lo" in (need.in_interface, need.out_interface):
+            return True
+        return any(
+            interval is not None and not is_ordinary(self.family, _inside(interval))
+            for interval in (need.source, need.destination)
+        )
 
     # Values
 
@@ -220,15 +227,33 @@ class Candidates:
                 )
 
 
+def is_ordinary(family: Family, address: int) -> bool:
+    """Whether a host on a wire can have the address: unicast, and neither loopback nor reserved.
+
+    Source: RFC 6890; the kernel drops the others as martians.
+    """
+    if family is Family.IPV4:
+        return 1 <= address >> 24 < 224 and address >> 24 != 127
+    return address >> 120 != 0xFF and address > 1
+
+
 _ORDINARY_CLIENT: Final = Need(sports=(EPHEMERAL_PORTS,))
 
 
 class _Pool:
     """Values that rules name: where ordinary ones do not get through, these may."""
 
-    def __init__(self, needs: Sequence[Need]) -> None:
-        self.sources = _first(_inside(need.source) for need in needs if need.source)
-        self.destinations = _first(_inside(n.destination) for n in needs if n.destination)
+    def __init__(self, needs: Sequence[Need], family: Family) -> None:
+        self.sources = _first(
+            address
+            for need in needs
+            if need.source and is_ordinary(family, address := _inside(need.source))
+        )
+        self.destinations = _first(
+            address
+            for need in needs
+            if need.destination and is_ordinary(family, address := _inside(need.destination))
+        )
         self.incoming = _first(n.in_interface for n in needs if n.in_interface)
         self.outgoing = _first(n.out_interface for n in needs if n.out_interface)
 

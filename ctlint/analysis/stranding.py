@@ -29,7 +29,7 @@ from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.traverse import Open, PolicyRef
 from ctlint.wire.tcp_flags import TcpFlags
 
-MAX_STEPS: Final = 4_000_000
+MAX_STEPS: Final = 250_000
 """Rules given to walks for one role: a bound on time. What is left out is said."""
 
 MAX_TRIES: Final = 12

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from heapq import merge
 from typing import Final, NamedTuple
 
-from ctlint.ir.rule import AnyMatch, Rule
+from ctlint.ir.rule import AnyMatch, Match, Rule
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.matches import Predicate, predicates
@@ -41,11 +42,15 @@ class RuleRef(NamedTuple):
         return f"{self.table}/{self.chain}#{self.position}"
 
 
+Open = tuple[tuple[Predicate, AnyMatch], ...]
+"""Conditions that are still to be asked, each with its match."""
+
+
 class ReadyRule(NamedTuple):
     """A rule with the predicates that are still open."""
 
     ref: RuleRef
-    open: tuple[tuple[Predicate, AnyMatch], ...]
+    open: Open
     action: Action
 
 
@@ -141,7 +146,7 @@ class ChainStore:
         self.facts = facts
         self._predicates: dict[int, tuple[Predicate, ...]] = {}
         self._ready: dict[tuple[str, str, Question], ReadyChain | None] = {}
-        self._decided: dict[tuple[int, Question], tuple[bool, tuple[Predicate, ...]]] = {}
+        self._decided: dict[Question, dict[int, Open | None]] = {}
 
     def predicates(self, match: AnyMatch) -> tuple[Predicate, ...]:
         """The predicates of a match. Matches are shared, so their identity is the key."""
@@ -158,49 +163,44 @@ class ChainStore:
         found = self.ruleset.chain(table, chain)
         ready: ReadyChain | None = None
         if found is not None:
-            rules = []
+            rules: list[ReadyRule] = []
+            decided = self._decided.setdefault(question, {})
             for position, rule in enumerate(found.rules, 1):
-                left = self._left_open(rule, question)
-                if left is not None:
+                left: Open = ()
+                for match in rule.matches:
+                    still = decided.get(id(match), _NOT_ASKED)
+                    if still is _NOT_ASKED:
+                        still = decided[id(match)] = self._decide(match, question)
+                    if still is None:
+                        break
+                    left += still
+                else:
                     ref = RuleRef(table, chain, position, rule)
                     rules.append(ReadyRule(ref, left, action(rule.target)))
             ready = ReadyChain(table, chain, found.policy, rules)
         self._ready[key] = ready
         return ready
 
-    def _left_open(
-        self, rule: Rule, question: Question
-    ) -> tuple[tuple[Predicate, AnyMatch], ...] | None:
-        """What is still to be asked, or None where the rule cannot match."""
-        left: list[tuple[Predicate, AnyMatch]] = []
-        for match in rule.matches:
-            possible, still = self._decide(match, question)
-            if not possible:
-                return None
-            left += [(predicate, match) for predicate in still]
-        return tuple(left)
-
-    def _decide(self, match: AnyMatch, question: Question) -> tuple[bool, tuple[Predicate, ...]]:
-        key = (id(match), question)
-        found = self._decided.get(key)
-        if found is None:
-            transit = _fixed_transit(question)
-            fixed = _FIXED if question.ctstate is not None else _FIXED - {Field.CTSTATE}
-            still: list[Predicate] = []
-            possible = True
-            for predicate in self.predicates(match):
-                if predicate.reads <= fixed:
-                    truth = predicate.test(transit)
-                    if truth is FALSE:
-                        possible = False
-                        break
-                    if truth is TRUE:
-                        continue
-                still.append(predicate)
-            found = self._decided[key] = (possible, tuple(still))
-        return found
+    def _decide(self, match: AnyMatch, question: Question) -> Open | None:
+        """What of a match is still to be asked, or None where no packet can match it."""
+        transit = _fixed_transit(question)
+        fixed = _FIXED if question.ctstate is not None else _FIXED - {Field.CTSTATE}
+        still: list[tuple[Predicate, AnyMatch]] = []
+        for predicate in self.predicates(match):
+            if predicate.reads <= fixed:
+                truth = predicate.test(transit)
+                if truth is FALSE:
+                    return None
+                if truth is TRUE:
+                    continue
+            still.append((predicate, match))
+        return tuple(still)
 
 
+_NOT_ASKED: Final[Open] = ((Predicate(lambda _: FALSE, frozenset()), Match("")),)
+
+
+@cache
 def _fixed_transit(question: Question) -> Transit:
     packet = Packet(Family.IPV4, 0, 0, question.protocol, flags=question.flags)
     return Transit(packet, question.ctstate or CtState.INVALID)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Expected values: iptables' own extensions/libipt_standard.t, and iptables(8)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ctlint.wire.addresses import Family, Net, format_address, parse_net
+
+V4 = Family.IPV4
+V6 = Family.IPV6
+
+
+@pytest.mark.parametrize(
+    ("text", "saved"),
+    [
+        ("127.0.0.1/32", "127.0.0.1/32"),
+        ("0.0.0.0", "0.0.0.0/32"),
+        ("10.11.12.13/8", "10.0.0.0/8"),
+        ("10.11.12.13/9", "10.0.0.0/9"),
+        ("10.11.12.13/30", "10.11.12.12/30"),
+        ("10.11.12.13/31", "10.11.12.12/31"),
+        ("10.11.12.13/255.0.0.0", "10.0.0.0/8"),
+        ("10.11.12.13/255.128.0.0", "10.0.0.0/9"),
+        ("10.11.12.13/255.0.255.0", "10.0.12.0/255.0.255.0"),
+        ("10.11.12.13/255.0.12.0", "10.0.12.0/255.0.12.0"),
+        ("10.1/16", "10.1.0.0/16"),
+        ("any/0", "0.0.0.0/0"),
+        ("010.0.0.1", "8.0.0.1/32"),
+    ],
+)
+def test_reads_and_prints_as_iptables_saves(text: str, saved: str) -> None:
+    assert str(parse_net(text, V4)) == saved
+
+
+@pytest.mark.parametrize(
+    ("text", "saved"),
+    [
+        ("fe80::1", "fe80::1/128"),
+        ("2001:db8::ffff/32", "2001:db8::/32"),
+        ("2001:db8::1/ffff:ffff::", "2001:db8::/32"),
+        ("::/0", "::/0"),
+        ("2001:db8::1/ffff::ffff", "2001::1/ffff::ffff"),
+    ],
+)
+def test_reads_ipv6(text: str, saved: str) -> None:
+    assert str(parse_net(text, V6)) == saved
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "10.0.0.256", "1.2.3.4.5", "10.0.0.1/33", "10.0.0.1/255.0", "x", "1..2.3", "10.0.0.0x1/"],
+)
+def test_refuses_what_is_no_address(text: str) -> None:
+    with pytest.raises(ValueError, match=".+"):
+        parse_net(text, V4)
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.1", "fe80::1%eth0", "fe80::1/129", "::g"])
+def test_refuses_what_is_no_ipv6_address(text: str) -> None:
+    with pytest.raises(ValueError, match=".+"):
+        parse_net(text, V6)
+
+
+def test_a_net_contains_what_agrees_under_its_mask() -> None:
+    net = Net(V4, 0x0A000C00, 0xFF00FF00)  # 10.0.12.0/255.0.255.0
+    assert net.contains(0x0A630C07)
+    assert not net.contains(0x0A630D07)
+    assert net.prefix_length is None
+
+
+def test_prints_addresses() -> None:
+    assert format_address(V4, 0x0A010203) == "10.1.2.3"
+    assert format_address(V6, (0xFD01 << 112) + 2) == "fd01::2"
