@@ -43,6 +43,8 @@ _LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
 _SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
 _CLIENT_PORTS: Final = (40000, 44321, 50001, 51999, 36017, 58888)
 
+_SIX_TO_FOUR: Final = 0x2002
+
 EPHEMERAL_PORTS: Final = Range(32768, 60999)
 """Where clients draw their ports from: the default of net.ipv4.ip_local_port_range."""
 
@@ -213,7 +215,8 @@ class Candidates:
             _values(need.destination, *destinations),
             interfaces,
         ):
-            if source != destination:
+            ends = source, destination
+            if source != destination and all(_crosses_wires(family, end) for end in ends):
                 yield Connection(
                     role,
                     family,
@@ -228,13 +231,16 @@ class Candidates:
 
 
 def is_ordinary(family: Family, address: int) -> bool:
-    """Whether a host on a wire can have the address: unicast, and neither loopback nor reserved.
+    """Whether a host of today can have the address: unicast, and neither loopback nor reserved.
 
-    Source: RFC 6890; the kernel drops the others as martians.
+    In IPv6: global unicast but for 6to4 (RFC 7526 ended it), unique local, link-local. Source:
+    RFC 6890; RFC 4291, section 2.4.
     """
     if family is Family.IPV4:
         return 1 <= address >> 24 < 224 and address >> 24 != 127
-    return address >> 120 != 0xFF and address > 1
+    first = address >> 112
+    is_global = first >> 13 == 1 and first != _SIX_TO_FOUR
+    return is_global or first >> 9 == 0xFC >> 1 or first >> 6 == 0xFE80 >> 6
 
 
 _ORDINARY_CLIENT: Final = Need(sports=(EPHEMERAL_PORTS,))
@@ -292,6 +298,17 @@ def _names(need: str | None, ordinary: str, pool: tuple[str, ...]) -> list[str]:
 
 def _concrete(pattern: str) -> str:
     return pattern[:-1] + "0" if pattern.endswith("+") else pattern
+
+
+def _crosses_wires(family: Family, address: int) -> bool:
+    """Whether a host takes packets with this address from a network (else they are martians).
+
+    Source: ip_route_input_slow() in net/ipv4/route.c, ip6_rcv_core() in net/ipv6/ip6_input.c;
+    0.0.0.0/8 is refused as a whole before kernel 5.3.
+    """
+    if family is Family.IPV6:
+        return address > 1 and address >> 120 != 0xFF
+    return address >> 24 not in (0, 127) and address >> 28 != 0xE and address != 0xFFFFFFFF
 
 
 def _unnamed(ports: Sequence[int], named: Sequence[Range]) -> int:

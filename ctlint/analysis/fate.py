@@ -51,7 +51,8 @@ class Ends(NamedTuple):
 class Fate:
     """What became of a packet: one end, or several where a match is undecided.
 
-    ``ctstates`` holds what the first table behind conntrack saw at each hook.
+    ``ctstates`` holds what the first table behind conntrack saw at each hook. ``matched`` is the
+    whole truth only where ``is_exact``: see Walk.
     """
 
     ends: list[End] = field(default_factory=list)
@@ -61,6 +62,7 @@ class Fate:
     translated: list[RuleRef] = field(default_factory=list)
     walks: list[tuple[Hook, str, Walk]] = field(default_factory=list)
     was_untracked: bool = False
+    is_exact: bool = True
 
     @property
     def delivered(self) -> Tern:
@@ -107,6 +109,7 @@ def send(
             continue
         result = walk(chains, stop.table, stop.chain, transit, explain=explain)
         fate.matched += result.matched
+        fate.is_exact = fate.is_exact and result.is_exact
         fate.open += result.open
         fate.translated += result.translated
         if explain:

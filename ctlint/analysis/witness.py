@@ -112,11 +112,13 @@ def _answer(
         for hook in (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
         if hook in fate.ctstates
     )
-    return {
+    answer: dict[str, Any] = {
         "ctstate": fate.ctstates[main].name,
         "delivered": fate.ends[-1].cause is None,
-        "rules": list(fate.matched),
     }
+    if fate.is_exact:
+        answer["rules"] = list(fate.matched)
+    return answer
 
 
 def relevant(ruleset: Ruleset) -> Ruleset:

@@ -48,6 +48,7 @@ _MAX_TIMEOUT: Final = (1 << 32) - 1
 _EXPECTED: Final = {
     "_CREATE": "create",
     "_ADD": "add",
+    "NEW_NAME": "the name of a set",
     "NAME": "the name of a set",
     "TYPE": "a type such as hash:net",
     "ELEMENT": "an element",
@@ -66,8 +67,8 @@ def parse_ipset_save(text: str, file: str) -> Mapping[str, Ipset]:
     return reader.finish()
 
 
-class _ElementError(ValueError):
-    """An element that the set cannot hold."""
+class _InvalidError(Exception):
+    """A value that the set cannot have or hold."""
 
 
 class _OpenSet:
@@ -89,13 +90,13 @@ class _OpenSet:
             self.unknown = f"sets of type {kind} are not modelled"
 
     def add(self, element: str, *, nomatch: bool, timeout: int | None) -> None:
-        """Raises _ElementError."""
+        """Raises _InvalidError."""
         if timeout is not None and not self.has_timeout:
-            raise _ElementError(f"the set {self.name!r} was created without timeout")
+            raise _InvalidError(f"the set {self.name!r} was created without timeout")
         if timeout:
             self.unknown = self.unknown or "its elements time out"
         if nomatch and "net" not in self.type:
-            raise _ElementError(f"a set of type {self.type} has no nomatch")
+            raise _InvalidError(f"a set of type {self.type} has no nomatch")
         if self.type in _ONE_ADDRESS:
             for net in self.nets(element):
                 self.members[net] = not nomatch
@@ -109,18 +110,16 @@ class _OpenSet:
         low, high = ends
         if self.type == "hash:net":
             if high - low == self.family.full_mask:
-                raise _ElementError(f"{element}: a hash:net cannot hold all addresses")
-        elif self.range is not None:
-            if low < self.range[0] or high > self.range[1]:
-                raise _ElementError(f"{element} is out of the range of the set {self.name!r}")
-        if self.family is Family.IPV6 and low != high and (
-            self.type == "hash:ip" or "/" not in element
-        ):
-            raise _ElementError(f"{element}: only IPv4 elements may be ranges")
+                raise _InvalidError(f"{element}: a hash:net cannot hold all addresses")
+        elif self.range is not None and (low < self.range[0] or high > self.range[1]):
+            raise _InvalidError(f"{element} is out of the range of the set {self.name!r}")
+        is_range = low != high and (self.type == "hash:ip" or "/" not in element)
+        if is_range and self.family is Family.IPV6:
+            raise _InvalidError(f"{element}: only IPv4 elements may be ranges")
         for part in cover(low, high, self.family):
             net = Net(self.family, part.address & self.mask, part.mask & self.mask)
             if self.type == "hash:ip" and net.address == 0:
-                raise _ElementError(f"{element}: a hash:ip cannot hold the address zero")
+                raise _InvalidError(f"{element}: a hash:ip cannot hold the address zero")
             yield net
 
     def close(self) -> Ipset:
@@ -144,6 +143,8 @@ class _Reader:
         self.file = file
         self.sets: dict[str, _OpenSet] = {}
         self.refused: set[str] = set()
+        # A name may hold blanks, and ipset prints it without quotes.
+        self.blank_names: list[str] = []
         self.problems: list[Problem] = []
         self.dropped_problems = 0
         self.elements = 0
@@ -160,7 +161,8 @@ class _Reader:
             except _LineError as error:
                 self.problem(error.problem)
             if self.elements > MAX_ELEMENTS:
-                self.problem(Problem(Span(self.file, number), f"more than {MAX_ELEMENTS:,} elements"))
+                message = f"more than {MAX_ELEMENTS:,} elements"
+                self.problem(Problem(Span(self.file, number), message))
                 return
 
     def finish(self) -> Mapping[str, Ipset]:
@@ -189,11 +191,17 @@ class _Reader:
             return
         if len(line) > MAX_LINE:
             self.refuse(number, 0, len(line), f"the line is longer than {MAX_LINE:,} characters")
+        for name in self.blank_names:
+            if stripped.startswith(f"add {name} "):
+                line = f'add "{name}"{stripped[4 + len(name) :]}'
         from lark import UnexpectedInput
 
         try:
             tree = _parser().parse(line)
         except UnexpectedInput as error:
+            words = stripped.split(" ")
+            if words[0] in ("create", "n", "-N") and len(words) > 1:
+                self.refused.add(words[1])
             self.refuse_syntax(error, line, number)
         self.run(tree, line, number)
 
@@ -201,18 +209,17 @@ class _Reader:
         from lark import UnexpectedCharacters, UnexpectedToken
 
         words = line.rstrip(" \t")
-        position = error.pos_in_stream if error.pos_in_stream is not None else len(words)
         expected: set[str] = set()
+        is_end = False
         if isinstance(error, UnexpectedCharacters):
             expected = set(error.allowed or ())
         elif isinstance(error, UnexpectedToken):
             expected = set(error.accepts or error.expected)
-            if error.token.type == "$END":
-                position = len(words)
-        position = min(position, len(words))
+            is_end = error.token.type == "$END"
+        position = len(words) if is_end else min(error.column - 1, len(words))
         found = words[position:].split(" ")[0][:40]
         if "_CREATE" in expected:
-            first = words.split()[0][:40]
+            first = words.lstrip(" \t").split(" ")[0][:40]
             self.refuse(
                 number,
                 position,
@@ -276,7 +283,7 @@ class _Reader:
             word = option.children[-1]
             try:
                 _set_option(opened, str(option.data), value)
-            except ValueError as error:
+            except _InvalidError as error:
                 self.refuse(number, word.start_pos or 0, word.end_pos or 0, str(error))  # type: ignore[union-attr]
         opened.mask = opened.mask or opened.family.full_mask
         if opened.type == "bitmap:ip":
@@ -286,13 +293,15 @@ class _Reader:
             if size > MAX_BITMAP:
                 self.refuse(number, start, end, f"the range has more than {MAX_BITMAP:,} elements")
         self.sets[name] = opened
+        if " " in name:
+            self.blank_names.append(name)
 
     def add(
         self,
         name: str,
         element: str,
         timeout: str | None,
-        nomatch: bool,  # noqa: FBT001 - as the dump has it
+        nomatch: bool,
         line: str,
         number: int,
         start: int,
@@ -306,15 +315,13 @@ class _Reader:
             at = line.index(name)
             self.refuse(number, at, at + len(name), f"no set {name!r}: a create line is missing")
         seconds: int | None = None
-        if timeout is not None:
-            if not (timeout.isascii() and timeout.isdigit() and int(timeout[:12]) <= _MAX_TIMEOUT):
-                self.refuse(number, start, len(line), f"{timeout[:20]!r} is no timeout in seconds")
-            seconds = int(timeout)
         try:
+            if timeout is not None:
+                seconds = _seconds(timeout)
             if opened.type == "list:set":
                 self.add_set(opened, element)
             opened.add(element, nomatch=nomatch, timeout=seconds)
-        except _ElementError as error:
+        except _InvalidError as error:
             self.refuse(number, start, end, str(error))
 
     def add_set(self, opened: _OpenSet, element: str) -> None:
@@ -322,9 +329,9 @@ class _Reader:
         if member is None:
             if element in self.refused:
                 return
-            raise _ElementError(f"no set {element!r}: its create line must stand above")
+            raise _InvalidError(f"no set {element!r}: its create line must stand above")
         if member.type == "list:set":
-            raise _ElementError("a list:set cannot hold a list:set")
+            raise _InvalidError("a list:set cannot hold a list:set")
         opened.sets[element] = None
 
 
@@ -347,48 +354,55 @@ def _value(option: Tree[Token]) -> str:
     return str(option.children[-1]).strip('"') if option.children else ""
 
 
+def _seconds(text: str) -> int:
+    """Read a timeout. Raises _InvalidError."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else _MAX_TIMEOUT + 1
+    if number > _MAX_TIMEOUT:
+        raise _InvalidError(f"{text[:20]!r} is no timeout in seconds")
+    return number
+
+
 def _set_option(opened: _OpenSet, name: str, value: str) -> None:
-    """Take an option of a create line. Raises ValueError."""
+    """Take an option of a create line. Raises _InvalidError."""
     if name == "family":
         if value not in ("inet", "inet6"):
-            raise ValueError(f"the family is inet or inet6, not {value[:20]!r}")
+            raise _InvalidError(f"the family is inet or inet6, not {value[:20]!r}")
         opened.family = Family.IPV4 if value == "inet" else Family.IPV6
     elif name == "timeout":
-        if not (value.isascii() and value.isdigit()) or int(value[:12]) > _MAX_TIMEOUT:
-            raise ValueError(f"{value[:20]!r} is no timeout in seconds")
         opened.has_timeout = True
-        if int(value):
+        if _seconds(value):
             opened.unknown = opened.unknown or "its elements time out"
     elif name == "netmask":
         length = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
         if not 1 <= length <= opened.family.bits:
-            raise ValueError(f"a netmask is 1 to {opened.family.bits}, not {value[:20]!r}")
+            raise _InvalidError(f"a netmask is 1 to {opened.family.bits}, not {value[:20]!r}")
         opened.prefix = length
         opened.mask = opened.family.full_mask ^ ((1 << opened.family.bits - length) - 1)
     elif name == "bitmask":
         mask = _address(value, opened.family)
         if not mask:
-            raise ValueError(f"{value[:50]!r} is no bitmask")
+            raise _InvalidError(f"{value[:50]!r} is no bitmask")
         opened.mask = mask
     elif name == "range" and opened.type == "bitmap:ip":
         ends = _ends(value, Family.IPV4)
         if ends is None:
-            raise ValueError(f"{value[:50]!r} is no range of addresses")
+            raise _InvalidError(f"{value[:50]!r} is no range of addresses")
         opened.range = ends
 
 
 def _ends(text: str, family: Family) -> tuple[int, int] | None:
     """First and last address of ``A``, ``A/LENGTH`` or ``A-B``; None for a host's name.
 
-    Raises _ElementError.
+    Raises _InvalidError.
     """
     address, slash, length = text.partition("/")
     low = _address(address, family)
     if low is not None:
         if not slash:
             return low, low
-        if not (length.isascii() and length.isdigit()) or int(length[:4]) > family.bits:
-            raise _ElementError(f"{text[:60]}: a prefix length is 0 to {family.bits}")
+        is_number = length.isascii() and length.isdigit() and len(length) < 4
+        if not is_number or int(length) > family.bits:
+            raise _InvalidError(f"{text[:60]}: a prefix length is 0 to {family.bits}")
         free = (1 << family.bits - int(length)) - 1
         return low & ~free, low | free
     first, dash, last = text.partition("-")
@@ -399,7 +413,7 @@ def _ends(text: str, family: Family) -> tuple[int, int] | None:
             return min(low, high), max(low, high)
     if _NUMERIC.fullmatch(text):
         name = "IPv4" if family is Family.IPV4 else "IPv6"
-        raise _ElementError(f"{text[:60]!r} is no {name} address or network")
+        raise _InvalidError(f"{text[:60]!r} is no {name} address or network")
     return None
 
 

@@ -30,9 +30,7 @@ def changed_sets(rulesets: Iterable[Ruleset]) -> frozenset[str]:
     )
 
 
-def address_sets(
-    sets: Mapping[str, Ipset], changed: Collection[str] = ()
-) -> dict[str, AddressSet]:
+def address_sets(sets: Mapping[str, Ipset], changed: Collection[str] = ()) -> dict[str, AddressSet]:
     """The sets of one address whose members are known; all others, and the ``changed``, are absent.
 
     A ``list:set`` holds what any of its members holds: an exception of one (``nomatch``) takes

@@ -84,7 +84,8 @@ class Tried(NamedTuple):
 @dataclass(slots=True)
 class Walk:
     """What happened in one table. ``matched`` names rules, policies and ends of user chains in
-    the words of docs/scenario.md; it is meant for walks where nothing is open.
+    the words of docs/scenario.md; it is the whole truth only where ``is_exact``: no rule on the
+    way was undecided, not even one that only counts or logs.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Walk:
     open: list[Open] = field(default_factory=list)
     translated: list[RuleRef] = field(default_factory=list)
     tried: list[Tried] | None = None
+    is_exact: bool = True
 
     def verdicts(self) -> set[Verdict]:
         """The verdicts that are possible."""
@@ -202,6 +204,8 @@ class _Walker:
                 is_open = is_open or []
                 is_open.append(Open(rule.ref, match, predicate.why or "not known"))
         truth = UNKNOWN if is_open else TRUE
+        if is_open:
+            self.result.is_exact = False
         # What only counts or logs changes no packet's fate, decided or not.
         if is_open and rule.action is not Action.CONTINUE:
             self.result.open += is_open
@@ -234,10 +238,15 @@ class _Walker:
                 return
             if action is Action.GOTO:
                 frame.escapes = True
+            elif not chain.rules:
+                # Most chains hold nothing for a given question; the way through is short.
+                if certain:
+                    result.matched.append(f"{chain.table}/{chain.name} return")
+                return
             self.push(chain, via, escapes=not certain)
         elif action is Action.RETURN:
             if certain:
-                frame.at = len(frame.rules)
+                self.leave(frame)
             else:
                 frame.escapes = True
         elif action is Action.MARK:
@@ -252,6 +261,13 @@ class _Walker:
             self.untrack(rule, certain=certain)
         else:
             self.end(rule, frame, certain=certain)
+
+    def leave(self, frame: _Frame) -> None:
+        """RETURN: to the caller, or to the policy. Only a chain's end is traced as "return"."""
+        if len(self.frames) > 1:
+            self.frames.pop()
+        else:
+            frame.at = len(frame.rules)
 
     def goto_from_base(
         self, base: _Frame, chain: ReadyChain, via: tuple[RuleRef, ...]

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Texts from files, pipes and standard input, in bounded memory.
+
+What is no text of ours is refused here with what it is, before a parser sees it: a compressed file,
+UTF-16, a listing of ``iptables -L``. Bytes that are not UTF-8 become lone surrogates.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import select
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ctlint.parse.iptables_save import MAX_LINE
+from ctlint.source.errors import SourceError
+
+STANDARD_INPUT: Final = "-"
+
+MAX_BYTES: Final = 512 << 20
+"""Of one text. Two million rules, the most that is read, take some 250 MB."""
+
+MAX_LINES: Final = 5_000_000
+"""Of one text."""
+
+_CHUNK: Final = 1 << 20
+# A line that a parser refuses as too long need not be kept whole to be refused.
+_KEPT_LINE: Final = MAX_LINE + 1
+_FIFO_WAIT: Final = 2_000
+_BINARY: Final[tuple[tuple[bytes, str, str | None], ...]] = (
+    (b"\x1f\x8b", "compressed with gzip", "zcat FILE | ctlint lint -"),
+    (b"\xfd7zXZ", "compressed with xz", "xzcat FILE | ctlint lint -"),
+    (b"BZh", "compressed with bzip2", "bzcat FILE | ctlint lint -"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstdcat FILE | ctlint lint -"),
+    (b"PK\x03\x04", "a zip archive", "give the files that it holds"),
+    (b"\xef\xbb\xbf", "text with a byte order mark, which iptables-restore refuses", "remove it"),
+    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint lint -"),
+    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint lint -"),
+)
+_GIVE_A_DUMP: Final = "give what iptables-save prints"
+_OTHER_TEXT: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern), what)
+    for pattern, what in (
+        (r"Chain \S+ \(", "a listing of `iptables -L`, which leaves out parts of the rules"),
+        (r"-[PN] \S+|-A \S+ ", "what `iptables -S` prints: one table, without its name"),
+        (r"(?:table|add table|flush ruleset)\b", "a rule set of nft"),
+        (r"\{", "JSON"),
+        (r"(?:create|add) \S+ \S", "what `ipset save` prints; it goes to --sets"),
+        (r"(?:\S*/)?(?:ip6?tables|ufw|firewall-cmd)\s", "a shell script"),
+        (r"[a-z][\w-]*[./][\w./-]+\s*=", "kernel settings; they go to --sysctl"),
+    )
+)
+
+
+def read_text(path: str) -> str:
+    """The text of a file, of a pipe, or of standard input (``-``).
+
+    A line is cut where it is longer than any that iptables-restore reads, so that the parser
+    refuses it at little cost. Raises SourceError for what cannot be read, holds more than MAX_BYTES
+    or MAX_LINES, or is no text.
+    """
+    try:
+        return _text(_read(path), path)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        # A name with a NUL byte.
+        raise SourceError(f"{path!r}: {error}") from error
+
+
+def first_line(text: str) -> str:
+    """The first line that is neither blank nor a comment, without blanks around it; else empty."""
+    found = re.search(r"^[ \t]*(?![#\s])(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def is_dump(text: str) -> bool:
+    """Whether this is what iptables-save prints: its first line opens a table."""
+    return first_line(text).startswith("*")
+
+
+def require_dump(text: str, path: str) -> None:
+    """Raises SourceError for a text that is empty, or plainly of another kind than a dump of
+    rules; whether it is one is for the parser to say.
+    """
+    if not text.strip():
+        hint = "iptables-save prints nothing without root, and where no table is loaded"
+        raise SourceError(f"{path}: empty", hint)
+    line = first_line(text)
+    if text.startswith("#!"):
+        raise SourceError(f"{path}: a script, not a dump of rules", f"run it, then {_GIVE_A_DUMP}")
+    for pattern, what in _OTHER_TEXT:
+        if pattern.match(line):
+            raise SourceError(f"{path}: this is {what}", _GIVE_A_DUMP)
+
+
+def _read(path: str) -> Iterator[bytes]:
+    """The bytes, chunk by chunk. Raises OSError."""
+    if path == STANDARD_INPUT:
+        if sys.stdin is None or sys.stdin.closed:
+            raise SourceError("standard input is closed", "name a file, or pipe a dump in")
+        while chunk := sys.stdin.buffer.read(_CHUNK):
+            yield chunk
+        return
+    # Without O_NONBLOCK a FIFO that nobody writes to would never open.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb", buffering=0, closefd=True) as stream:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            yield from _first_words(descriptor, path)
+        os.set_blocking(descriptor, True)
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _first_words(descriptor: int, path: str) -> Iterator[bytes]:
+    """What a FIFO holds once somebody writes to it. Raises SourceError where nobody does."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    poll.poll(_FIFO_WAIT)
+    try:
+        words = os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return  # A writer is there, and takes its time.
+    if not words:
+        raise SourceError(f"{path}: a pipe that is empty, and nobody writes to it")
+    yield words
+
+
+def _text(chunks: Iterable[bytes], path: str) -> str:
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    parts: list[str] = []
+    size = lines = width = 0
+    for chunk in chunks:
+        if not parts:
+            _require_text(chunk, path)
+        size += len(chunk)
+        lines += chunk.count(b"\n")
+        if size > MAX_BYTES:
+            raise SourceError(f"{path}: larger than {MAX_BYTES >> 20} MiB")
+        if lines > MAX_LINES:
+            raise SourceError(f"{path}: more than {MAX_LINES:,} lines")
+        kept, width = _cut(chunk, width)
+        parts.append(decoder.decode(kept))
+    parts.append(decoder.decode(b"", final=True))
+    return "".join(parts)
+
+
+def _cut(chunk: bytes, width: int) -> tuple[bytes, int]:
+    """The chunk without the ends of overlong lines, and the width of the line open at its end.
+
+    ``width`` is that of the line that the chunk continues.
+    """
+    pieces = chunk.split(b"\n")
+    open_width = len(pieces[-1]) + (width if len(pieces) == 1 else 0)
+    if width + len(pieces[0]) > _KEPT_LINE or max(map(len, pieces)) > _KEPT_LINE:
+        pieces[0] = pieces[0][: max(0, _KEPT_LINE - width)]
+        chunk = b"\n".join([piece[:_KEPT_LINE] for piece in pieces])
+    return chunk, open_width
+
+
+def _require_text(start: bytes, path: str) -> None:
+    for magic, what, hint in _BINARY:
+        if start.startswith(magic):
+            name = "FILE" if path == STANDARD_INPUT else path
+            raise SourceError(f"{path}: {what}", hint and hint.replace("FILE", name))
+    if b"\0" in start:
+        raise SourceError(f"{path}: binary data (it holds NUL bytes), not text")

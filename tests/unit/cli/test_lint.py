@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ctlint lint`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.corpus import REPOSITORY
+
+EXAMPLE = REPOSITORY / "examples" / "fin-wait-1"
+RULES = (EXAMPLE / "iptables-save").read_text(encoding="utf-8")
+DROP_LINE = RULES.split("\n").index("-A OUTPUT -m state --state INVALID -j DROP") + 1
+POLICY_LINE = RULES.split("\n").index(":INPUT DROP [0:0]") + 1
+WITHOUT_DROP = RULES.replace("-A OUTPUT -m state --state INVALID -j DROP\n", "")
+
+Done = subprocess.CompletedProcess[str]
+
+
+def ctlint(arguments: Sequence[str | Path], stdin: str = "", **environment: str) -> Done:
+    return subprocess.run(
+        [sys.executable, "-m", "ctlint", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
+        timeout=120,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"}
+        | environment,
+    )
+
+
+def lint_json(tmp_path: Path, rules: str, established: int) -> tuple[dict[str, Any], int]:
+    (tmp_path / "rules.v4").write_text(rules, encoding="utf-8")
+    (tmp_path / "s").write_text(
+        f"net.netfilter.nf_conntrack_tcp_timeout_established = {established}\n", encoding="utf-8"
+    )
+    done = ctlint(
+        ["lint", tmp_path / "rules.v4", "--sysctl", tmp_path / "s", "--format", "json"]
+    )
+    assert done.stderr == ""
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result, done.returncode
+
+
+def at(result: dict[str, Any], line: int) -> dict[str, dict[str, Any]]:
+    """The findings at a line, by role."""
+    return {
+        finding["role"]: finding
+        for finding in result["findings"]
+        if finding["location"]["line"] == line and finding["role"]
+    }
+
+
+def test_incident_1_with_the_drop(tmp_path: Path) -> None:
+    result, code = lint_json(tmp_path, RULES, 120)
+    assert code == 1
+    found = at(result, DROP_LINE)
+    for role, sender in (("client", "orig"), ("server", "reply")):
+        finding = found[role]
+        assert finding["severity"] == "error"
+        assert finding["confidence"] == "certain"
+        assert finding["location"]["text"] == "-A OUTPUT -m state --state INVALID -j DROP"
+        assert finding["packet"] == {
+            "flags": "FA",
+            "dir": sender,
+            "entry": "none",
+            "ctstate": "INVALID",
+        }
+        assert {packet["flags"] for packet in finding["packets"]} == {"FA", "RA"}
+        stranded = finding["stranded"]
+        assert (stranded["end"], stranded["state"]) == ("local", "FIN_WAIT_1")
+        # T(8, 0.2 s) = 102.2 s; measured 106 to 110 s.
+        assert stranded["seconds"] == 102
+    witness = found["client"]["witness"]
+    assert [packet["flags"] for packet in witness["scenario"]["packets"]] == ["S", "SA", "A", "FA"]
+    assert witness["expect"] == [
+        {
+            "packet": 3,
+            "ctstate": "INVALID",
+            "delivered": False,
+            "rules": ["filter/OUTPUT#4", "filter/OUTPUT#5"],
+        }
+    ]
+
+
+def test_incident_1_without_the_drop(tmp_path: Path) -> None:
+    result, code = lint_json(tmp_path, WITHOUT_DROP, 120)
+    assert code == 1
+    found = at(result, POLICY_LINE)
+    client = found["client"]
+    assert client["packet"] == {"flags": "A", "dir": "reply", "entry": "none", "ctstate": "NEW"}
+    assert client["stranded"]["end"] == "local"
+    assert client["location"]["position"] is None
+    server = found["server"]
+    assert server["packet"]["flags"] == "FA"
+    assert server["packet"]["dir"] == "orig"
+    assert server["ports"] == ["8088"]
+
+
+@pytest.mark.parametrize(
+    ("established", "severity", "code"), [(1200, "warning", 1), (432000, "note", 0)]
+)
+def test_severity_follows_the_timeout(
+    tmp_path: Path, established: int, severity: str, code: int
+) -> None:
+    result, returned = lint_json(tmp_path, RULES, established)
+    assert at(result, DROP_LINE)["client"]["severity"] == severity
+    assert returned == code
+
+
+def test_the_shipped_example_has_findings_on_a_terminal() -> None:
+    done = ctlint(["lint", "examples/fin-wait-1"])
+    assert done.returncode == 1
+    assert f"examples/fin-wait-1/iptables-save:{DROP_LINE}:1" in done.stdout
+    assert "FIN_WAIT_1" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_standard_input_and_all_formats_at_once(tmp_path: Path) -> None:
+    forms = ["concise", "json", "sarif", "github", "junit", "gitlab"]
+    arguments: list[str | Path] = ["lint", "-"]
+    for form in forms:
+        arguments += ["--format", form, "--output", tmp_path / form]
+    done = ctlint(arguments, stdin=RULES)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    for form in forms:
+        assert (tmp_path / form).stat().st_size > 0, form
+    json.loads((tmp_path / "sarif").read_text(encoding="utf-8"))
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    outputs = {
+        ctlint(["lint", "examples/fin-wait-1", "--format", "sarif"], PYTHONHASHSEED=seed).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(outputs) == 1
+
+
+def test_select_and_ignore() -> None:
+    done = ctlint(["lint", "examples/fin-wait-1", "--select", "CT2", "--format", "json"])
+    assert {f["rule"] for f in json.loads(done.stdout)["findings"]} == {"CT202"}
+    done = ctlint(["lint", "examples/fin-wait-1", "--ignore", "CT1,CT202", "--format", "json"])
+    assert json.loads(done.stdout)["findings"] == []
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["no-such-file"],
+        ["-", "--kernel", "5.99"],
+        ["-", "--select", "CT999"],
+        ["-", "--format", "json", "--format", "sarif"],
+        ["-", "--sysctl", "no-such-file"],
+    ],
+)
+def test_wrong_usage_is_one_clear_error(arguments: list[str]) -> None:
+    done = ctlint(["lint", *arguments], stdin=RULES)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_bad_line_is_reported_with_its_place() -> None:
+    text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 99999 -j DROP\n-A NOPE -j DROP\n"
+    done = ctlint(["lint", "-"], stdin=text)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert [line.split(": ")[0].split(":")[-2:] for line in lines[:2]] == [["3", "25"], ["4", "4"]]
+
+
+@pytest.mark.parametrize("form", ["text", "concise", "github"])
+def test_a_comment_cannot_speak_for_ctlint(form: str) -> None:
+    hostile = "::error::pwned \x1b[31m [bold]x[/bold] \u202e"
+    rule = f'-A OUTPUT -m state --state INVALID -m comment --comment "{hostile}" -j DROP'
+    text = RULES.replace("-A OUTPUT -m state --state INVALID -j DROP", rule)
+    done = ctlint(["lint", "-", "--format", form, "--fail-on", "note"], stdin=text)
+    assert done.returncode == 1, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    assert not any(line.startswith("::error::pwned") for line in done.stdout.splitlines())
+
+
+def test_a_comment_in_the_rule_allows_it() -> None:
+    rule = (
+        "-A OUTPUT -m state --state INVALID -m comment "
+        '--comment "ctlint: allow CT101 because raw sockets only" -j DROP'
+    )
+    text = RULES.replace("-A OUTPUT -m state --state INVALID -j DROP", rule)
+    done = ctlint(["lint", "-", "--select", "CT101", "--format", "json", "--fail-on", "note"], text)
+    assert done.returncode == 0
+    result = json.loads(done.stdout)
+    assert {f["suppressed"] for f in result["findings"]} == {"raw sockets only"}
+    assert result["summary"]["suppressed"] == len(result["findings"])
+
+
+def test_an_unknown_match_is_undecided_not_guessed() -> None:
+    text = RULES.replace("--state INVALID -j DROP", "--state INVALID -m weird --odd 1 -j DROP")
+    done = ctlint(["lint", "-", "--format", "json"], stdin=text)
+    result = json.loads(done.stdout)
+    assert any(item["match"] == "weird" for item in result["undecided"])
+    assert not at(result, DROP_LINE)
