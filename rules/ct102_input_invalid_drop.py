@@ -72,6 +72,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         yield ctx.stranding_finding(
             stranding,
             f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
-            f"{who_sends(stranding, lost)} is INVALID and dropped here: the host never learns of it",
+            f"{who_sends(stranding, lost)} is INVALID and dropped here: the host never learns of "
+            "it",
             ctx.remedy_for_close(stranding),
         )

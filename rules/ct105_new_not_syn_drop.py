@@ -5,8 +5,8 @@ Flags a rule that drops or rejects NEW packets that are no SYN.
 
 ## Why it matters
 When the entry of an open connection has expired, conntrack picks the connection up again from its
-next data segment, keepalive or bare ACK: that packet is NEW. A rule against "NEW, not SYN" drops it,
-and with it every packet that could have mended the entry. The connection is a black hole: the
+next data segment, keepalive or bare ACK: that packet is NEW. A rule against "NEW, not SYN" drops
+it, and with it every packet that could have mended the entry. The connection is a black hole: the
 sender retransmits until it gives up, and a FIN that got through is never acknowledged. The effect
 is that of `nf_conntrack_tcp_loose=0` (CT107).
 

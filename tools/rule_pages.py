@@ -23,10 +23,7 @@ def pages() -> dict[str, str]:
         "Made from the rules' own pages by `tools/rule_pages.py`.\n",
         "| id | name | at most | what it does |",
         "|---|---|---|---|",
-        *(
-            f"| [{r.id}]({r.id}.md) | {r.name} | {r.severity.value} | {r.summary} |"
-            for r in rules
-        ),
+        *(f"| [{r.id}]({r.id}.md) | {r.name} | {r.severity.value} | {r.summary} |" for r in rules),
     ]
     found = {f"{r.id}.md": page_markdown(r) for r in rules}
     found["README.md"] = "\n".join(index) + "\n"

@@ -90,9 +90,7 @@ class Candidates:
         question = Question(TCP, SYN, CtState.NEW)
         for stop in STOPS[path]:
             if stop.table == "filter":
-                for found in reach(
-                    self.chains, "filter", stop.chain, question, _is_accept
-                ):
+                for found in reach(self.chains, "filter", stop.chain, question, _is_accept):
                     yield found.need
 
     def _losing(self) -> list[Need]:
@@ -104,9 +102,7 @@ class Candidates:
                 for stop in STOPS[path]:
                     if stop.table in ("nat", "raw"):
                         continue
-                    for found in reach(
-                        self.chains, stop.table, stop.chain, question, _is_loss
-                    ):
+                    for found in reach(self.chains, stop.table, stop.chain, question, _is_loss):
                         need = found.need if sender is Dir.ORIGINAL else found.need.reversed()
                         if need != NOTHING and need not in needs:
                             needs.append(need)
@@ -164,9 +160,7 @@ class Candidates:
 
     def _connections(self, need: Need, ports: Range | None) -> Iterator[Connection]:
         role, family = self.role, self.family
-        reply_port = (
-            ports.low if ports else _unnamed(_SERVICE_PORTS, self._named_ports)
-        ) or 1
+        reply_port = (ports.low if ports else _unnamed(_SERVICE_PORTS, self._named_ports)) or 1
         sports = need.sports or (EPHEMERAL_PORTS,)
         orig_port = (
             _unnamed(_CLIENT_PORTS, self._named_sports)
@@ -204,9 +198,7 @@ class Candidates:
             back = need.in_interface if role is Role.CLIENT else need.out_interface
             interfaces = [
                 (name, name)
-                for name in _names(
-                    named or back, "eth0", (*pool.outgoing, *pool.incoming)
-                )
+                for name in _names(named or back, "eth0", (*pool.outgoing, *pool.incoming))
                 if name != "lo"
             ]
         # The last factor varies fastest: interfaces are what rules name most.

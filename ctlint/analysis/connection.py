@@ -95,6 +95,4 @@ class Connection(NamedTuple):
     def picked_up(self, sender: Dir) -> EntryView:
         """What rules see of an entry that this end's packet makes in mid-stream."""
         packet = self.packet(sender, TcpFlags.ACK)
-        return EntryView(
-            Dir.ORIGINAL, packet.saddr, packet.daddr, packet.sport, packet.dport
-        )
+        return EntryView(Dir.ORIGINAL, packet.saddr, packet.daddr, packet.sport, packet.dport)

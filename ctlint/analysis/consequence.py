@@ -94,9 +94,7 @@ def exposure(settings: Settings) -> Exposure:
     timeout = settings.value(ESTABLISHED)
     keepalive = settings.value(KEEPALIVE_TIME)
     if timeout < LEAST_TIMEOUT:
-        return Exposure(
-            Severity.ERROR, f"an entry is forgotten after {timeout} s without a packet"
-        )
+        return Exposure(Severity.ERROR, f"an entry is forgotten after {timeout} s without a packet")
     if timeout <= max(keepalive, RFC5382_TIMEOUT):
         return Exposure(
             Severity.WARNING,

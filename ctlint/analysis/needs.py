@@ -63,9 +63,7 @@ class Need(NamedTuple):
         return Need(*parts)  # type: ignore[arg-type]
 
 
-def _both_intervals(
-    one: Interval | None, other: Interval | None
-) -> Interval | None | tuple[()]:
+def _both_intervals(one: Interval | None, other: Interval | None) -> Interval | tuple[()] | None:
     if one is None or other is None:
         return one or other
     low, high = max(one.low, other.low), min(one.high, other.high)

@@ -228,9 +228,7 @@ class _Examiner:
                 self.report.translating.append(ref)
 
 
-def handshake(
-    chains: ChainStore, connection: Connection
-) -> Iterator[tuple[Dir, TcpFlags, Fate]]:
+def handshake(chains: ChainStore, connection: Connection) -> Iterator[tuple[Dir, TcpFlags, Fate]]:
     """The packets that open a connection and carry its first data, with a live entry."""
     orig, reply = Dir.ORIGINAL, Dir.REPLY
     new, established = CtState.NEW, CtState.ESTABLISHED
@@ -268,9 +266,7 @@ def first_after_expiry(
     entry = connection.picked_up(sender) if first.ctstate is CtState.NEW else None
     payload = 1 if kind is Kind.DATA else 0
     packet = connection.packet(sender, kind.flags, payload)
-    return send(
-        chains, packet, connection.ends(sender), first.ctstate, entry, explain=explain
-    )
+    return send(chains, packet, connection.ends(sender), first.ctstate, entry, explain=explain)
 
 
 def _is_identity(fate: Fate, connection: Connection, sender: Dir) -> bool:
@@ -278,9 +274,7 @@ def _is_identity(fate: Fate, connection: Connection, sender: Dir) -> bool:
     return (
         connection.role is Role.CLIENT
         and sender is Dir.ORIGINAL
-        and all(
-            getattr(ref.rule.target, "name", "") == "MASQUERADE" for ref in fate.translated
-        )
+        and all(getattr(ref.rule.target, "name", "") == "MASQUERADE" for ref in fate.translated)
     )
 
 

@@ -13,7 +13,7 @@ from ctlint.analysis.connection import Connection
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stranding import Kind, Lost, Stranding, first_after_expiry, home_of
 from ctlint.finding import Role, Witness
-from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import STOPS, Hook
@@ -117,7 +117,8 @@ def _answer(
         "delivered": fate.ends[-1].cause is None,
     }
     if fate.is_exact:
-        answer["rules"] = list(fate.matched)
+        tables = relevant(chains.ruleset).tables
+        answer["rules"] = [step for step in fate.matched if step.partition("/")[0] in tables]
     return answer
 
 
@@ -127,9 +128,13 @@ def relevant(ruleset: Ruleset) -> Ruleset:
     tables = {
         name: table
         for name, table in ruleset.tables.items()
-        if name in used and (table.rule_count or name == "filter")
+        if name in used and (name == "filter" or _decides(table))
     }
     return Ruleset(ruleset.file, ruleset.family, tables)
+
+
+def _decides(table: Table) -> bool:
+    return table.rule_count > 0 or any(c.policy == "DROP" for c in table.chains.values())
 
 
 def _topology(connection: Connection) -> str | dict[str, Any]:

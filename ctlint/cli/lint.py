@@ -47,9 +47,7 @@ Examples:
     metavar="FILE",
     help="`sysctl -a` output, sysctl.conf or a sysctl.d folder; repeatable, the last one wins.",
 )
-@click.option(
-    "--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable."
-)
+@click.option("--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable.")
 @kernel_option
 @click.option("--select", multiple=True, metavar="ID", help="Only these rules (CT101, CT1).")
 @click.option("--ignore", multiple=True, metavar="ID", help="Not these rules (CT101, CT1).")
@@ -95,7 +93,7 @@ def command(
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
     color: str,
-    quiet: bool,  # noqa: FBT001
+    quiet: bool,
 ) -> int:
     """Check rule sets.
 
@@ -108,10 +106,7 @@ def command(
     rules = _chosen(shipped_rules(), select, ignore)
     with unusable_input(), no_garbage_collection():
         inputs = read_inputs(paths, sysctls, sets)
-        hosts = [
-            Host(one.rulesets, one.sysctls, Facts(sets=one.sets))
-            for one in inputs
-        ]
+        hosts = [Host(one.rulesets, one.sysctls, Facts(sets=one.sets)) for one in inputs]
         result = lint(hosts, kernel, rules, persona=Persona(persona))
         if not quiet:
             for form, output in targets:
@@ -151,9 +146,7 @@ def _chosen(
         for part in word.split(","):
             if part.strip() and not any(fits(info, (part,)) for info in rules):
                 raise click.UsageError(f"no rule {part.strip()!r}; `ctlint rules` lists them")
-    return [
-        info for info in rules if (not select or fits(info, select)) and not fits(info, ignore)
-    ]
+    return [info for info in rules if (not select or fits(info, select)) and not fits(info, ignore)]
 
 
 def _write(result: LintResult, form: str, output: str, color: str) -> None:

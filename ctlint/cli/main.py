@@ -16,6 +16,7 @@ EXIT_CLEAN: Final = 0
 EXIT_FINDINGS: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_FAULT: Final = 3
+EXIT_INTERRUPTED: Final = 130
 
 _COMMANDS: Final = {
     "explain": "Follow one packet through the rules.",
@@ -71,13 +72,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_UNUSABLE)
-    except click.Abort:
-        sys.exit(EXIT_UNUSABLE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone (`ctlint … | head`): no fault, and nothing more to say.
         sys.stderr.close()
         sys.exit(EXIT_CLEAN)
-    except RecursionError:
-        click.echo("ctlint: chains are nested too deeply", err=True)
-        sys.exit(EXIT_UNUSABLE)
+    except Exception as error:  # the last resort: a line instead of a traceback
+        report = _write_report()
+        click.echo(
+            f"ctlint: a fault of its own: {type(error).__name__}; "
+            f"please report it with {report}",
+            err=True,
+        )
+        sys.exit(EXIT_FAULT)
     sys.exit(code if isinstance(code, int) else EXIT_CLEAN)
+
+
+def _write_report() -> str:
+    """Keeps the traceback of the exception being handled in a file; returns its path."""
+    import platform
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ctlint-fault-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as stream:
+        stream.write(f"ctlint {__version__}, Python {platform.python_version()}\n")
+        stream.write(f"arguments: {sys.argv[1:]!r}\n\n")
+        stream.write(traceback.format_exc())
+    return stream.name

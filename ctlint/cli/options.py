@@ -28,30 +28,22 @@ EXIT_FINDINGS = 1
 EXIT_UNUSABLE = 2
 
 
-class KernelParameter(click.ParamType):
-    """A kernel profile by name, or by what ``uname -r`` prints."""
-
-    name = "profile"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> KernelProfile:
-        """The profile. Fails with suggestions."""
-        if isinstance(value, KernelProfile):
-            return value
-        try:
-            return profile(str(value))
-        except UnknownKernel as error:
-            self.fail(visible(str(error)), param, ctx)
+def _kernel(ctx: click.Context, param: click.Parameter, value: str) -> KernelProfile:
+    """The profile of that name. Fails with suggestions."""
+    try:
+        return profile(value)
+    except UnknownKernel as error:
+        raise click.BadParameter(visible(str(error)), ctx, param) from None
 
 
 def kernel_option(command: _F) -> _F:
     """``--kernel PROFILE``."""
     return click.option(
         "--kernel",
-        type=KernelParameter(),
-        default=NEWEST,
-        show_default=NEWEST.name,
+        callback=_kernel,
+        default=NEWEST.name,
+        show_default=True,
+        metavar="PROFILE",
         help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r`.",
     )(command)
 

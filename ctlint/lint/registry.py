@@ -79,9 +79,7 @@ def page_sections(page: str, where: str) -> dict[str, str]:
         raise RuleDefinitionError(
             f"{where}: the headings are {', '.join(headings)}; they must be {', '.join(HEADINGS)}"
         )
-    return {
-        heading: body.strip("\n") for heading, body in zip(headings, parts[2::2], strict=True)
-    }
+    return {heading: body.strip("\n") for heading, body in zip(headings, parts[2::2], strict=True)}
 
 
 def _import(path: Path) -> ModuleType:

@@ -91,9 +91,7 @@ def _order(finding: Finding) -> tuple[object, ...]:
 
 
 def _summary(ruleset: Ruleset) -> InputSummary:
-    return InputSummary(
-        ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables)
-    )
+    return InputSummary(ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables))
 
 
 # Undecided
@@ -129,9 +127,7 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             yield from note(item.ref, name, item.why)
         for ref in report.translating:
             name = getattr(ref.rule.target, "name", "")
-            yield from note(
-                ref, name, "connections that this rule translates are not followed"
-            )
+            yield from note(ref, name, "connections that this rule translates are not followed")
         yield from _limits(report, ruleset)
 
 

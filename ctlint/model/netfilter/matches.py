@@ -73,7 +73,7 @@ def _never(_: Transit) -> Tern:
     return FALSE
 
 
-def _constant(truth: bool) -> Predicate:  # noqa: FBT001
+def _constant(truth: bool) -> Predicate:
     return Predicate(_always if truth else _never, frozenset())
 
 
@@ -445,7 +445,7 @@ def _comment(match: Match, facts: Facts) -> Iterator[Predicate]:
 def _pkttype(match: Match, _: Facts) -> Iterator[Predicate]:
     # A TCP segment of a connection is unicast; on lo the kernel says so too.
     for option in match.options:
-        yield _of(option, lambda t, v=option.value: v == "unicast", Field.PROTOCOL)  # type: ignore[misc]
+        yield _constant((option.value == "unicast") is not option.negated)
 
 
 _ROWS: Final[dict[str, Row]] = {

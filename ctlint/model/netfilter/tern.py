@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 
@@ -19,12 +20,12 @@ class Tern(Enum):
         return Tern.FALSE if self is Tern.TRUE else Tern.TRUE
 
     @staticmethod
-    def of(truth: bool) -> Tern:  # noqa: FBT001
+    def of(truth: bool) -> Tern:
         """The value of a plain truth."""
         return Tern.TRUE if truth else Tern.FALSE
 
 
-def conjunction(values: list[Tern]) -> Tern:
+def conjunction(values: Iterable[Tern]) -> Tern:
     """All of them: FALSE wins over UNKNOWN."""
     result = Tern.TRUE
     for value in values:

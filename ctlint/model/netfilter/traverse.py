@@ -269,9 +269,7 @@ class _Walker:
         else:
             frame.at = len(frame.rules)
 
-    def goto_from_base(
-        self, base: _Frame, chain: ReadyChain, via: tuple[RuleRef, ...]
-    ) -> None:
+    def goto_from_base(self, base: _Frame, chain: ReadyChain, via: tuple[RuleRef, ...]) -> None:
         """The end of a chain that a base chain went to is the base chain's policy."""
         base.at = len(base.rules)
         self.frames.append(base)

@@ -123,7 +123,8 @@ def test_an_undecided_match_on_the_way_lowers_the_confidence() -> None:
     text = (
         "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
-        "-A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --name x --rcheck -j ACCEPT\n"
+        "-A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW "
+        "-m recent --name x --rcheck -j ACCEPT\n"
         "COMMIT\n"
     )
     (stranding,) = report(text, Role.SERVER).strandings

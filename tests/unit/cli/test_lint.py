@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -42,9 +43,7 @@ def lint_json(tmp_path: Path, rules: str, established: int) -> tuple[dict[str, A
     (tmp_path / "s").write_text(
         f"net.netfilter.nf_conntrack_tcp_timeout_established = {established}\n", encoding="utf-8"
     )
-    done = ctlint(
-        ["lint", tmp_path / "rules.v4", "--sysctl", tmp_path / "s", "--format", "json"]
-    )
+    done = ctlint(["lint", tmp_path / "rules.v4", "--sysctl", tmp_path / "s", "--format", "json"])
     assert done.stderr == ""
     result: dict[str, Any] = json.loads(done.stdout)
     return result, done.returncode
@@ -211,3 +210,19 @@ def test_an_unknown_match_is_undecided_not_guessed() -> None:
     result = json.loads(done.stdout)
     assert any(item["match"] == "weird" for item in result["undecided"])
     assert not at(result, DROP_LINE)
+
+
+def test_a_fault_of_its_own_is_one_line_and_a_report(tmp_path: Path) -> None:
+    # Rules that are not as they must be cannot be the user's fault.
+    package = tmp_path / "package"
+    shutil.copytree(REPOSITORY / "ctlint", package / "ctlint")
+    shutil.copytree(REPOSITORY / "grammar", package / "grammar")
+    shutil.copy(REPOSITORY / "pyproject.toml", package)
+    (package / "rules").mkdir()
+    (package / "rules" / "ct101_broken.py").write_text('"""no page"""\n', encoding="utf-8")
+    done = ctlint(["rules"], PYTHONPATH=str(package), TMPDIR=str(tmp_path))
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    (report,) = tmp_path.glob("ctlint-fault-*.txt")
+    assert "RuleDefinitionError" in report.read_text(encoding="utf-8")

@@ -52,13 +52,13 @@ def test_reads_ipv6(text: str, saved: str) -> None:
     ["", "10.0.0.256", "1.2.3.4.5", "10.0.0.1/33", "10.0.0.1/255.0", "x", "1..2.3", "10.0.0.0x1/"],
 )
 def test_refuses_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match=".+"):
+    with pytest.raises(ValueError, match=r".+"):
         parse_net(text, V4)
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0.1", "fe80::1%eth0", "fe80::1/129", "::g"])
 def test_refuses_what_is_no_ipv6_address(text: str) -> None:
-    with pytest.raises(ValueError, match=".+"):
+    with pytest.raises(ValueError, match=r".+"):
         parse_net(text, V6)
 
 

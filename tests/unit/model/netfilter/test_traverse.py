@@ -45,9 +45,7 @@ def verdict(result: Walk) -> Verdict:
 
 def test_the_first_rule_that_matches_decides() -> None:
     result = go(
-        "-A INPUT -p tcp --dport 23 -j DROP\n"
-        "-A INPUT -p tcp --dport 22 -j ACCEPT\n"
-        "-A INPUT -j DROP"
+        "-A INPUT -p tcp --dport 23 -j DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\n-A INPUT -j DROP"
     )
     assert verdict(result) is Verdict.ACCEPT
     assert result.matched == ["filter/INPUT#2"]
@@ -60,7 +58,9 @@ def test_a_chain_that_runs_out_has_its_policy() -> None:
 
 
 def test_return_from_a_user_chain_goes_on_behind_the_jump() -> None:
-    result = go("-A INPUT -j one\n-A INPUT -j DROP\n-A one -j RETURN\n-A one -j ACCEPT", chains="one")
+    result = go(
+        "-A INPUT -j one\n-A INPUT -j DROP\n-A one -j RETURN\n-A one -j ACCEPT", chains="one"
+    )
     assert verdict(result) is Verdict.DROP
     assert result.matched[0] == "filter/INPUT#1"
     assert result.matched[1] == "filter/one#1"
@@ -166,13 +166,16 @@ def test_an_undecided_log_leaves_nothing_open() -> None:
 
 
 def test_what_every_way_leads_to_is_certain() -> None:
-    result = go("-A INPUT -m limit --limit 1/sec -j one\n-A INPUT -j DROP\n-A one -j DROP", chains="one")
+    result = go(
+        "-A INPUT -m limit --limit 1/sec -j one\n-A INPUT -j DROP\n-A one -j DROP", chains="one"
+    )
     assert result.verdicts() == {Verdict.DROP}
 
 
 def test_an_undecided_return_leaves_the_rest_of_the_chain_open() -> None:
     result = go(
-        "-A INPUT -j one\n-A INPUT -j DROP\n-A one -m limit --limit 1/sec -j RETURN\n-A one -j ACCEPT",
+        "-A INPUT -j one\n-A INPUT -j DROP\n"
+        "-A one -m limit --limit 1/sec -j RETURN\n-A one -j ACCEPT",
         chains="one",
     )
     assert result.verdicts() == {Verdict.ACCEPT, Verdict.DROP}
