@@ -45,8 +45,7 @@ class Settings:
             return found
         known = resolve(name).sysctl
         for alias in (*known.mirrors, *known.obsolete):
-            found = self.given.get(alias)
-            if found is not None:
+            if self.kernel.has_sysctl(alias) and (found := self.given.get(alias)) is not None:
                 return found
         return None
 

@@ -37,6 +37,7 @@ _HANDSHAKE: list[dict[str, Any]] = [
     {"dir": "orig", "flags": "A", "seq": 1001, "ack": 5001, "win": 502},
 ]
 _NEXT = {Dir.ORIGINAL: (1001, 5001), Dir.REPLY: (5001, 1001)}
+_MAIN_HOOKS = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
 _NAME = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 
 
@@ -80,15 +81,20 @@ def witness(stranding: Stranding, chains: ChainStore, settings: Settings) -> Wit
         scenario["sysctls"] = sysctls
     v6 = connection.family is Family.IPV6
     scenario["ruleset6" if v6 else "ruleset"] = print_ruleset(relevant(chains.ruleset))
-    scenario["topology"] = _topology(connection)
-    scenario["flow"] = {
+    scenario |= stage(connection)
+    scenario["packets"] = packets
+    return Witness(scenario, expect)
+
+
+def stage(connection: Connection) -> dict[str, Any]:
+    """Topology and flow of a scenario that plays this connection."""
+    flow = {
         "saddr": format_address(connection.family, connection.orig_address),
         "sport": connection.orig_port,
         "daddr": format_address(connection.family, connection.reply_address),
         "dport": connection.reply_port,
     }
-    scenario["packets"] = packets
-    return Witness(scenario, expect)
+    return {"topology": _topology(connection), "flow": flow}
 
 
 def step_name(lost: Lost) -> str:
@@ -107,13 +113,11 @@ def _answer(
         loose=settings.value(TCP_LOOSE) != 0,
         kernel=settings.kernel,
     )
-    main = next(
-        hook
-        for hook in (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
-        if hook in fate.ctstates
-    )
+    reached = (fate.ctstates.get(hook) for hook in _MAIN_HOOKS)
+    main = next((ctstate for ctstate in reached if ctstate is not None), None)
     answer: dict[str, Any] = {
-        "ctstate": fate.ctstates[main].name,
+        # A packet that the raw table drops in PREROUTING never meets conntrack.
+        "ctstate": None if main is None else main.name,
         "delivered": fate.ends[-1].cause is None,
     }
     if fate.is_exact:

@@ -73,7 +73,7 @@ def _never(_: Transit) -> Tern:
     return FALSE
 
 
-def _constant(truth: bool) -> Predicate:
+def _constant(truth: bool, /) -> Predicate:
     return Predicate(_always if truth else _never, frozenset())
 
 
@@ -448,7 +448,17 @@ def _pkttype(match: Match, _: Facts) -> Iterator[Predicate]:
         yield _constant((option.value == "unicast") is not option.negated)
 
 
+def _extension_header(match: Match, facts: Facts) -> Iterator[Predicate]:
+    # Packets here have no IPv6 extension headers, and conntrack puts fragments together first.
+    del match, facts
+    yield _constant(False)
+
+
 _ROWS: Final[dict[str, Row]] = {
+    "dst": _extension_header,
+    "frag": _extension_header,
+    "hbh": _extension_header,
+    "rt": _extension_header,
     "ip": _ip,
     "tcp": _tcp,
     "udp": _udp,

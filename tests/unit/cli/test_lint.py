@@ -24,14 +24,19 @@ WITHOUT_DROP = RULES.replace("-A OUTPUT -m state --state INVALID -j DROP\n", "")
 Done = subprocess.CompletedProcess[str]
 
 
-def ctlint(arguments: Sequence[str | Path], stdin: str = "", **environment: str) -> Done:
+def ctlint(
+    arguments: Sequence[str | Path],
+    stdin: str = "",
+    cwd: Path = REPOSITORY,
+    **environment: str,
+) -> Done:
     return subprocess.run(
         [sys.executable, "-m", "ctlint", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         text=True,
         check=False,
-        cwd=REPOSITORY,
+        cwd=cwd,
         timeout=120,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100"}
         | environment,
@@ -220,7 +225,7 @@ def test_a_fault_of_its_own_is_one_line_and_a_report(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "pyproject.toml", package)
     (package / "rules").mkdir()
     (package / "rules" / "ct101_broken.py").write_text('"""no page"""\n', encoding="utf-8")
-    done = ctlint(["rules"], PYTHONPATH=str(package), TMPDIR=str(tmp_path))
+    done = ctlint(["rules"], cwd=package, PYTHONPATH="", TMPDIR=str(tmp_path))
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
