@@ -172,9 +172,10 @@ class Candidates:
             for source, destination in product(
                 _values(need.source, home, ()), _values(need.destination, home, ())
             ):
-                yield Connection(
-                    role, family, source, orig_port, destination, reply_port, "lo", "lo", ports
-                )
+                if _is_unicast(family, source) and _is_unicast(family, destination):
+                    yield Connection(
+                        role, family, source, orig_port, destination, reply_port, "lo", "lo", ports
+                    )
             return
         pool = self._pool
         host, left, right = _HOST[family], _LEFT[family], _RIGHT[family]
@@ -292,15 +293,23 @@ def _concrete(pattern: str) -> str:
     return pattern[:-1] + "0" if pattern.endswith("+") else pattern
 
 
-def _crosses_wires(family: Family, address: int) -> bool:
-    """Whether a host takes packets with this address from a network (else they are martians).
+def _is_unicast(family: Family, address: int) -> bool:
+    """Whether a host may have this address and hold a TCP connection with it.
 
-    Source: ip_route_input_slow() in net/ipv4/route.c, ip6_rcv_core() in net/ipv6/ip6_input.c;
     0.0.0.0/8 is refused as a whole before kernel 5.3.
     """
     if family is Family.IPV6:
-        return address > 1 and address >> 120 != 0xFF
-    return address >> 24 not in (0, 127) and address >> 28 != 0xE and address != 0xFFFFFFFF
+        return address > 0 and address >> 120 != 0xFF
+    return address >> 24 != 0 and address >> 28 != 0xE and address != 0xFFFFFFFF
+
+
+def _crosses_wires(family: Family, address: int) -> bool:
+    """Whether a host takes packets with this address from a network (else they are martians).
+
+    Source: ip_route_input_slow() in net/ipv4/route.c, ip6_rcv_core() in net/ipv6/ip6_input.c.
+    """
+    is_loopback = address == 1 if family is Family.IPV6 else address >> 24 == 127
+    return not is_loopback and _is_unicast(family, address)
 
 
 def _unnamed(ports: Sequence[int], named: Sequence[Range]) -> int:

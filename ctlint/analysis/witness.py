@@ -7,16 +7,19 @@ loss; the live kernel must give the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stranding import Kind, Lost, Stranding, first_after_expiry, home_of
 from ctlint.finding import Role, Witness
+from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.hooks import STOPS, Hook
+from ctlint.model.netfilter.hooks import STOPS, Hook, Path
 from ctlint.parse.printer import print_ruleset
 from ctlint.wire.addresses import Family, format_address
 
@@ -41,49 +44,91 @@ _MAIN_HOOKS = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
 _NAME = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 
 
-def witness(stranding: Stranding, chains: ChainStore, settings: Settings) -> Witness:
-    """The scenario for the decisive packet of a stranding."""
-    lost = stranding.decisive
-    connection = stranding.case.connection
-    packets = [dict(packet) for packet in _HANDSHAKE]
-    expect: list[dict[str, Any]] = []
-    steps = [(lost.sender, lost.kind)]
-    if lost.kind is Kind.ACK and (lost.sender.other, Kind.FIN) in stranding.case.passed:
-        # The ACK answers a FIN that gets through.
-        steps.insert(0, (lost.sender.other, Kind.FIN))
-    for index, (sender, kind) in enumerate(steps):
-        seq, ack = _NEXT[sender]
-        packet: dict[str, Any] = {
-            "dir": _NAME[sender],
-            "flags": kind.flags.letters,
-            "seq": seq,
-            # The answer to a FIN acknowledges it.
-            "ack": ack + index,
-            "win": 502,
+class Witnesses:
+    """Makes the witnesses of one rule set."""
+
+    def __init__(self, chains: ChainStore, settings: Settings) -> None:
+        self._chains = chains
+        self._settings = settings
+        self._texts: dict[frozenset[Path], tuple[str, frozenset[str]]] = {}
+
+    def witness(self, stranding: Stranding) -> Witness:
+        """The scenario for the decisive packet of a stranding."""
+        settings = self._settings
+        lost = stranding.decisive
+        connection = stranding.case.connection
+        packets = [dict(packet) for packet in _HANDSHAKE]
+        expect: list[dict[str, Any]] = []
+        steps = [(lost.sender, lost.kind)]
+        if lost.kind is Kind.ACK and (lost.sender.other, Kind.FIN) in stranding.case.passed:
+            # The ACK answers a FIN that gets through.
+            steps.insert(0, (lost.sender.other, Kind.FIN))
+        for index, (sender, kind) in enumerate(steps):
+            seq, ack = _NEXT[sender]
+            packet: dict[str, Any] = {
+                "dir": _NAME[sender],
+                "flags": kind.flags.letters,
+                "seq": seq,
+                # The answer to a FIN acknowledges it.
+                "ack": ack + index,
+                "win": 502,
+            }
+            if kind is Kind.DATA:
+                packet["len"] = 1
+            if index == 0:
+                packet["expire"] = True
+            answer = self._answer(sender, kind, connection)
+            expect.append({"packet": len(packets), **answer})
+            packets.append(packet)
+        scenario: dict[str, Any] = {
+            "name": f"{step_name(lost)} after expiry, {stranding.role.value}",
+            "kernel": settings.kernel.name,
         }
-        if kind is Kind.DATA:
-            packet["len"] = 1
-        if index == 0:
-            packet["expire"] = True
-        answer = _answer(sender, kind, connection, chains, settings)
-        expect.append({"packet": len(packets), **answer})
-        packets.append(packet)
-    scenario: dict[str, Any] = {
-        "name": f"{step_name(lost)} after expiry, {stranding.role.value}",
-        "kernel": settings.kernel.name,
-    }
-    sysctls = {
-        name.rpartition(".")[2].removeprefix("nf_conntrack_"): settings.value(name)
-        for name in (TCP_LOOSE, ESTABLISHED)
-        if settings.value(name) != settings.kernel.sysctl_default(name)
-    }
-    if sysctls:
-        scenario["sysctls"] = sysctls
-    v6 = connection.family is Family.IPV6
-    scenario["ruleset6" if v6 else "ruleset"] = print_ruleset(relevant(chains.ruleset))
-    scenario |= stage(connection)
-    scenario["packets"] = packets
-    return Witness(scenario, expect)
+        sysctls = {
+            name.rpartition(".")[2].removeprefix("nf_conntrack_"): settings.value(name)
+            for name in (TCP_LOOSE, ESTABLISHED)
+            if settings.value(name) != settings.kernel.sysctl_default(name)
+        }
+        if sysctls:
+            scenario["sysctls"] = sysctls
+        v6 = connection.family is Family.IPV6
+        scenario["ruleset6" if v6 else "ruleset"] = self._rules(connection)[0]
+        scenario |= stage(connection)
+        scenario["packets"] = packets
+        return Witness(scenario, expect)
+
+    def _answer(self, sender: Dir, kind: Kind, connection: Connection) -> dict[str, Any]:
+        settings = self._settings
+        fate = first_after_expiry(
+            self._chains,
+            connection,
+            sender,
+            kind,
+            loose=settings.value(TCP_LOOSE) != 0,
+            kernel=settings.kernel,
+        )
+        reached = (fate.ctstates.get(hook) for hook in _MAIN_HOOKS)
+        main = next((ctstate for ctstate in reached if ctstate is not None), None)
+        answer: dict[str, Any] = {
+            # A packet that the raw table drops in PREROUTING never meets conntrack.
+            "ctstate": None if main is None else main.name,
+            "delivered": fate.ends[-1].cause is None,
+        }
+        if fate.is_exact:
+            tables = self._rules(connection)[1]
+            answer["rules"] = [step for step in fate.matched if step.partition("/")[0] in tables]
+        return answer
+
+    def _rules(self, connection: Connection) -> tuple[str, frozenset[str]]:
+        """The rule set as far as packets of the connection can reach it, and its tables.
+
+        nat is left out: it translates nothing of the connections that are judged.
+        """
+        paths = frozenset(connection.ends(sender).path for sender in Dir)
+        if paths not in self._texts:
+            ruleset = _reachable(self._chains.ruleset, paths)
+            self._texts[paths] = (print_ruleset(ruleset), frozenset(ruleset.tables))
+        return self._texts[paths]
 
 
 def stage(connection: Connection) -> dict[str, Any]:
@@ -102,43 +147,41 @@ def step_name(lost: Lost) -> str:
     return f"{lost.kind.name} of the {'client' if lost.sender is Dir.ORIGINAL else 'server'}"
 
 
-def _answer(
-    sender: Dir, kind: Kind, connection: Connection, chains: ChainStore, settings: Settings
-) -> dict[str, Any]:
-    fate = first_after_expiry(
-        chains,
-        connection,
-        sender,
-        kind,
-        loose=settings.value(TCP_LOOSE) != 0,
-        kernel=settings.kernel,
-    )
-    reached = (fate.ctstates.get(hook) for hook in _MAIN_HOOKS)
-    main = next((ctstate for ctstate in reached if ctstate is not None), None)
-    answer: dict[str, Any] = {
-        # A packet that the raw table drops in PREROUTING never meets conntrack.
-        "ctstate": None if main is None else main.name,
-        "delivered": fate.ends[-1].cause is None,
-    }
-    if fate.is_exact:
-        tables = relevant(chains.ruleset).tables
-        answer["rules"] = [step for step in fate.matched if step.partition("/")[0] in tables]
-    return answer
+def _reachable(ruleset: Ruleset, paths: Iterable[Path]) -> Ruleset:
+    roots: dict[str, set[str]] = {}
+    for path in paths:
+        for stop in STOPS[path]:
+            if stop.table != "nat":
+                roots.setdefault(stop.table, set()).add(stop.chain)
+    tables = {}
+    for name, table in ruleset.tables.items():
+        if name not in roots or (name != "filter" and not table.rule_count):
+            continue
+        reached = _reached(table, roots[name])
+        chains = {
+            chain.name: chain if chain.name in reached else replace(chain, rules=())
+            for chain in table.chains.values()
+            if chain.is_base or chain.name in reached
+        }
+        tables[name] = replace(table, chains=chains)
+    return replace(ruleset, tables=tables)
 
 
-def relevant(ruleset: Ruleset) -> Ruleset:
-    """The rule set without tables that decide nothing about these packets."""
-    used = {stop.table for stops in STOPS.values() for stop in stops}
-    tables = {
-        name: table
-        for name, table in ruleset.tables.items()
-        if name in used and (name == "filter" or _decides(table))
-    }
-    return Ruleset(ruleset.file, ruleset.family, tables)
-
-
-def _decides(table: Table) -> bool:
-    return table.rule_count > 0 or any(c.policy == "DROP" for c in table.chains.values())
+def _reached(table: Table, bases: set[str]) -> set[str]:
+    """The chains that calls lead to from base chains, with these."""
+    reached: set[str] = set()
+    waiting = [name for name in bases if name in table.chains]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        waiting += [
+            rule.target.chain
+            for rule in table.chains[name].rules
+            if isinstance(rule.target, Jump | Goto)
+        ]
+    return reached
 
 
 def _topology(connection: Connection) -> str | dict[str, Any]:
@@ -147,12 +190,16 @@ def _topology(connection: Connection) -> str | dict[str, Any]:
     if connection.role is Role.LOOPBACK:
         return {"kind": "lo", "v6": True} if v6 else "lo"
     if connection.role is Role.FORWARD:
+        family, ends = connection.family, (connection.orig_address, connection.reply_address)
+        left = _router_address(family, ends[0], ends)
+        right = _router_address(family, ends[1], (*ends, left))
+        length = 64 if v6 else 16
         return {
             "kind": "forward",
             "left_if": connection.orig_interface,
             "right_if": connection.reply_interface,
-            f"left_addr{suffix}": _router_address(connection.family, connection.orig_address),
-            f"right_addr{suffix}": _router_address(connection.family, connection.reply_address),
+            f"left_addr{suffix}": f"{format_address(family, left)}/{length}",
+            f"right_addr{suffix}": f"{format_address(family, right)}/{length}",
             "v6": v6,
         }
     home = home_of(connection.role)
@@ -166,9 +213,8 @@ def _topology(connection: Connection) -> str | dict[str, Any]:
     }
 
 
-def _router_address(family: Family, address: int) -> str:
-    """An address of the box in the network of one of its neighbours."""
+def _router_address(family: Family, neighbour: int, taken: tuple[int, ...]) -> int:
+    """The first free address of the box in the network of one of its neighbours."""
     length = 64 if family is Family.IPV6 else 16
-    network = address >> (family.bits - length) << (family.bits - length)
-    own = network + 1 if network + 1 != address else network + 3
-    return f"{format_address(family, own)}/{length}"
+    network = neighbour >> (family.bits - length) << (family.bits - length)
+    return next(network + n for n in range(1, len(taken) + 2) if network + n not in taken)

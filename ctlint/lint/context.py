@@ -21,7 +21,7 @@ from ctlint.analysis.stranding import (
     examine,
     first_after_expiry,
 )
-from ctlint.analysis.witness import witness
+from ctlint.analysis.witness import Witnesses
 from ctlint.finding import (
     Confidence,
     Finding,
@@ -51,6 +51,7 @@ class Subject:
         self.ruleset = ruleset
         self.settings = settings
         self.chains = ChainStore(ruleset, facts)
+        self.witnesses = Witnesses(self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
 
     def report(self, role: Role) -> RoleReport:
@@ -106,7 +107,7 @@ class Context:
             packets=tuple(packets),
             ports=tuple(port_text(ports) for ports in stranding.ports),
             stranded=stranded(stranding, settings),
-            witness=witness(stranding, subject.chains, settings),
+            witness=subject.witnesses.witness(stranding),
         )
 
     def lost_to_loose(self) -> Iterator[Stranding]:

@@ -139,7 +139,7 @@ class _InputReader:
 
     def host(self, path: str) -> None:
         try:
-            if path != STANDARD_INPUT and Path(path).is_dir():
+            if path not in ("", STANDARD_INPUT) and Path(path).is_dir():
                 self.hosts.append(_read_folder(Path(path)))
                 return
         except SourceError as error:

@@ -16,7 +16,7 @@ from heapq import merge
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import AnyMatch, Match, Rule
-from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.ruleset import Chain, Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.matches import Predicate, predicates
 from ctlint.model.netfilter.targets import Action, action
@@ -144,16 +144,9 @@ class ChainStore:
         self.steps = 0
         """Rules that walks have been given so far: a measure of work for budgets."""
         self.facts = facts
-        self._predicates: dict[int, tuple[Predicate, ...]] = {}
         self._ready: dict[tuple[str, str, Question], ReadyChain | None] = {}
+        self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
-
-    def predicates(self, match: AnyMatch) -> tuple[Predicate, ...]:
-        """The predicates of a match. Matches are shared, so their identity is the key."""
-        found = self._predicates.get(id(match))
-        if found is None:
-            found = self._predicates[id(match)] = predicates(match, self.facts)
-        return found
 
     def specialise(self, table: str, chain: str, question: Question) -> ReadyChain | None:
         """The chain for a question, or None where the rule set has no such chain."""
@@ -163,38 +156,56 @@ class ChainStore:
         found = self.ruleset.chain(table, chain)
         ready: ReadyChain | None = None
         if found is not None:
-            rules: list[ReadyRule] = []
-            decided = self._decided.setdefault(question, {})
-            for position, rule in enumerate(found.rules, 1):
-                left: Open = ()
-                for match in rule.matches:
-                    still = decided.get(id(match), _NOT_ASKED)
-                    if still is _NOT_ASKED:
-                        still = decided[id(match)] = self._decide(match, question)
-                    if still is None:
-                        break
-                    left += still
-                else:
-                    ref = RuleRef(table, chain, position, rule)
-                    rules.append(ReadyRule(ref, left, action(rule.target)))
-            ready = ReadyChain(table, chain, found.policy, rules)
+            ready = ReadyChain(table, chain, found.policy, self._possible(found, table, question))
         self._ready[key] = ready
         return ready
 
-    def _decide(self, match: AnyMatch, question: Question) -> Open | None:
-        """What of a match is still to be asked, or None where no packet can match it."""
+    def _possible(self, chain: Chain, table: str, question: Question) -> list[ReadyRule]:
+        """The rules that a packet of the question can match."""
+        rules: list[ReadyRule] = []
+        decided = self._decided.setdefault(question, {})
         transit = _fixed_transit(question)
-        fixed = _FIXED if question.ctstate is not None else _FIXED - {Field.CTSTATE}
-        still: list[tuple[Predicate, AnyMatch]] = []
-        for predicate in self.predicates(match):
-            if predicate.reads <= fixed:
-                truth = predicate.test(transit)
-                if truth is FALSE:
-                    return None
-                if truth is TRUE:
-                    continue
-            still.append((predicate, match))
-        return tuple(still)
+        for position, rule in enumerate(chain.rules, 1):
+            left: Open = ()
+            for match in rule.matches:
+                still = decided.get(id(match), _NOT_ASKED)
+                if still is _NOT_ASKED:
+                    still = decided[id(match)] = self._decide(match, question, transit)
+                if still is None:
+                    break
+                left += still
+            else:
+                ref = RuleRef(table, chain.name, position, rule)
+                rules.append(ReadyRule(ref, left, action(rule.target)))
+        return rules
+
+    def _decide(self, match: AnyMatch, question: Question, transit: Transit) -> Open | None:
+        """What of a match is still to be asked, or None where no packet can match it."""
+        fixed, still = self._split(match)
+        for pair in fixed:
+            predicate = pair[0]
+            if question.ctstate is None and Field.CTSTATE in predicate.reads:
+                still = (pair, *still)
+                continue
+            truth = predicate.test(transit)
+            if truth is FALSE:
+                return None
+            if truth is not TRUE:
+                still = (pair, *still)
+        return still
+
+    def _split(self, match: AnyMatch) -> tuple[Open, Open]:
+        """The conditions that a question may decide, and those that need the packet.
+
+        Matches are shared between rules, so their identity is the key.
+        """
+        found = self._splits.get(id(match))
+        if found is None:
+            pairs = [(predicate, match) for predicate in predicates(match, self.facts)]
+            fixed = tuple(pair for pair in pairs if pair[0].reads <= _FIXED)
+            rest = tuple(pair for pair in pairs if not pair[0].reads <= _FIXED)
+            found = self._splits[id(match)] = (fixed, rest)
+        return found
 
 
 _NOT_ASKED: Final[Open] = ((Predicate(lambda _: FALSE, frozenset()), Match("")),)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What becomes of the sockets when one packet is lost or rejected, in a sentence.
+
+Sources: those of :mod:`ctlint.analysis.consequence`; for connect() the times of SYN segments as
+measured on 6.18 and read in tcp_write_timeout(); RFC 5461 for ICMP errors; for REJECT
+iptables-extensions(8) and nf_send_reset() (net/ipv4/netfilter/nf_reject_ipv4.c).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ctlint.analysis.consequence import end_name, stranded_by
+from ctlint.analysis.fate import Disposition, End
+from ctlint.analysis.settings import Settings
+from ctlint.analysis.stranding import Kind, Lost, Nature
+from ctlint.analysis.tracking import Inquiry, Tracking
+from ctlint.finding import Stranded
+from ctlint.ir.rule import Target
+from ctlint.model.conntrack.status import Seg
+from ctlint.model.kernel.features import Feature
+from ctlint.model.netfilter.chains import RuleRef
+
+SYN_RETRIES: Final = "net.ipv4.tcp_syn_retries"
+SYN_LINEAR_TIMEOUTS: Final = "net.ipv4.tcp_syn_linear_timeouts"
+
+_RTO_MAX: Final = 120
+_SOCKET: Final = {
+    "local": "the local socket",
+    "remote": "the peer's socket",
+    "orig": "the client's socket",
+    "reply": "the server's socket",
+}
+
+
+class SocketFate(NamedTuple):
+    """A sentence, and the socket that stays behind where one does."""
+
+    sentence: str
+    stranded: Stranded | None = None
+
+
+def socket_fate(
+    inquiry: Inquiry, tracking: Tracking, end: End, settings: Settings
+) -> SocketFate | None:
+    """What follows from the end of this packet's way; None where nothing is lost, or nothing is
+    known of it. Of an end that is another host the defaults are taken.
+    """
+    if end.cause is None or end.hook is None or tracking.seg is None:
+        return None
+    if not tracking.has_valid_flags or tracking.seg is Seg.NONE:
+        return SocketFate("no TCP sends these flags, so no socket waits for this packet")
+    if end.disposition is Disposition.REJECTED:
+        return _rejected(end, tracking.seg)
+    if end.disposition is Disposition.UNDECIDED:
+        return None
+    sender = end_name(inquiry.role, inquiry.sender)
+    receiver = end_name(inquiry.role, inquiry.sender.other)
+    if tracking.seg is Seg.SYN:
+        return _unanswered(sender, settings)
+    if tracking.seg is Seg.SYNACK:
+        fate = _unanswered(receiver, settings)
+        return SocketFate(f"the SYN stays without an answer: {fate.sentence}", fate.stranded)
+    kind = _kind(inquiry, tracking.seg)
+    lost = Lost(
+        inquiry.sender,
+        kind,
+        tracking.ctstate,
+        end.cause,
+        end.hook,
+        rejected=False,
+        nature=Nature.CATCH_ALL,
+        dropped_by=end.cause,
+    )
+    left = stranded_by(lost, inquiry.role, settings)
+    return SocketFate(_sentence(kind, left, _SOCKET[sender], _SOCKET[receiver]), left)
+
+
+def _kind(inquiry: Inquiry, seg: Seg) -> Kind:
+    if seg is Seg.FIN:
+        return Kind.FIN
+    if seg is Seg.RST:
+        return Kind.RST
+    return Kind.DATA if _has_data(inquiry) else Kind.ACK
+
+
+def _has_data(inquiry: Inquiry) -> bool:
+    packet = inquiry.packet
+    return packet.payload > 0 or (
+        packet.flags is not None and bool(packet.flags & Kind.DATA.flags & ~Kind.ACK.flags)
+    )
+
+
+def _sentence(kind: Kind, left: Stranded, sender: str, receiver: str) -> str:
+    seconds = f" for about {left.seconds} s" if left.seconds is not None else ""
+    if kind is Kind.FIN:
+        return (
+            f"{sender} stays in {left.state}{seconds}, sending the FIN again and again; "
+            f"{receiver} stays ESTABLISHED"
+        )
+    if kind is Kind.RST:
+        return (
+            f"{receiver} stays {left.state}: nothing ends it but data or keepalives of its own; "
+            f"{sender} is gone already"
+        )
+    if kind is Kind.ACK:
+        return f"if this answers a FIN, {receiver} stays in {left.state}{seconds}"
+    return (
+        f"{sender} stays {left.state}, sending the data again{seconds}, until the application "
+        "gets ETIMEDOUT"
+    )
+
+
+def _unanswered(end: str, settings: Settings) -> SocketFate:
+    seconds = connect_seconds(settings) if end != "remote" else None
+    after = f" after about {seconds} s" if seconds is not None else ""
+    return SocketFate(
+        f"{_SOCKET[end]} stays in SYN_SENT; connect() fails with ETIMEDOUT{after}",
+        Stranded(end, "SYN_SENT", seconds),
+    )
+
+
+def connect_seconds(settings: Settings) -> int | None:
+    """How long connect() tries without an answer; None for kernels that begin with 3 s."""
+    kernel = settings.kernel
+    if Feature.INITIAL_RTO_1S not in kernel:
+        return None
+    linear = settings.value(SYN_LINEAR_TIMEOUTS) if Feature.SYN_LINEAR_TIMEOUTS in kernel else 0
+    doubling = settings.value(SYN_RETRIES)
+    pauses = [1] * (linear + 1) + [min(2**n, _RTO_MAX) for n in range(1, min(doubling, 255) + 1)]
+    return sum(pauses)
+
+
+def _rejected(end: End, seg: Seg) -> SocketFate:
+    target = end.cause.rule.target if isinstance(end.cause, RuleRef) else None
+    option = target.get("reject-with") if isinstance(target, Target) else None
+    if option is not None and option.value == "tcp-reset":
+        if seg is Seg.RST:
+            return SocketFate("a RST is not answered: to the other end it is as good as dropped")
+        return SocketFate(
+            "the sender gets a RST and its socket is closed, if the rules let that RST pass"
+        )
+    if seg is Seg.SYN:
+        return SocketFate(
+            "the sender gets an ICMP error, if the rules let it pass: connect() fails at once"
+        )
+    return SocketFate(
+        "the sender gets an ICMP error, which ends no open connection: it goes on sending"
+    )

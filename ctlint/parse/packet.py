@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads one packet from text: as ``ctlint explain`` documents it, a line of tcpdump, or a line that
+the LOG target wrote. ``grammar/packet.lark`` says what each may be.
+
+Sources: tcpdump(1) and its print-icmp.c; net/ipv4/netfilter/nf_log_ipv4.c and its IPv6 twin of
+Linux 5.10 (nf_log_syslog.c since 5.13).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from ctlint.ir.span import Span
+from ctlint.parse.errors import ParseError, Problem
+from ctlint.parse.extensions.match_icmp import ICMP_TYPES, icmp_type
+from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
+from ctlint.resources import grammar_text
+from ctlint.wire.addresses import Family
+from ctlint.wire.packet import Packet
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP, parse_port, parse_protocol
+from ctlint.wire.tcp_flags import TcpFlags
+
+if TYPE_CHECKING:
+    from lark import Lark, Token, Tree, UnexpectedInput
+
+MAX_LENGTH: Final = 4_000
+"""Characters of the text; the kernel writes less than 1,024 a log line."""
+
+_HINT: Final = "for example: 10.0.0.5:44321 > 10.0.0.9:443 FIN,ACK"
+_PORT_HINT: Final = "write 10.0.0.5:443, or [fd00::1]:443"
+_LOG: Final = re.compile(r"IN=\S* OUT=\S*\s")
+_TCPDUMP: Final = re.compile(r"(?:\S+\s+){0,5}?IP6?\s\S+ > \S+: ")
+_PORTED: Final = frozenset({TCP, UDP, 33, 132, 136})
+_FIELD_MOST: Final = {"seq": 2**32 - 1, "ack": 2**32 - 1, "win": 65_535, "len": 65_535}
+_SHORT_FLAGS: Final = {".": "A", "W": "C", "e": ""}
+_LOG_FLAGS: Final = ("CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
+
+# What tcpdump prints of a message, and the type and code that make it print so.
+_MESSAGES: Final = tuple(
+    (re.compile(pattern), ICMP, kind, code)
+    for pattern, kind, code in (
+        (r"ICMP echo request\b", 8, 0),
+        (r"ICMP echo reply\b", 0, 0),
+        (r"ICMP net \S+ unreachable - admin prohibited\b", 3, 9),
+        (r"ICMP host \S+ unreachable - admin prohibited filter\b", 3, 13),
+        (r"ICMP host \S+ unreachable - admin prohibited\b", 3, 10),
+        (r"ICMP net \S+ unreachable,", 3, 0),
+        (r"ICMP host \S+ unreachable,", 3, 1),
+        (r"ICMP \S+ protocol \S+ unreachable\b", 3, 2),
+        (r"ICMP \S+ (?:tcp|udp) port \S+ unreachable\b", 3, 3),
+        (r"ICMP \S+ unreachable - need to frag\b", 3, 4),
+        (r"ICMP time exceeded in-transit\b", 11, 0),
+    )
+) + tuple(
+    (re.compile(pattern), ICMPV6, kind, code)
+    for pattern, kind, code in (
+        (r"ICMP6, echo request\b", 128, 0),
+        (r"ICMP6, echo reply\b", 129, 0),
+        (r"ICMP6, destination unreachable, unreachable route\b", 1, 0),
+        (r"ICMP6, destination unreachable, unreachable prohibited\b", 1, 1),
+        (r"ICMP6, destination unreachable, unreachable address\b", 1, 3),
+        (r"ICMP6, destination unreachable, unreachable port\b", 1, 4),
+        (r"ICMP6, packet too big\b", 2, 0),
+        (r"ICMP6, time exceeded in-transit\b", 3, 0),
+        (r"ICMP6, router solicitation\b", 133, 0),
+        (r"ICMP6, router advertisement\b", 134, 0),
+        (r"ICMP6, neighbor solicitation\b", 135, 0),
+        (r"ICMP6, neighbor advertisement\b", 136, 0),
+    )
+)
+
+_EXPECTED: Final = (
+    ({"IPV4", "IPV6"}, "an address such as 10.0.0.5:443 or [fd00::1]:443"),
+    ({"_ARROW"}, "'>' between the addresses"),
+    ({"FLAGS"}, "TCP flags such as FIN,ACK or SA or none, or udp, or icmp TYPE"),
+    ({"ICMP_TYPE"}, "a type such as echo-request or 3/1"),
+    ({"PORT"}, "a port, by number or name"),
+    ({"NUMBER"}, "a number"),
+    ({"FIELD"}, "seq=, ack=, win= or len="),
+    ({"KIND"}, "IP or IP6"),
+    ({"DATAGRAM"}, "Flags […], UDP or ICMP"),
+    ({"SHORT_FLAGS"}, "flags such as F."),
+    ({"RSQB"}, "']'"),
+    ({"PAIR"}, "a field of a log line such as SPT=443"),
+)
+
+
+class PacketText(NamedTuple):
+    """A packet, and the interfaces that the text names.
+
+    An interface is None where the text says nothing of it, and empty where it says that there is
+    none (``OUT=`` of a packet that comes in).
+    """
+
+    packet: Packet
+    in_interface: str | None = None
+    out_interface: str | None = None
+
+
+def parse_packet(text: str, name: str = "PACKET") -> PacketText:
+    """Read one packet. ``name`` stands for the text in messages.
+
+    The payload of a TCP segment comes from ``len=`` or tcpdump's ``length``, else it is 0: a log
+    line tells the length of the IP packet, but not that of the TCP header. Sequence numbers and
+    windows are checked and passed over: the packet has none.
+
+    Raises ParseError with one problem.
+    """
+    return _Reader(text, name).read()
+
+
+class _Reader:
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text.rstrip("\r\n \t")
+        self.name = name
+
+    def read(self) -> PacketText:
+        text = self.text
+        if not text.strip():
+            self.refuse(0, 0, "no packet", _HINT)
+        if "\n" in text:
+            end = text.index("\n")
+            self.refuse(end, end, "one packet on one line is expected")
+        if len(text) > MAX_LENGTH:
+            self.refuse(0, len(text), f"longer than {MAX_LENGTH:,} characters")
+        if _LOG.search(text):
+            return self.logged(self.tree("log"))
+        if _TCPDUMP.match(text):
+            return self.dumped(self.tree("tcpdump"))
+        return self.described(self.tree("described"))
+
+    def refuse(self, start: int, end: int, message: str, hint: str | None = None) -> NoReturn:
+        span = Span(self.name, 1, start + 1, max(start, end) + 1)
+        raise ParseError((Problem(span, message, hint),))
+
+    def refuse_token(self, token: Token, message: str, hint: str | None = None) -> NoReturn:
+        self.refuse(token.start_pos or 0, token.end_pos or 0, message, hint)
+
+    def tree(self, start: str) -> Tree[Token]:
+        from lark import UnexpectedInput
+
+        try:
+            return _parser().parse(self.text, start)
+        except UnexpectedInput as error:
+            self.refuse_syntax(error)
+
+    def refuse_syntax(self, error: UnexpectedInput) -> NoReturn:
+        from lark import UnexpectedCharacters, UnexpectedToken
+
+        expected: set[str] = set()
+        position = error.column - 1
+        if isinstance(error, UnexpectedCharacters):
+            expected = set(error.allowed or ())
+        elif isinstance(error, UnexpectedToken):
+            expected = set(error.accepts or error.expected)
+            if error.token.type == "$END":
+                position = len(self.text)
+        what = next((text for names, text in _EXPECTED if names & expected), "the end")
+        found = self.text[position:].split(" ")[0][:40]
+        message = f"expected {what}, found {found!r}" if found else f"expected {what} at the end"
+        self.refuse(position, position + len(found), message, _HINT)
+
+    # Described
+
+    def described(self, tree: Tree[Token]) -> PacketText:
+        from lark import Token, Tree
+
+        (family, saddr, sport, source), (other, daddr, dport, target) = (
+            self.endpoint(child)
+            for child in tree.children
+            if isinstance(child, Tree) and child.data == "endpoint"
+        )
+        if family is not other:
+            self.refuse_token(target, "the addresses are of two families")
+        words = {child.type: child for child in tree.children if isinstance(child, Token)}
+        payload = self.fields(
+            [child for child in tree.children if isinstance(child, Tree) and child.data == "field"]
+        )
+        protocol = TCP
+        flags: TcpFlags | None = None
+        kind: tuple[int, int] | None = None
+        if "FLAGS" in words:
+            flags = self.flags(words["FLAGS"])
+        elif "TRANSPORT" in words:
+            protocol = parse_protocol(str(words["TRANSPORT"]))
+        elif "OTHER" in words:
+            protocol = parse_protocol(str(words["OTHER"]))
+        else:
+            protocol = ICMP if family is Family.IPV4 else ICMPV6
+            if protocol == ICMP and str(words["ICMP"]).lower() != "icmp":
+                self.refuse_token(words["ICMP"], "ICMPv6 has IPv6 addresses")
+            kind = self.icmp(words["ICMP_TYPE"], family)
+        for port, token in ((sport, source), (dport, target)):
+            if (port is None) is (protocol in _PORTED):
+                end = token.end_pos or 0
+                if port is None:
+                    self.refuse(end, end, "expected ':' and a port behind the address", _PORT_HINT)
+                self.refuse_token(token, "a packet of this protocol has no ports")
+        packet = Packet(family, saddr, daddr, protocol, sport, dport, flags, payload=payload)
+        return PacketText(packet if kind is None else _with_kind(packet, kind))
+
+    def endpoint(self, tree: Tree[Token]) -> tuple[Family, int, int | None, Token]:
+        """Family, address, port and the last word of an endpoint."""
+        from lark import Token
+
+        tokens = [child for child in tree.children if isinstance(child, Token)]
+        address, last = tokens[0], tokens[-1]
+        family = Family.IPV4 if address.type == "IPV4" else Family.IPV6
+        number = _address(str(address), family)
+        if number is None:
+            hint = _PORT_HINT if str(address).count(":") == 1 else None
+            self.refuse_token(address, f"not an IP address: {str(address)[:50]!r}", hint)
+        if last is address:
+            return family, number, None, last
+        return family, number, self.port(last), last
+
+    def port(self, token: Token) -> int:
+        try:
+            return parse_port(str(token))
+        except ValueError as error:
+            self.refuse_token(token, str(error))
+
+    def flags(self, token: Token) -> TcpFlags:
+        text = str(token)
+        try:
+            return TcpFlags.parse("" if text.lower() == "none" else text)
+        except ValueError as error:
+            self.refuse_token(token, str(error))
+
+    def icmp(self, token: Token, family: Family) -> tuple[int, int]:
+        names = ICMP_TYPES if family is Family.IPV4 else ICMPV6_TYPES
+        try:
+            found = icmp_type({k: v for k, v in names.items() if k != "any"}).parse(
+                str(token), family
+            )
+        except ValueError as error:
+            self.refuse_token(token, str(error), "for example echo-request, 8 or 3/1")
+        return found.type, found.code_low
+
+    def fields(self, trees: list[Tree[Token]]) -> int:
+        """Checks ``seq= ack= win= len=``; gives the length."""
+        from lark import Token
+
+        seen: set[str] = set()
+        payload = 0
+        for tree in trees:
+            key, value = (child for child in tree.children if isinstance(child, Token))
+            field = str(key).lower()
+            if field in seen:
+                self.refuse_token(key, f"{field} is given twice")
+            seen.add(field)
+            number = self.number(value, _FIELD_MOST[field])
+            if field == "len":
+                payload = number
+        return payload
+
+    def number(self, token: Token, most: int) -> int:
+        text = str(token)
+        if len(text) > 12 or int(text) > most:
+            self.refuse_token(token, f"a number up to {most:,} is expected")
+        return int(text)
+
+    # tcpdump
+
+    def dumped(self, tree: Tree[Token]) -> PacketText:
+        tokens = {token.type: token for token in tree.scan_values(lambda _: True)}
+        family = Family.IPV6 if tokens["KIND"] == "IP6" else Family.IPV4
+        protocol, payload = TCP, 0
+        flags: TcpFlags | None = None
+        kind: tuple[int, int] | None = None
+        if "SHORT_FLAGS" in tokens:
+            flags = self.short_flags(tokens["SHORT_FLAGS"])
+            payload = self.length(str(tokens.get("REST", "")))
+        elif "DATAGRAM" in tokens:
+            protocol, payload = UDP, self.length(str(tokens["DATAGRAM"]))
+        else:
+            protocol, kind = self.message(tokens["MESSAGE"])
+        has_port = protocol in _PORTED
+        saddr, sport = self.dotted(tokens["SOURCE"], family, has_port=has_port)
+        daddr, dport = self.dotted(tokens["TARGET"], family, has_port=has_port)
+        packet = Packet(family, saddr, daddr, protocol, sport, dport, flags, payload=payload)
+        if kind is not None:
+            packet = _with_kind(packet, kind)
+        interface = str(tokens["INTERFACE"]) if "INTERFACE" in tokens else None
+        if interface is not None and tokens["DIRECTION"] == "Out":
+            return PacketText(packet, "", interface)
+        return PacketText(packet, interface, None)
+
+    def short_flags(self, token: Token) -> TcpFlags:
+        text = str(token)
+        letters = "" if text == "none" else text
+        return self.flags(token.update(value="".join(_SHORT_FLAGS.get(c, c) for c in letters)))
+
+    def length(self, text: str) -> int:
+        found = re.search(r", length (\d{1,5})(?!\d)", text)
+        return min(int(found[1]), 65_535) if found else 0
+
+    def message(self, token: Token) -> tuple[int, tuple[int, int]]:
+        text = str(token)
+        found = next((row for row in _MESSAGES if row[0].match(text)), None)
+        if found is None:
+            hint = "write it as 10.0.0.5 > 10.0.0.9 icmp TYPE/CODE"
+            self.refuse_token(token, "this message is not read", hint)
+        return found[1], (found[2], found[3])
+
+    def dotted(self, token: Token, family: Family, *, has_port: bool) -> tuple[int, int | None]:
+        """``10.0.0.5.443`` or ``fd00::1.443``; without the port where there is none."""
+        text = str(token)
+        address, _, port = text.rpartition(".") if has_port else (text, "", "")
+        number = _address(address, family)
+        if number is None:
+            self.refuse_token(token, f"not an IP address and port: {text[:60]!r}", "use tcpdump -n")
+        if not has_port:
+            return number, None
+        try:
+            return number, parse_port(port)
+        except ValueError as error:
+            self.refuse_token(token, str(error), "use tcpdump -n")
+
+    # The LOG target
+
+    def logged(self, tree: Tree[Token]) -> PacketText:
+        pairs: dict[str, Token] = {}
+        lengths: list[str] = []
+        marks: set[str] = set()
+        fragment: Token | None = None
+        for token in tree.scan_values(lambda _: True):
+            if token.type == "PAIR":
+                key, _, value = str(token).partition("=")
+                pairs.setdefault(key, token.update(value=value))
+                if key == "LEN":
+                    lengths.append(value)
+            elif token.type == "MARK":
+                marks.add(str(token))
+            elif token.type == "FRAGMENT" and not token.endswith(":0"):
+                fragment = token
+        source, target, proto = (self.pair(pairs, key) for key in ("SRC", "DST", "PROTO"))
+        family = Family.IPV6 if ":" in source else Family.IPV4
+        saddr, daddr = (_address(str(token), family) for token in (source, target))
+        if saddr is None or daddr is None:
+            self.refuse_token(source if saddr is None else target, "not an IP address")
+        protocol = self.protocol(proto)
+        flags: TcpFlags | None = None
+        sport: int | None = None
+        dport: int | None = None
+        kind: tuple[int, int] | None = None
+        payload = 0
+        if fragment is not None:
+            self.refuse_token(fragment, "a later fragment has no ports and is no packet to follow")
+        if protocol in _PORTED:
+            sport, dport = (self.octets(self.pair(pairs, key), 65_535) for key in ("SPT", "DPT"))
+        if protocol == TCP:
+            flags = TcpFlags.parse(",".join(flag for flag in _LOG_FLAGS if flag in marks))
+        elif protocol == UDP and len(lengths) > 1 and re.fullmatch(r"\d{1,5}", lengths[1]):
+            payload = max(0, int(lengths[1]) - 8)
+        elif protocol in (ICMP, ICMPV6):
+            kind = (
+                self.octets(self.pair(pairs, "TYPE"), 255),
+                self.octets(self.pair(pairs, "CODE"), 255),
+            )
+        packet = Packet(family, saddr, daddr, protocol, sport, dport, flags, payload=payload)
+        if kind is not None:
+            packet = _with_kind(packet, kind)
+        into, out = str(pairs["IN"]), str(pairs["OUT"])
+        if not into and not out:
+            # conntrack's own messages, which know no interface.
+            return PacketText(packet)
+        return PacketText(packet, into, out)
+
+    def pair(self, pairs: Mapping[str, Token], key: str) -> Token:
+        if key not in pairs:
+            self.refuse(len(self.text), len(self.text), f"{key}= is missing in the log line")
+        return pairs[key]
+
+    def protocol(self, token: Token) -> int:
+        try:
+            return parse_protocol(str(token))
+        except ValueError as error:
+            self.refuse_token(token, str(error))
+
+    def octets(self, token: Token, most: int) -> int:
+        if not (token.isascii() and token.isdigit()):
+            self.refuse_token(token, f"a number up to {most:,} is expected")
+        return self.number(token, most)
+
+
+@cache
+def _parser() -> Lark:
+    from lark import Lark
+
+    return Lark(
+        grammar_text("packet"),
+        parser="lalr",
+        lexer="contextual",
+        start=["described", "tcpdump", "log"],
+        maybe_placeholders=False,
+    )
+
+
+def _with_kind(packet: Packet, kind: tuple[int, int]) -> Packet:
+    return replace(packet, icmp_type=kind[0], icmp_code=kind[1])
+
+
+def _address(text: str, family: Family) -> int | None:
+    """The number of an address that is written in full; None for anything else."""
+    try:
+        if family is Family.IPV4:
+            return int(ipaddress.IPv4Address(text))
+        return None if "%" in text else int(ipaddress.IPv6Address(text))
+    except ValueError:
+        return None
