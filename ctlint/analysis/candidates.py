@@ -28,6 +28,7 @@ _T = TypeVar("_T")
 
 MAX_ACCEPTS: Final = 400
 MAX_LOSSES: Final = 24
+MAX_COMBINED: Final = 200
 MAX_POOL: Final = 6
 MAX_PIECES: Final = 16
 
@@ -57,7 +58,9 @@ _PATHS: Final = {
 
 
 class Candidates:
-    """Connections to try for one role. ``left_out`` counts accepting rules beyond the limit."""
+    """Connections to try for one role. ``left_out`` counts what rules need of
+    packets beyond the limits. It grows while :meth:`groups` runs.
+    """
 
     def __init__(self, chains: ChainStore, role: Role, family: Family) -> None:
         self.role = role
@@ -120,20 +123,27 @@ class Candidates:
         return list(found)
 
     def _needs(self) -> Iterator[Need]:
+        """What is accepted, then what of it meets a rule that loses packets."""
         seen: set[Need] = set()
-        for accept in self._accepts:
-            for loss in (NOTHING, *self._losses):
+        combined = 0
+        for loss in (NOTHING, *self._losses):
+            for accept in self._accepts:
                 both = accept.both(loss)
                 both = both and both.both(_ORDINARY_CLIENT)
                 if both is None or both in seen or self._is_odd(both):
                     continue
+                if loss is not NOTHING:
+                    combined += 1
+                    if combined > MAX_COMBINED:
+                        self.left_out += 1
+                        continue
                 seen.add(both)
                 yield both
 
     def _is_odd(self, need: Need) -> bool:
         """Whether only other roles can have such a connection, or none."""
         if self.role is Role.LOOPBACK:
-            return False
+            return need.both(_ON_LOOPBACK) is None
         if "lo" in (need.in_interface, need.out_interface):
             return True
         return any(
@@ -236,6 +246,7 @@ def is_ordinary(family: Family, address: int) -> bool:
     return is_global or first >> 9 == 0xFC >> 1 or first >> 6 == 0xFE80 >> 6
 
 
+_ON_LOOPBACK: Final = Need(in_interface="lo", out_interface="lo")
 _ORDINARY_CLIENT: Final = Need(sports=(EPHEMERAL_PORTS,))
 
 

@@ -136,7 +136,7 @@ class RoleReport:
     """What was found for one role.
 
     ``translating`` names the NAT rules whose connections were left out, ``left_out`` counts the
-    accepting rules beyond the limit, ``ran_out`` says that time ended the search.
+    candidates beyond the limits, ``ran_out`` says that time ended the search.
     """
 
     role: Role
@@ -152,7 +152,6 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
     """Find the strandings of one role."""
     report = RoleReport(role)
     candidates = Candidates(chains, role, chains.ruleset.family)
-    report.left_out = candidates.left_out
     limit = chains.steps + MAX_STEPS
     examiner = _Examiner(chains, settings, report)
     for group in candidates.groups():
@@ -160,6 +159,7 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
             report.ran_out = True
             break
         examiner.try_group(group)
+    report.left_out = candidates.left_out
     report.strandings = list(_group(report))
     return report
 

@@ -126,7 +126,7 @@ class Witnesses:
         """
         paths = frozenset(connection.ends(sender).path for sender in Dir)
         if paths not in self._texts:
-            ruleset = _reachable(self._chains.ruleset, paths)
+            ruleset = reachable(self._chains.ruleset, paths)
             self._texts[paths] = (print_ruleset(ruleset), frozenset(ruleset.tables))
         return self._texts[paths]
 
@@ -147,7 +147,8 @@ def step_name(lost: Lost) -> str:
     return f"{lost.kind.name} of the {'client' if lost.sender is Dir.ORIGINAL else 'server'}"
 
 
-def _reachable(ruleset: Ruleset, paths: Iterable[Path]) -> Ruleset:
+def reachable(ruleset: Ruleset, paths: Iterable[Path]) -> Ruleset:
+    """The chains that packets of these paths can reach, without the nat table."""
     roots: dict[str, set[str]] = {}
     for path in paths:
         for stop in STOPS[path]:

@@ -136,7 +136,10 @@ def _limits(report: RoleReport, ruleset: Ruleset) -> Iterator[Undecided]:
     role = report.role.value
     if report.left_out:
         yield Undecided(
-            place, "", f"role {role}: {report.left_out:,} accepting rules were not tried"
+            place,
+            "",
+            f"role {role}: {report.left_out:,} kinds of connections that rules "
+            "tell apart were not tried",
         )
     if report.ran_out:
         yield Undecided(

@@ -1,0 +1,741 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Follows one packet and says why it fares as it does: the explanation is a tree of values.
+
+What would change the answer is not guessed: each change is made, and the packet is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+from ctlint.analysis.fate import Disposition, End, Ends, Fate, send
+from ctlint.analysis.location import cause_location
+from ctlint.analysis.passage import Condition, Step, conditions, retrace
+from ctlint.analysis.settings import TCP_LOOSE, Settings
+from ctlint.analysis.socket_fate import SocketFate, socket_fate
+from ctlint.analysis.tracking import EntryState, Inquiry, Tracking, entry_view, track
+from ctlint.finding import Location
+from ctlint.ir.rule import AnyMatch, Match, Option, Rule, Target
+from ctlint.ir.ruleset import Chain, Ruleset
+from ctlint.model.conntrack.status import CtState
+from ctlint.model.kernel.profiles import all_profiles
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.hooks import Hook, Path
+from ctlint.model.netfilter.targets import Action, action
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import AddressType, Facts, Field, Transit
+from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
+from ctlint.parse.printer import print_match
+from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.packet import Packet
+from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
+from ctlint.wire.tcp_flags import TcpFlags
+
+MATCHED_SHOWN: Final = 16
+"""Rules that matched and are shown of one table; what decides is always shown."""
+
+NEAR_SHOWN: Final = 4
+"""Rules that nearly matched and are shown of one table."""
+
+NEAR_LOOKED_AT: Final = 2_000
+"""Rules before the decision among which those that nearly matched are looked for."""
+
+INTERFACES_TRIED: Final = 4
+"""Interfaces that are tried where the answer depends on one that was not given."""
+
+
+class Failure(NamedTuple):
+    """A condition that did not hold, as words of a rule, and what the packet is instead. For a
+    condition that is not decided, ``why`` says why.
+    """
+
+    condition: str
+    why: str
+
+
+class RuleView(NamedTuple):
+    """A rule that is worth showing. ``truth``: it matched, nearly matched, or is not decided;
+    ``depth`` counts the chains that were entered to get there.
+    """
+
+    location: Location
+    truth: Tern
+    depth: int
+    decides: bool
+    failures: tuple[Failure, ...]
+
+
+class Ending(NamedTuple):
+    """One way in which the packet's way may end. ``cause`` is None where it is delivered; ``name``
+    is the cause in the words of docs/scenario.md; ``via`` are the rules that called its chain.
+    """
+
+    disposition: Disposition
+    cause: Location | None = None
+    name: str | None = None
+    via: tuple[Location, ...] = ()
+
+
+class Phase(NamedTuple):
+    """One table at one hook. ``ctstate`` is None where conntrack has not seen the packet yet.
+    ``verdicts`` holds what the table may decide, each with its cause; ``passed`` counts the rules
+    that did not match, shown or not, ``more`` the rules that matched and are not shown.
+    """
+
+    hook: Hook
+    table: str
+    ctstate: CtState | None
+    rules: tuple[RuleView, ...]
+    passed: int
+    more: int
+    verdicts: tuple[tuple[Verdict, Location, str], ...]
+
+
+class Result(NamedTuple):
+    """How the packet's way ends, and what conntrack called it at the hook that decides.
+
+    ``ctstate`` is None where the raw table lost it before. ``endings`` holds one, or several where
+    a match is not decided.
+    """
+
+    ctstate: CtState | None
+    endings: tuple[Ending, ...]
+
+    @property
+    def delivered(self) -> Tern:
+        """Whether the packet gets through."""
+        kinds = {ending.disposition for ending in self.endings}
+        if kinds == {Disposition.DELIVERED}:
+            return Tern.TRUE
+        if Disposition.DELIVERED in kinds or Disposition.UNDECIDED in kinds:
+            return Tern.UNKNOWN
+        return Tern.FALSE
+
+
+class Answer(NamedTuple):
+    """What becomes of the other end's ACK of a FIN that gets through without an entry."""
+
+    packet: Packet
+    result: Result
+    socket: SocketFate | None
+
+
+class Change(NamedTuple):
+    """Something that could be otherwise, and what then becomes of the packet.
+
+    ``result`` is None where that cannot be computed by sending it again; ``note`` says more.
+    """
+
+    label: str
+    result: Result | None
+    note: str = ""
+    answer: Answer | None = None
+
+
+class OpenMatch(NamedTuple):
+    """A match on the packet's way that is not decided."""
+
+    location: Location
+    match: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is said of one packet. ``tracking`` is None where conntrack never saw it;
+    ``untracked_by`` is the rule that took it out of tracking.
+    """
+
+    inquiry: Inquiry
+    kernel: str
+    tracking: Tracking | None
+    untracked_by: Location | None
+    phases: tuple[Phase, ...]
+    nat: tuple[str, ...]
+    result: Result
+    socket: SocketFate | None
+    answer: Answer | None
+    changes: tuple[Change, ...]
+    undecided: tuple[OpenMatch, ...]
+
+
+def explain(ruleset: Ruleset, facts: Facts, settings: Settings, inquiry: Inquiry) -> Explanation:
+    """Follow the packet of an inquiry through a rule set of its family.
+
+    Raises NotFollowedError for what is not modelled, BadSettingError for a sysctl that is no
+    number, ChainLoopError.
+    """
+    return _Explainer(ruleset, facts, settings, inquiry).explanation()
+
+
+class _Run(NamedTuple):
+    """A packet that was sent: ``ends`` and ``kept`` are those before a destination was rewritten,
+    where one was.
+    """
+
+    tracking: Tracking
+    fate: Fate
+    ends: tuple[End, ...]
+    kept: int
+
+
+class _Explainer:
+    def __init__(
+        self, ruleset: Ruleset, facts: Facts, settings: Settings, inquiry: Inquiry
+    ) -> None:
+        self.ruleset = ruleset
+        self.facts = facts
+        self.settings = settings
+        self.inquiry = inquiry
+        self.chains = self.store(ruleset, inquiry)
+        self.run = _run(self.chains, inquiry, settings)
+        self.result = self.view(self.run)
+
+    def store(self, ruleset: Ruleset, inquiry: Inquiry) -> ChainStore:
+        ends = _ends(inquiry)
+        names = {
+            name
+            for name, interface in (
+                ("in-interface", ends.in_interface),
+                ("out-interface", ends.out_interface),
+            )
+            if interface is None
+        }
+        return ChainStore(_off_loopback(ruleset, names) if names else ruleset, self.facts)
+
+    def explanation(self) -> Explanation:
+        run = self.run
+        fate = run.fate
+        decided = len(run.ends) == 1
+        return Explanation(
+            self.inquiry,
+            self.settings.kernel.name,
+            run.tracking if fate.ctstates and not fate.was_untracked else None,
+            self.untracking_rule(),
+            tuple(self.phases()),
+            tuple(self.nat_notes()),
+            self.result,
+            socket_fate(self.inquiry, run.tracking, run.ends[0], self.settings)
+            if decided
+            else None,
+            self.answer(self.inquiry, self.ruleset, self.settings, self.result),
+            tuple(self.changes()),
+            tuple(self.open_matches()),
+        )
+
+    # Results
+
+    def view(self, run: _Run) -> Result:
+        endings: dict[tuple[object, ...], Ending] = {}
+        for end in run.ends:
+            ending = Ending(
+                end.disposition,
+                cause_location(self.ruleset, end.cause) if end.cause is not None else None,
+                str(end.cause) if end.cause is not None else None,
+                tuple(cause_location(self.ruleset, ref) for ref in end.via),
+            )
+            endings.setdefault((ending.disposition, ending.name), ending)
+        hook = run.ends[-1].hook
+        seen = run.fate.ctstates
+        ctstate = seen.get(hook) if hook is not None else None
+        if ctstate is None and seen:
+            ctstate = list(seen.values())[-1]
+        return Result(ctstate, tuple(endings.values()))
+
+    def ask(
+        self,
+        inquiry: Inquiry,
+        *,
+        ruleset: Ruleset | None = None,
+        settings: Settings | None = None,
+    ) -> Result:
+        """Send it again under other circumstances."""
+        chains = self.store(ruleset or self.ruleset, inquiry)
+        return self.view(_run(chains, inquiry, settings or self.settings))
+
+    def answer(
+        self, inquiry: Inquiry, ruleset: Ruleset, settings: Settings, result: Result
+    ) -> Answer | None:
+        """The ACK of a FIN that passed without an entry: it finds none either."""
+        packet = inquiry.packet
+        if inquiry.entry.is_alive or packet.protocol != TCP or packet.flags is None:
+            return None
+        is_fin = packet.flags & (TcpFlags.FIN | TcpFlags.SYN | TcpFlags.RST) == TcpFlags.FIN
+        if not (is_fin and packet.flags & TcpFlags.ACK and result.delivered is Tern.TRUE):
+            return None
+        back = replace(
+            packet,
+            saddr=packet.daddr,
+            daddr=packet.saddr,
+            sport=packet.dport,
+            dport=packet.sport,
+            flags=TcpFlags.ACK,
+            payload=0,
+        )
+        asked = replace(
+            inquiry,
+            packet=back,
+            sender=inquiry.sender.other,
+            in_interface=inquiry.out_interface,
+            out_interface=inquiry.in_interface,
+        )
+        run = _run(self.store(ruleset, asked), asked, settings)
+        lost = run.ends[0] if len(run.ends) == 1 else None
+        socket = socket_fate(asked, run.tracking, lost, settings) if lost is not None else None
+        return Answer(back, self.view(run), socket)
+
+    # Phases
+
+    def untracking_rule(self) -> Location | None:
+        fate = self.run.fate
+        if not fate.was_untracked:
+            return None
+        for hook, table, found in fate.walks:
+            for step in retrace(found, self.ruleset, table, hook.value):
+                if step.truth is Tern.TRUE and action(step.ref.rule.target) is Action.UNTRACK:
+                    return cause_location(self.ruleset, step.ref)
+        return None
+
+    def phases(self) -> Iterator[Phase]:
+        for index, (hook, table, found) in enumerate(self.run.fate.walks):
+            if index >= self.run.kept:
+                return
+            if self.ruleset.chain(table, hook.value) is None:
+                continue
+            transit = self.transit(hook, table)
+            steps = retrace(found, self.ruleset, table, hook.value)
+            rules, more = self.rule_views(steps, found, transit)
+            yield Phase(
+                hook,
+                table,
+                None if self.is_before_conntrack(hook, table) else transit.ctstate,
+                rules,
+                sum(step.truth is Tern.FALSE for step in steps),
+                more,
+                tuple(
+                    (verdict, cause_location(self.ruleset, cause), str(cause))
+                    for verdict, cause, _ in found.outcomes
+                ),
+            )
+
+    def is_before_conntrack(self, hook: Hook, table: str) -> bool:
+        again = self.inquiry.path is Path.LOOPBACK and hook is Hook.PREROUTING
+        return table == "raw" and not again
+
+    def transit(self, hook: Hook, table: str) -> Transit:
+        """The packet as rules of this table see it, but for its mark."""
+        ends = _ends(self.inquiry)
+        before = self.is_before_conntrack(hook, table)
+        ctstate = CtState.INVALID if before else self.run.fate.ctstates[hook]
+        has_in = hook in (Hook.PREROUTING, Hook.LOCAL_IN, Hook.FORWARD)
+        has_out = hook in (Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING)
+        has_entry = ctstate not in (CtState.INVALID, CtState.UNTRACKED)
+        return Transit(
+            self.inquiry.packet,
+            ctstate,
+            ends.in_interface if has_in else "",
+            ends.out_interface if has_out else "",
+            entry_view(self.inquiry, self.run.tracking) if has_entry else None,
+            None,
+            ends.source_type,
+            ends.destination_type,
+        )
+
+    def rule_views(
+        self, steps: Sequence[Step], found: Walk, transit: Transit
+    ) -> tuple[tuple[RuleView, ...], int]:
+        """The rules to show in their order, and how many more matched."""
+        matched = [n for n, step in enumerate(steps) if step.truth is not Tern.FALSE]
+        kept = set(matched[:MATCHED_SHOWN]) | {n for n in matched if steps[n].decides}
+        kept |= set(matched[-1:])
+        near = self.near_misses(steps, found, transit)
+        views = []
+        for number in sorted(kept | near.keys()):
+            ref, truth, depth, decides = steps[number]
+            failures = near.get(number, ())
+            if truth is Tern.UNKNOWN:
+                failures = tuple(
+                    Failure(self.condition_text(one.match, ref), one.why)
+                    for one in found.open
+                    if _is_same(one, ref)
+                )
+            location = cause_location(self.ruleset, ref)
+            views.append(RuleView(location, truth, depth, decides, failures))
+        return tuple(views), len(matched) - len(kept)
+
+    def near_misses(
+        self, steps: Sequence[Step], found: Walk, transit: Transit
+    ) -> dict[int, tuple[Failure, ...]]:
+        """Rules that would have decided otherwise, but for one condition: first those that ask for
+        another ctstate or other flags, then those that ask for most, then the last ones.
+        """
+        verdicts = found.verdicts()
+        wanted: set[Action] = set()
+        if verdicts & {Verdict.DROP, Verdict.REJECT, Verdict.ELSEWHERE}:
+            wanted |= {Action.ACCEPT, Action.TRANSLATE, Action.RETURN}
+        if Verdict.ACCEPT in verdicts:
+            wanted |= {Action.DROP, Action.REJECT}
+        ranked: list[tuple[tuple[int, int, int], int, Failure]] = []
+        missed = [n for n, step in enumerate(steps) if step.truth is Tern.FALSE]
+        for number in missed[-NEAR_LOOKED_AT:]:
+            rule = steps[number].ref.rule
+            if action(rule.target) not in wanted:
+                continue
+            asked = self.conditions(rule, transit)
+            false = [one for one in asked if one.truth is Tern.FALSE]
+            if len(false) != 1:
+                continue
+            failed = false[0]
+            by_state = not failed.reads.isdisjoint({Field.CTSTATE, Field.FLAGS})
+            failure = Failure(
+                self.condition_text(failed.match, steps[number].ref),
+                _say_instead(failed, transit),
+            )
+            ranked.append(((not by_state, -len(asked), -number), number, failure))
+        ranked.sort(key=lambda one: one[0])
+        return {number: (failure,) for _, number, failure in ranked[:NEAR_SHOWN]}
+
+    def conditions(self, rule: Rule, transit: Transit) -> list[Condition]:
+        found = conditions(rule.matches, self.facts, transit)
+        return [_off_lo(one, transit) for one in found]
+
+    def condition_text(self, match: AnyMatch | None, ref: RuleRef) -> str:
+        if match is None:
+            return f"-j {getattr(ref.rule.target, 'name', '')}"
+        text = print_match(match, self.ruleset.family)
+        return text.removeprefix(f"-m {match.name} ") if match.name in _PLAIN else text
+
+    # NAT
+
+    def nat_notes(self) -> Iterator[str]:
+        fate, tracking = self.run.fate, self.run.tracking
+        for ref in fate.translated:
+            place = _say_place(cause_location(self.ruleset, ref))
+            if tracking.makes_entry:
+                yield f"{ref} ({place}) rewrites {_what_it_rewrites(ref)}"
+            else:
+                yield f"{ref} ({place}) is for first packets: this one follows its entry"
+        if len(fate.walks) > self.run.kept:
+            yield "beyond the rewritten destination the packet is not followed"
+        if tracking.makes_entry or not fate.ctstates:
+            return
+        would = self.translation_if_new()
+        if would is None:
+            return
+        ctstate = list(fate.ctstates.values())[-1]
+        place = _say_place(cause_location(self.ruleset, would))
+        if ctstate in (CtState.INVALID, CtState.UNTRACKED):
+            yield (
+                f"an {ctstate.name} packet is not translated: {would} ({place}) never sees it; "
+                f"{_what_it_keeps(would, self.inquiry.packet)}"
+            )
+        else:
+            yield (
+                f"{would} ({place}) sees first packets only: this one follows its entry, which "
+                "is taken to be without translation here"
+            )
+
+    def translation_if_new(self) -> RuleRef | None:
+        """The NAT rule that a first packet of this connection would meet on its way."""
+        for hook in self.run.fate.ctstates:
+            transit = self.transit(hook, "nat")
+            transit.ctstate = CtState.NEW
+            transit.entry = None
+            found = walk(self.chains, "nat", hook.value, transit)
+            if found.translated:
+                return found.translated[0]
+        return None
+
+    # What would change it
+
+    def changes(self) -> Iterator[Change]:
+        if self.result.delivered is Tern.UNKNOWN:
+            yield from self.with_interfaces()
+        yield self.with_other_entry()
+        if self.inquiry.packet.protocol == TCP:
+            yield from self.with_other_settings()
+        yield from self.without_the_cause()
+        if self.inquiry.packet.protocol == TCP:
+            yield self.with_other_kernels()
+
+    def change(
+        self,
+        label: str,
+        inquiry: Inquiry,
+        *,
+        ruleset: Ruleset | None = None,
+        settings: Settings | None = None,
+    ) -> Change:
+        result = self.ask(inquiry, ruleset=ruleset, settings=settings)
+        answer = self.answer(inquiry, ruleset or self.ruleset, settings or self.settings, result)
+        return Change(label, result, answer=answer)
+
+    def with_other_entry(self) -> Change:
+        inquiry = self.inquiry
+        if inquiry.entry.is_alive:
+            return self.change("with its entry expired", replace(inquiry, entry=EntryState.EXPIRED))
+        return self.change(
+            "with its entry alive (established)", replace(inquiry, entry=EntryState.ESTABLISHED)
+        )
+
+    def with_other_settings(self) -> Iterator[Change]:
+        if not self.inquiry.entry.is_alive:
+            other = 0 if self.settings.value(TCP_LOOSE) else 1
+            yield self.change(
+                f"with nf_conntrack_tcp_loose={other}",
+                self.inquiry,
+                settings=self.settings.replaced(TCP_LOOSE, other),
+            )
+        if self.run.tracking.ctstate is CtState.INVALID:
+            why = (
+                "what the state table refuses stays refused"
+                if self.inquiry.entry.is_alive
+                else "it lifts window checks, and without an entry there are none"
+            )
+            yield Change("with nf_conntrack_tcp_be_liberal=1", None, f"no help: {why}")
+
+    def without_the_cause(self) -> Iterator[Change]:
+        if self.result.delivered is not Tern.FALSE or len(self.run.ends) != 1:
+            return
+        cause = self.run.ends[0].cause
+        if isinstance(cause, RuleRef):
+            yield self.change(
+                f"without {cause}", self.inquiry, ruleset=_without(self.ruleset, cause)
+            )
+        elif isinstance(cause, PolicyRef):
+            yield self.change(
+                f"with policy ACCEPT in {cause.table}/{cause.chain}",
+                self.inquiry,
+                ruleset=_with_accept(self.ruleset, cause),
+            )
+
+    def with_other_kernels(self) -> Change:
+        profiles = all_profiles()
+        others: dict[CtState, list[str]] = {}
+        for kernel in profiles:
+            found = track(self.inquiry, Settings(self.settings.given, kernel))
+            if found.ctstate is not self.run.tracking.ctstate:
+                others.setdefault(found.ctstate, []).append(kernel.name)
+        label = "with another kernel"
+        if not others or self.run.fate.was_untracked:
+            return Change(label, None, f"no change: all {len(profiles)} known profiles agree")
+        ctstate, names = next(iter(others.items()))
+        kernel = next(one for one in profiles if one.name == names[0])
+        settings = Settings(self.settings.given, kernel)
+        span = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+        change = self.change(f"with kernel {span}", self.inquiry, settings=settings)
+        return change._replace(note=f"{ctstate.name} in {len(names)} of {len(profiles)} profiles")
+
+    def with_interfaces(self) -> Iterator[Change]:
+        """Each interface that an undecided match names."""
+        ends = _ends(self.inquiry)
+        tried: dict[tuple[str, str], None] = {}
+        for one in self.run.fate.open:
+            if not isinstance(one.match, Match):
+                continue
+            for option in one.match.options:
+                if option.name in _INTERFACES:
+                    name = option.value[:-1] + "0" if option.value.endswith("+") else option.value
+                    tried[option.name, name] = None
+        for option_name, name in list(tried)[:INTERFACES_TRIED]:
+            if option_name == "in-interface" and ends.in_interface is None:
+                yield self.change(f"with --in {name}", replace(self.inquiry, in_interface=name))
+            elif option_name == "out-interface" and ends.out_interface is None:
+                yield self.change(f"with --out {name}", replace(self.inquiry, out_interface=name))
+
+    def open_matches(self) -> Iterator[OpenMatch]:
+        if self.result.delivered is not Tern.UNKNOWN:
+            return
+        seen: set[tuple[str, str]] = set()
+        for one in self.run.fate.open:
+            text = self.condition_text(one.match, one.ref)
+            if (str(one.ref), text) not in seen:
+                seen.add((str(one.ref), text))
+                yield OpenMatch(cause_location(self.ruleset, one.ref), text, one.why)
+
+
+# Sending
+
+
+def _run(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> _Run:
+    tracking = track(inquiry, settings)
+    fate = send(
+        chains,
+        inquiry.packet,
+        _ends(inquiry),
+        tracking.ctstate,
+        entry_view(inquiry, tracking),
+        explain=True,
+    )
+    ends = list(fate.ends)
+    kept = len(fate.walks)
+    if tracking.makes_entry:
+        for index, (hook, table, found) in enumerate(fate.walks):
+            if table != "nat" or hook not in _REROUTING or not found.translated:
+                continue
+            before = {(h, t) for h, t, _ in fate.walks[: index + 1]}
+            rewrite = End(Disposition.UNDECIDED, found.translated[0], hook)
+            if len(found.outcomes) == 1:
+                kept = index + 1
+                ends = [e for e in ends if e.cause and (e.hook, e.cause.table) in before]
+            ends.append(rewrite)
+            break
+    return _Run(tracking, fate, tuple(ends), kept)
+
+
+_REROUTING: Final = frozenset({Hook.PREROUTING, Hook.LOCAL_OUT})
+
+
+def _ends(inquiry: Inquiry) -> Ends:
+    local, unicast = AddressType.LOCAL, AddressType.UNICAST
+    into, out = inquiry.in_interface, inquiry.out_interface
+    path = inquiry.path
+    if path is Path.LOOPBACK:
+        return Ends(path, "lo", "lo", local, local)
+    if path is Path.FORWARD:
+        return Ends(path, into, out, unicast, unicast)
+    if path is Path.OUT:
+        return Ends(path, "", out, local, unicast)
+    return Ends(path, into, "", unicast, local)
+
+
+# Interfaces that are not known are not lo
+
+_INTERFACES: Final = ("in-interface", "out-interface")
+_NEVER: Final = Match("ip", (Option("fragment"),))
+"""False for every packet: conntrack puts fragments together before any rule."""
+
+
+def _off_loopback(ruleset: Ruleset, names: set[str]) -> Ruleset:
+    """The rules as a packet meets them whose interfaces ``names`` are not known, but are not lo."""
+
+    def changed(rule: Rule) -> Rule:
+        matches: list[AnyMatch] = []
+        for match in rule.matches:
+            if not isinstance(match, Match) or match.name != "ip":
+                matches.append(match)
+                continue
+            on_lo = [o for o in match.options if o.name in names and o.value == "lo"]
+            if not on_lo:
+                matches.append(match)
+            elif all(option.negated for option in on_lo):
+                rest = tuple(option for option in match.options if option not in on_lo)
+                if rest:
+                    matches.append(Match("ip", rest, match.implicit))
+            else:
+                matches.append(_NEVER)
+        return rule._replace(matches=tuple(matches))
+
+    def names_lo(rule: Rule) -> bool:
+        return any(
+            isinstance(match, Match)
+            and any(o.name in names and o.value == "lo" for o in match.options)
+            for match in rule.matches
+        )
+
+    tables = {}
+    for table in ruleset.tables.values():
+        chains = {}
+        for chain in table.chains.values():
+            if any(names_lo(rule) for rule in chain.rules):
+                rules = tuple(changed(rule) if names_lo(rule) else rule for rule in chain.rules)
+                chain = replace(chain, rules=rules)
+            chains[chain.name] = chain
+        tables[table.name] = replace(table, chains=chains)
+    return replace(ruleset, tables=tables)
+
+
+def _off_lo(one: Condition, transit: Transit) -> Condition:
+    if one.truth is not Tern.UNKNOWN or not isinstance(one.match, Match):
+        return one
+    for option in one.match.options:
+        unknown = {
+            "in-interface": transit.in_interface is None,
+            "out-interface": transit.out_interface is None,
+        }.get(option.name, False)
+        if unknown and option.value == "lo":
+            return one._replace(truth=Tern.of(option.negated))
+    return one
+
+
+# Changed rule sets
+
+
+def _without(ruleset: Ruleset, ref: RuleRef) -> Ruleset:
+    chain = ruleset.tables[ref.table].chains[ref.chain]
+    rules = chain.rules[: ref.position - 1] + chain.rules[ref.position :]
+    return _with_chain(ruleset, ref.table, replace(chain, rules=rules))
+
+
+def _with_accept(ruleset: Ruleset, ref: PolicyRef) -> Ruleset:
+    chain = ruleset.tables[ref.table].chains[ref.chain]
+    return _with_chain(ruleset, ref.table, replace(chain, policy="ACCEPT"))
+
+
+def _with_chain(ruleset: Ruleset, table_name: str, chain: Chain) -> Ruleset:
+    table = ruleset.tables[table_name]
+    chains = {**table.chains, chain.name: chain}
+    return replace(ruleset, tables={**ruleset.tables, table_name: replace(table, chains=chains)})
+
+
+# Words
+
+_PLAIN: Final = frozenset({"tcp", "udp", "state", "conntrack", "multiport", "addrtype", "set"})
+
+
+def _is_same(one: Open, ref: RuleRef) -> bool:
+    return one.ref.chain == ref.chain and one.ref.position == ref.position
+
+
+def _say_place(location: Location) -> str:
+    return f"{location.file}:{location.line}"
+
+
+def _say_instead(failed: Condition, transit: Transit) -> str:
+    """What the packet is instead of what the condition asks for; empty where words fail."""
+    packet = transit.packet
+    reads = failed.reads
+    if Field.CTSTATE in reads:
+        return f"it is {transit.ctstate.name}"
+    if Field.FLAGS in reads and packet.flags is not None:
+        return f"its flags are {packet.flags.letters or 'none'}"
+    if Field.PROTOCOL in reads:
+        return f"it is {PROTOCOL_NAMES.get(packet.protocol, str(packet.protocol))}"
+    said = []
+    if Field.SADDR in reads:
+        said.append(f"it comes from {format_address(packet.family, packet.saddr)}")
+    if Field.DADDR in reads:
+        said.append(f"it goes to {format_address(packet.family, packet.daddr)}")
+    if Field.SPORT in reads:
+        said.append(f"its source port is {packet.sport}")
+    if Field.DPORT in reads:
+        said.append(f"its destination port is {packet.dport}")
+    if Field.IN_INTERFACE in reads:
+        said.append(_say_interface(transit.in_interface, "comes in"))
+    if Field.OUT_INTERFACE in reads:
+        said.append(_say_interface(transit.out_interface, "goes out"))
+    return ", ".join(said)
+
+
+def _say_interface(name: str | None, verb: str) -> str:
+    if name is None:
+        return f"it {verb} elsewhere"
+    return f"it {verb} on {name}" if name else f"at this hook it {verb} nowhere"
+
+
+def _what_it_rewrites(ref: RuleRef) -> str:
+    name = ref.rule.target.name if isinstance(ref.rule.target, Target) else ""
+    return (
+        "its destination"
+        if name in ("DNAT", "REDIRECT")
+        else ("its source" if name in ("SNAT", "MASQUERADE") else "its addresses")
+    )
+
+
+def _what_it_keeps(ref: RuleRef, packet: Packet) -> str:
+    family: Family = packet.family
+    if _what_it_rewrites(ref) == "its source":
+        return f"it leaves with its own source {format_address(family, packet.saddr)}"
+    return f"it goes to {format_address(family, packet.daddr)} itself"
