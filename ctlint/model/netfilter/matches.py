@@ -19,7 +19,7 @@ from ctlint.ir.rule import AnyMatch, Match, Option, UnknownMatch
 from ctlint.ir.values import IcmpType
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.tern import Tern
-from ctlint.model.netfilter.transit import AddressType, Facts, Field, Transit
+from ctlint.model.netfilter.transit import AddressSet, AddressType, Facts, Field, Transit
 from ctlint.wire.addresses import Hostname, Net
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
@@ -432,9 +432,17 @@ def _set(match: Match, facts: Facts) -> Iterator[Predicate]:
         if known is None or len(directions) != 1:
             yield undecided(f"the members of the set {name!r} are not known")
         elif directions[0] == "src":
-            yield _of(option, lambda t, s=known: s.contains(t.packet.saddr), Field.SADDR)  # type: ignore[misc]
+            yield _of(option, partial(_is_source_in, known), Field.SADDR)
         else:
-            yield _of(option, lambda t, s=known: s.contains(t.packet.daddr), Field.DADDR)  # type: ignore[misc]
+            yield _of(option, partial(_is_destination_in, known), Field.DADDR)
+
+
+def _is_source_in(known: AddressSet, transit: Transit) -> bool:
+    return known.contains(transit.packet.saddr, transit.packet.family)
+
+
+def _is_destination_in(known: AddressSet, transit: Transit) -> bool:
+    return known.contains(transit.packet.daddr, transit.packet.family)
 
 
 def _comment(match: Match, facts: Facts) -> Iterator[Predicate]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.wire.addresses import Net
+from ctlint.wire.addresses import Family, Net
 from ctlint.wire.packet import Packet
 
 
@@ -64,19 +64,31 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class AddressSet:
-    """An ipset of one address (``hash:ip``, ``hash:net``): a member is a network."""
+    """An ipset of one address (``hash:ip``, ``hash:net``): a member is a network.
+
+    ``exceptions`` are its ``nomatch`` members.
+    """
 
     members: tuple[Net, ...]
     exceptions: tuple[Net, ...] = ()
+    _by_mask: dict[tuple[Family, int], dict[int, bool]] = field(
+        init=False, repr=False, compare=False
+    )
 
-    def contains(self, address: int) -> bool:
-        """Whether the kernel finds the address: the longest matching network decides."""
-        best, result = -1, False
+    def __post_init__(self) -> None:
+        by_mask: dict[tuple[Family, int], dict[int, bool]] = {}
         for nets, truth in ((self.members, True), (self.exceptions, False)):
             for net in nets:
-                if net.contains(address) and net.mask > best:
-                    best, result = net.mask, truth
-        return result
+                by_mask.setdefault((net.family, net.mask), {})[net.address] = truth
+        longest_first = dict(sorted(by_mask.items(), key=lambda item: -item[0][1]))
+        object.__setattr__(self, "_by_mask", longest_first)
+
+    def contains(self, address: int, family: Family) -> bool:
+        """Whether the kernel finds the address: the longest network that holds it decides."""
+        for (own, mask), nets in self._by_mask.items():
+            if own is family and (truth := nets.get(address & mask)) is not None:
+                return truth
+        return False
 
 
 @dataclass(slots=True)

@@ -88,7 +88,7 @@ def test_a_folder(tmp_path: Path, v4: str, v6: str, sysctl: str, sets: str) -> N
     assert host.name == path
     assert _rules(host) == [(Family.IPV4, 1), (Family.IPV6, 2)]
     assert _value(host, "a.b") == "1"
-    assert host.sets["s"].contains(0x0A000001)
+    assert host.sets["s"].contains(0x0A000001, Family.IPV4)
 
 
 def test_the_running_kernel_stands_before_what_is_loaded_at_boot(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_shared_settings_and_sets_win(tmp_path: Path) -> None:
     (found,) = read_inputs([host], [f"{tmp_path}/x", f"{tmp_path}/y"], [f"{tmp_path}/z"])
     assert (_value(found, "a.b"), _value(found, "a.c")) == ("3", "1")
     assert set(found.sets) == {"s", "t"}
-    assert not found.sets["s"].contains(0x0A000001)
+    assert not found.sets["s"].contains(0x0A000001, Family.IPV4)
 
 
 def test_a_set_that_rules_change_is_not_known(tmp_path: Path) -> None:

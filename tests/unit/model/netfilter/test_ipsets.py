@@ -94,8 +94,8 @@ def test_membership(netns: PrivateNetns) -> None:
                 continue
             address = parse_address(text, family)
             expected = _is_member(netns, name, text)
-            assert found.contains(address) == expected, (name, text)
-            assert written[name].contains(address) == expected, (name, text)
+            assert found.contains(address, family) == expected, (name, text)
+            assert written[name].contains(address, family) == expected, (name, text)
 
 
 _SENDER = """\
@@ -142,7 +142,10 @@ def test_lists(netns: PrivateNetns) -> None:
     addresses = [text for text in _INTERESTING if text not in odd]
     for name in lists:
         expected = _matches(netns, name, addresses)
-        ours = [known[name].contains(parse_address(text, Family.IPV4)) for text in addresses]
+        ours = [
+            known[name].contains(parse_address(text, Family.IPV4), Family.IPV4)
+            for text in addresses
+        ]
         assert dict(zip(addresses, ours, strict=True)) == dict(
             zip(addresses, expected, strict=True)
         ), name
