@@ -50,16 +50,16 @@ def lint(
     findings: list[Finding] = []
     undecided: list[Undecided] = []
     wanted = [r for r in rules if persona is Persona.PEDANTIC or r.persona is Persona.REGULAR]
+    # Rules about settings speak once for each rule set that runs under them.
+    seen: set[tuple[object, ...]] = set()
     for host in hosts:
         settings = Settings(host.sysctls, kernel)
-        seen: set[tuple[object, ...]] = set()
         for ruleset in host.rulesets:
             inputs.append(_summary(ruleset))
             subject = Subject(ruleset, settings, host.facts)
             try:
                 for info in wanted:
                     for finding in info.check(Context(subject, info)):
-                        # Rules about settings would speak once for each rule set of the host.
                         key = (finding.rule, finding.location, finding.role, finding.family)
                         if key not in seen:
                             seen.add(key)

@@ -51,16 +51,27 @@ _HELP = "green"
 def render_text(result: LintResult, *, console: Console) -> None:
     """Prints the findings that are not suppressed, what was not decided, and a summary.
 
+    Findings of one rule at one place, which differ by role, share their excerpt and their help.
+
     ``console`` decides on width, colours and encoding; with an encoding other than UTF-8 the
     frame is ASCII and what the encoding cannot hold is escaped. Paths and their places are never
     wrapped, so that a terminal can open them.
     """
     page = _Page(console)
-    for finding in result.findings:
-        if finding.suppressed is None:
-            page.print_finding(finding)
+    for group in _group_by_place(result.findings):
+        page.print_findings(group)
     page.print_undecided(result.undecided)
     page.print_summary(say_summary(result))
+
+
+def _group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that are not suppressed, those of one rule at one place side by side."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        if finding.suppressed is None:
+            key = (finding.rule, finding.severity, finding.location, finding.family)
+            groups.setdefault(key, []).append(finding)
+    return list(groups.values())
 
 
 class Excerpt(NamedTuple):
@@ -121,14 +132,31 @@ class _Page:
         self.bar = "│" if unicode else "|"
         self.ellipsis = "…" if unicode else "..."
 
-    def print_finding(self, finding: Finding) -> None:
-        """Prints a finding and an empty line."""
+    def print_findings(self, group: Sequence[Finding]) -> None:
+        """Prints the findings of one rule at one place, and an empty line."""
         from rich.text import Text
 
-        self._add_header(finding)
-        digits = len(str(finding.location.line))
-        self._add_location(finding.location, digits, _STYLES[finding.severity])
-        self._add_item(digits, "what happens", finding.message)
+        first = group[0]
+        self._add_header(group)
+        digits = len(str(first.location.line))
+        self._add_location(first.location, digits, _STYLES[first.severity])
+        for finding in group:
+            role = finding.role.value if finding.role else ""
+            self._add_loss(finding, digits, f" ({role})" if len(group) > 1 and role else "")
+        for related in first.related[:RELATED_SHOWN]:
+            self._add_item(digits, "note", related.message or "see also")
+            self._add_location(related, digits, _FRAME, underline=False)
+        if rest := _say_rest(first.related, RELATED_SHOWN, ""):
+            self._add_item(digits, "note", f"{rest} places")
+        for remedy in dict.fromkeys(finding.remedy for finding in group if finding.remedy):
+            self._add_item(digits, "help", remedy, style=_HELP)
+        self._add_item(digits, "rule", f"ctlint rules {first.rule}")
+        self.lines.append(Text())
+        self._flush()
+
+    def _add_loss(self, finding: Finding, digits: int, role: str) -> None:
+        """Adds what one finding says of packets and sockets."""
+        self._add_item(digits, f"what happens{role}", finding.message)
         if finding.packet:
             chain = say_chain(finding.location)
             said = say_packet(finding.packet) + (f" in {chain}" if chain else "")
@@ -141,16 +169,6 @@ class _Page:
             self._add_item(digits, "stranded", stranded)
         if finding.ports:
             self._add_item(digits, "ports", ", ".join(finding.ports))
-        for related in finding.related[:RELATED_SHOWN]:
-            self._add_item(digits, "note", related.message or "see also")
-            self._add_location(related, digits, _FRAME, underline=False)
-        if rest := _say_rest(finding.related, RELATED_SHOWN, ""):
-            self._add_item(digits, "note", f"{rest} places")
-        if finding.remedy:
-            self._add_item(digits, "help", finding.remedy, style=_HELP)
-        self._add_item(digits, "rule", f"ctlint rules {finding.rule}")
-        self.lines.append(Text())
-        self._flush()
 
     def print_undecided(self, undecided: Sequence[Undecided]) -> None:
         """Prints what was not decided, one item for each match and reason, and an empty line."""
@@ -201,14 +219,14 @@ class _Page:
             line.rstrip()
             self.lines.append(Text.assemble(others if number else first, line))
 
-    def _add_header(self, finding: Finding) -> None:
+    def _add_header(self, group: Sequence[Finding]) -> None:
         from rich.text import Text
 
+        finding = group[0]
         style = _STYLES[finding.severity]
         lead = Text(f"{finding.severity.value}[{visible(finding.rule, self.encoding)}]", style)
-        known = [finding.confidence.value]
-        if finding.role:
-            known.append(finding.role.value)
+        known = list(dict.fromkeys(each.confidence.value for each in group))
+        known += [each.role.value for each in group if each.role]
         if finding.family:
             known.append(f"IPv{finding.family.value}")
         name = f": {visible(finding.name, self.encoding)}"

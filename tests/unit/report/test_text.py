@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ctlint.finding import LintResult, Location, PacketKind, Undecided
+from ctlint.finding import LintResult, Location, PacketKind, Role, Undecided
 from ctlint.report.text import Excerpt, cut_excerpt, render_text
 from tests.corpus import REPOSITORY
 from tests.unit.report.results import EXAMPLE, HOSTILE, LOST_FIN, RST, hostile_result
@@ -218,3 +218,17 @@ def test_the_underline_is_inside_of_every_cut_line() -> None:
                     if cell_len(cut.text[:index]) >= cut.offset
                 )
                 assert cut.text[before] == text[column - 1]
+
+
+def test_roles_of_one_rule_at_one_place_share_its_excerpt_and_help() -> None:
+    server = replace(LOST_FIN, role=Role.SERVER, message="The server's own.", ports=("22",))
+    page = _page(LintResult("6.18", EXAMPLE.inputs, (LOST_FIN, server)))
+    assert page.count("rules.v4:37:1") == 1
+    assert page.count("help:") == 1
+    assert "(certain, client, server, IPv4)" in page
+    assert "what happens (client): After 120 s" in page
+    assert "what happens (server): The server's own." in page
+    assert "ports: 8088" in page
+    assert "ports: 22" in page
+    # They are still two findings.
+    assert "2 errors in 1 file" in page
