@@ -17,7 +17,7 @@ from ctlint.model.netfilter.targets import Action
 from ctlint.wire.addresses import Net
 
 MAX_DEPTH: Final = 64
-MAX_VISITS: Final = 300_000
+MAX_VISITS: Final = 50_000
 """Rules looked at for one question: chains that many others call are visited again and again."""
 
 

@@ -24,7 +24,7 @@ from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.transit import Facts
-from ctlint.model.netfilter.traverse import ChainLoopError
+from ctlint.model.netfilter.traverse import EndlessWalkError
 
 
 class Host:
@@ -65,13 +65,12 @@ def lint(
                             seen.add(key)
                             findings.append(finding)
                 undecided += _undecided(subject)
-            except ChainLoopError as error:
+            except EndlessWalkError as error:
                 undecided.append(
                     Undecided(
                         Location(ruleset.file, 1),
                         "",
-                        f"chains call each other in a circle (at {error}): "
-                        "the kernel refuses to load them",
+                        f"{error}: nothing is said of these rules",
                     )
                 )
     findings.sort(key=_order)

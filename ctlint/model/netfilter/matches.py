@@ -20,7 +20,7 @@ from ctlint.ir.values import IcmpType
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import AddressSet, AddressType, Facts, Field, Transit
-from ctlint.wire.addresses import Hostname, Net
+from ctlint.wire.addresses import Family, Hostname, Net
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 TRUE: Final = Tern.TRUE
@@ -371,11 +371,28 @@ def _addrtype(match: Match, _: Facts) -> Iterator[Predicate]:
 
 def _is_address_type(names: tuple[str, ...], attribute: str, transit: Transit) -> bool | None:
     kind: AddressType = getattr(transit, attribute)
+    if transit.packet.family is Family.IPV6:
+        return _is_address_type6(names, kind)
     if kind.value in names:
         return True
     # Special kinds of routes (BLACKHOLE, PROHIBIT, …) depend on the routing table.
     decided = {"LOCAL", "UNICAST", "BROADCAST", "MULTICAST", "ANYCAST", "UNSPEC"}
     return False if set(names) <= decided else None
+
+
+def _is_address_type6(names: tuple[str, ...], kind: AddressType) -> bool | None:
+    """Port of match_type6() for an address of a TCP connection.
+
+    UNICAST says something of the address, so it holds for the host's own too; and what is said of
+    the address and of its route must both hold.
+    """
+    if "MULTICAST" in names or "UNSPEC" in names:
+        return False
+    if not {"LOCAL", "ANYCAST", "UNREACHABLE"} & set(names):
+        return True
+    if kind is AddressType.LOCAL and "LOCAL" in names:
+        return True
+    return None if "UNREACHABLE" in names else False
 
 
 def _iprange(match: Match, _: Facts) -> Iterator[Predicate]:

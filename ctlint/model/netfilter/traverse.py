@@ -30,9 +30,20 @@ UNKNOWN: Final = Tern.UNKNOWN
 MAX_DEPTH: Final = 4096
 """Chains within chains; the kernel refuses loops, so no real walk comes near."""
 
+MAX_WALK: Final = 2_000_000
+"""Rules given to one walk. Chains that call one chain twice, which calls another twice, and so on,
+make walks of any length out of few rules.
+"""
 
-class ChainLoopError(Exception):
-    """Chains call each other in a circle: the kernel would refuse to load them."""
+
+class EndlessWalkError(Exception):
+    """Chains call each other in a circle, which the kernel refuses to load, or so often that a
+    packet would not come through in time. ``chain`` is where the walk was given up.
+    """
+
+    def __init__(self, chain: str) -> None:
+        super().__init__(f"chains call each other without end at {chain}")
+        self.chain = chain
 
 
 class Verdict(Enum):
@@ -130,7 +141,7 @@ def walk(
 ) -> Walk:
     """Send a packet through a base chain. Without such a chain it is accepted.
 
-    ``transit.mark`` and ``transit.ctstate`` change as MARK and NOTRACK do. Raises ChainLoopError.
+    ``transit.mark`` and ``transit.ctstate`` change as MARK and NOTRACK do. Raises EndlessWalkError.
     """
     result = Walk(tried=[] if explain else None)
     packet = transit.packet
@@ -158,6 +169,7 @@ class _Walker:
         self.question = question
         self.result = result
         self.frames: list[_Frame] = []
+        self.steps = 0
 
     def run(self) -> None:
         result = self.result
@@ -178,9 +190,10 @@ class _Walker:
                 self.policy(self.base)
 
     def push(self, chain: ReadyChain, via: tuple[RuleRef, ...], *, escapes: bool) -> None:
-        if len(self.frames) >= MAX_DEPTH:
-            raise ChainLoopError(chain.name)
         rules = chain.candidates(self.transit)
+        self.steps += len(rules) + 1
+        if len(self.frames) >= MAX_DEPTH or self.steps > MAX_WALK:
+            raise EndlessWalkError(chain.name)
         self.chains.steps += len(rules) + 1
         self.frames.append(_Frame(chain, rules, via, escapes=escapes))
 

@@ -10,7 +10,7 @@ import pytest
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.transit import Facts, Transit
-from ctlint.model.netfilter.traverse import ChainLoopError, Verdict, Walk, walk
+from ctlint.model.netfilter.traverse import EndlessWalkError, Verdict, Walk, walk
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet
@@ -222,8 +222,18 @@ def test_unknown_interface_is_undecided() -> None:
 
 
 def test_chains_in_a_circle_end_with_an_error() -> None:
-    with pytest.raises(ChainLoopError):
+    with pytest.raises(EndlessWalkError):
         go("-A INPUT -j one\n-A one -j two\n-A two -j one", chains="one two")
+
+
+def test_chains_that_call_each_other_twice_end_with_an_error() -> None:
+    names = [f"c{number}" for number in range(40)]
+    rules = "-A INPUT -j c0\n" + "\n".join(
+        f"-A {one} -p tcp -j {other}\n-A {one} -p tcp -j {other}"
+        for one, other in zip(names, names[1:], strict=False)
+    )
+    with pytest.raises(EndlessWalkError):
+        go(f"{rules}\n-A c39 -m mark --mark 7 -j DROP", chains=" ".join(names))
 
 
 def test_a_rule_far_down_a_long_list_is_found_through_the_index() -> None:
