@@ -28,7 +28,7 @@ from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import AddressType, Facts, Field, Transit
 from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
 from ctlint.parse.printer import print_match
-from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.addresses import Family, Hostname, format_address
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
 from ctlint.wire.tcp_flags import TcpFlags
@@ -165,7 +165,7 @@ def explain(ruleset: Ruleset, facts: Facts, settings: Settings, inquiry: Inquiry
     """Follow the packet of an inquiry through a rule set of its family.
 
     Raises NotFollowedError for what is not modelled, BadSettingError for a sysctl that is no
-    number, ChainLoopError.
+    number, EndlessWalkError.
     """
     return _Explainer(ruleset, facts, settings, inquiry).explanation()
 
@@ -194,15 +194,7 @@ class _Explainer:
         self.result = self.view(self.run)
 
     def store(self, ruleset: Ruleset, inquiry: Inquiry) -> ChainStore:
-        ends = _ends(inquiry)
-        names = {
-            name
-            for name, interface in (
-                ("in-interface", ends.in_interface),
-                ("out-interface", ends.out_interface),
-            )
-            if interface is None
-        }
+        names = _unknown_interfaces(inquiry)
         return ChainStore(_off_loopback(ruleset, names) if names else ruleset, self.facts)
 
     def explanation(self) -> Explanation:
@@ -348,6 +340,14 @@ class _Explainer:
     ) -> tuple[tuple[RuleView, ...], int]:
         """The rules to show in their order, and how many more matched."""
         matched = [n for n, step in enumerate(steps) if step.truth is not Tern.FALSE]
+        count = len(matched)
+        # What only counts or logs decides nothing: worth showing only where it certainly does.
+        matched = [
+            n
+            for n in matched
+            if steps[n].truth is Tern.TRUE
+            or action(steps[n].ref.rule.target) is not Action.CONTINUE
+        ]
         kept = set(matched[:MATCHED_SHOWN]) | {n for n in matched if steps[n].decides}
         kept |= set(matched[-1:])
         near = self.near_misses(steps, found, transit)
@@ -357,13 +357,13 @@ class _Explainer:
             failures = near.get(number, ())
             if truth is Tern.UNKNOWN:
                 failures = tuple(
-                    Failure(self.condition_text(one.match, ref), one.why)
+                    Failure(self.condition_text(one.match), one.why)
                     for one in found.open
-                    if _is_same(one, ref)
+                    if one.match is not None and _is_same(one, ref)
                 )
             location = cause_location(self.ruleset, ref)
             views.append(RuleView(location, truth, depth, decides, failures))
-        return tuple(views), len(matched) - len(kept)
+        return tuple(views), count - len(kept)
 
     def near_misses(
         self, steps: Sequence[Step], found: Walk, transit: Transit
@@ -390,7 +390,7 @@ class _Explainer:
             failed = false[0]
             by_state = not failed.reads.isdisjoint({Field.CTSTATE, Field.FLAGS})
             failure = Failure(
-                self.condition_text(failed.match, steps[number].ref),
+                self.condition_text(failed.match),
                 _say_instead(failed, transit),
             )
             ranked.append(((not by_state, -len(asked), -number), number, failure))
@@ -401,11 +401,22 @@ class _Explainer:
         found = conditions(rule.matches, self.facts, transit)
         return [_off_lo(one, transit) for one in found]
 
-    def condition_text(self, match: AnyMatch | None, ref: RuleRef) -> str:
-        if match is None:
-            return f"-j {getattr(ref.rule.target, 'name', '')}"
-        text = print_match(match, self.ruleset.family)
+    def condition_text(self, match: AnyMatch) -> str:
+        """A condition as words of a rule."""
+        text = print_match(self.open_part(match), self.ruleset.family)
         return text.removeprefix(f"-m {match.name} ") if match.name in _PLAIN else text
+
+    def open_part(self, match: AnyMatch) -> AnyMatch:
+        """Of a rule's head what can be undecided: interfaces, and names in place of addresses."""
+        if not isinstance(match, Match) or match.name != "ip" or len(match.options) == 1:
+            return match
+        unknown = _unknown_interfaces(self.inquiry)
+        options = tuple(
+            option
+            for option in match.options
+            if option.name in unknown or isinstance(option.value, Hostname)
+        )
+        return Match("ip", options) if options else match
 
     # NAT
 
@@ -414,11 +425,10 @@ class _Explainer:
         for ref in fate.translated:
             place = _say_place(cause_location(self.ruleset, ref))
             if tracking.makes_entry:
-                yield f"{ref} ({place}) rewrites {_what_it_rewrites(ref)}"
+                verb = "rewrites" if self.is_certain(ref) else "may rewrite"
+                yield f"{ref} ({place}) {verb} {_what_it_rewrites(ref)}"
             else:
                 yield f"{ref} ({place}) is for first packets: this one follows its entry"
-        if len(fate.walks) > self.run.kept:
-            yield "beyond the rewritten destination the packet is not followed"
         if tracking.makes_entry or not fate.ctstates:
             return
         would = self.translation_if_new()
@@ -437,6 +447,12 @@ class _Explainer:
                 "is taken to be without translation here"
             )
 
+    def is_certain(self, ref: RuleRef) -> bool:
+        return any(
+            len(found.outcomes) == 1 and found.translated == [ref]
+            for _, _, found in self.run.fate.walks
+        )
+
     def translation_if_new(self) -> RuleRef | None:
         """The NAT rule that a first packet of this connection would meet on its way."""
         for hook in self.run.fate.ctstates:
@@ -453,11 +469,14 @@ class _Explainer:
     def changes(self) -> Iterator[Change]:
         if self.result.delivered is Tern.UNKNOWN:
             yield from self.with_interfaces()
-        yield self.with_other_entry()
-        if self.inquiry.packet.protocol == TCP:
+        is_judged = bool(self.run.fate.ctstates) and not self.run.fate.was_untracked
+        is_tcp = self.inquiry.packet.protocol == TCP
+        if is_judged:
+            yield self.with_other_entry()
+        if is_judged and is_tcp:
             yield from self.with_other_settings()
         yield from self.without_the_cause()
-        if self.inquiry.packet.protocol == TCP:
+        if is_judged and is_tcp:
             yield self.with_other_kernels()
 
     def change(
@@ -519,38 +538,49 @@ class _Explainer:
             if found.ctstate is not self.run.tracking.ctstate:
                 others.setdefault(found.ctstate, []).append(kernel.name)
         label = "with another kernel"
-        if not others or self.run.fate.was_untracked:
+        if not others:
             return Change(label, None, f"no change: all {len(profiles)} known profiles agree")
         ctstate, names = next(iter(others.items()))
-        kernel = next(one for one in profiles if one.name == names[0])
-        settings = Settings(self.settings.given, kernel)
-        span = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        change = self.change(f"with kernel {span}", self.inquiry, settings=settings)
+        order = [one.name for one in profiles]
+        first, last = order.index(names[0]), order.index(names[-1])
+        if len(names) == 1:
+            which = names[0]
+        elif order[first : last + 1] == names:
+            which = f"{names[0]} to {names[-1]}"
+        else:
+            which = f"such as {names[-1]}"
+        settings = Settings(self.settings.given, profiles[last])
+        change = self.change(f"with kernel {which}", self.inquiry, settings=settings)
         return change._replace(note=f"{ctstate.name} in {len(names)} of {len(profiles)} profiles")
 
     def with_interfaces(self) -> Iterator[Change]:
         """Each interface that an undecided match names."""
-        ends = _ends(self.inquiry)
+        unknown = _unknown_interfaces(self.inquiry)
         tried: dict[tuple[str, str], None] = {}
-        for one in self.run.fate.open:
-            if not isinstance(one.match, Match):
-                continue
-            for option in one.match.options:
-                if option.name in _INTERFACES:
+        for one in self.open():
+            for option in one.match.options if isinstance(one.match, Match) else ():
+                if option.name in unknown:
                     name = option.value[:-1] + "0" if option.value.endswith("+") else option.value
                     tried[option.name, name] = None
         for option_name, name in list(tried)[:INTERFACES_TRIED]:
-            if option_name == "in-interface" and ends.in_interface is None:
+            if option_name == "in-interface":
                 yield self.change(f"with --in {name}", replace(self.inquiry, in_interface=name))
-            elif option_name == "out-interface" and ends.out_interface is None:
+            else:
                 yield self.change(f"with --out {name}", replace(self.inquiry, out_interface=name))
+
+    def open(self) -> Iterator[Open]:
+        """What is not decided on the way that is followed."""
+        for _, _, found in self.run.fate.walks[: self.run.kept]:
+            yield from found.open
 
     def open_matches(self) -> Iterator[OpenMatch]:
         if self.result.delivered is not Tern.UNKNOWN:
             return
         seen: set[tuple[str, str]] = set()
-        for one in self.run.fate.open:
-            text = self.condition_text(one.match, one.ref)
+        for one in self.open():
+            if one.match is None:
+                continue
+            text = self.condition_text(one.match)
             if (str(one.ref), text) not in seen:
                 seen.add((str(one.ref), text))
                 yield OpenMatch(cause_location(self.ruleset, one.ref), text, one.why)
@@ -603,7 +633,14 @@ def _ends(inquiry: Inquiry) -> Ends:
 
 # Interfaces that are not known are not lo
 
-_INTERFACES: Final = ("in-interface", "out-interface")
+
+def _unknown_interfaces(inquiry: Inquiry) -> set[str]:
+    """The options of a rule that ask for an interface that is not known."""
+    ends = _ends(inquiry)
+    named = {"in-interface": ends.in_interface, "out-interface": ends.out_interface}
+    return {option for option, interface in named.items() if interface is None}
+
+
 _NEVER: Final = Match("ip", (Option("fragment"),))
 """False for every packet: conntrack puts fragments together before any rule."""
 

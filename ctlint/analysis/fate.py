@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -98,12 +98,16 @@ def send(
     )
     for stop in STOPS[ends.path]:
         hook = stop.hook
-        transit.in_interface = ends.in_interface if hook in _HAS_IN else ""
+        forwarded = ends.path is Path.FORWARD
+        transit.in_interface = ends.in_interface if forwarded or hook in _HAS_IN else ""
         transit.out_interface = ends.out_interface if hook in _HAS_OUT else ""
         if stop.tracked:
             untracked = fate.was_untracked
             transit.ctstate = CtState.UNTRACKED if untracked else ctstate
             transit.entry = None if untracked else entry
+            if entry is not None and hook is Hook.POSTROUTING:
+                # Whoever sees the packet after this hook (on lo) sees a confirmed entry.
+                entry = replace(entry, is_confirmed=True)
             fate.ctstates.setdefault(hook, transit.ctstate)
         if stop.table == "nat" and transit.ctstate is not CtState.NEW:
             continue
@@ -114,8 +118,11 @@ def send(
         fate.translated += result.translated
         if explain:
             fate.walks.append((hook, stop.table, result))
-        if not stop.tracked:
+        if stop.table == "raw":
+            # On lo raw is asked again: NOTRACK then still works on a packet without an entry.
             fate.was_untracked = transit.ctstate is CtState.UNTRACKED
+            if stop.tracked:
+                fate.ctstates[hook] = transit.ctstate
         goes_on = not result.outcomes
         for verdict, cause, via in result.outcomes:
             if verdict is Verdict.ACCEPT:
@@ -132,5 +139,7 @@ def send(
     return fate
 
 
+# A forwarded packet has its incoming interface in POSTROUTING too: since kernel 5.7, measured on
+# 6.18. It shows in user chains only, for -i is refused in POSTROUTING itself.
 _HAS_IN = frozenset({Hook.PREROUTING, Hook.LOCAL_IN, Hook.FORWARD})
 _HAS_OUT = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})

@@ -17,7 +17,7 @@ from ctlint.analysis.stranding import Kind, Lost, Nature
 from ctlint.analysis.tracking import Inquiry, Tracking
 from ctlint.finding import Stranded
 from ctlint.ir.rule import Target
-from ctlint.model.conntrack.status import Seg
+from ctlint.model.conntrack.status import Dir, Seg
 from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.chains import RuleRef
 
@@ -59,6 +59,8 @@ def socket_fate(
     if tracking.seg is Seg.SYN:
         return _unanswered(sender, settings)
     if tracking.seg is Seg.SYNACK:
+        if inquiry.sender is Dir.ORIGINAL:
+            return None
         fate = _unanswered(receiver, settings)
         return SocketFate(f"the SYN stays without an answer: {fate.sentence}", fate.stranded)
     kind = _kind(inquiry, tracking.seg)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.fate import Disposition
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stranding import Kind, Lost, Stranding, first_after_expiry, home_of
 from ctlint.finding import Role, Witness
@@ -114,7 +115,9 @@ class Witnesses:
             "ctstate": None if main is None else main.name,
             "delivered": fate.ends[-1].cause is None,
         }
-        if fate.is_exact:
+        if fate.is_exact and fate.ends[-1].disposition is not Disposition.REJECTED:
+            # Otherwise not all rules that matched are known: those of undecided matches, and
+            # those that the packets of REJECT meet.
             tables = self._rules(connection)[1]
             answer["rules"] = [step for step in fate.matched if step.partition("/")[0] in tables]
         return answer

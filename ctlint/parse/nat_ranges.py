@@ -6,7 +6,6 @@ Source: parse_to() and parse_ports() in extensions/libxt_NAT.c of iptables 1.8.1
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -15,7 +14,7 @@ from ctlint.ir.rule import Option
 from ctlint.ir.values import AddressRange, NatRange, Range
 from ctlint.parse.extension import RuleContext
 from ctlint.parse.operands import UINT16, Operand, parse_integer
-from ctlint.wire.addresses import Family, format_address, parse_ipv6
+from ctlint.wire.addresses import Family, format_address, parse_dotted_quad, parse_ipv6
 from ctlint.wire.protocols import ICMP, TCP, UDP, parse_port
 
 _DCCP: Final = 33
@@ -24,12 +23,15 @@ PORT_PROTOCOLS: Final = (TCP, UDP, _SCTP, _DCCP, ICMP)
 """The protocols whose ports (or ICMP id) a NAT target may map. ICMPv6 is not among them."""
 
 _PORTS = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)(?:-(\w+)(?:/([\w-]+))?)?", re.ASCII)
+_HOST_AND_PORT = re.compile(r"[0-9.]+:[1-9][0-9]{0,3}")
+_IPV4 = Family.IPV4
+_new = tuple.__new__
 
 
 def _parse_address(text: str, family: Family) -> int:
     """Read an address as inet_pton does: four decimal parts, or RFC 4291."""
     try:
-        return int(ipaddress.IPv4Address(text)) if family is Family.IPV4 else parse_ipv6(text)
+        return parse_dotted_quad(text) if family is Family.IPV4 else parse_ipv6(text)
     except ValueError:
         raise ValueError(f"{text!r} is not an IPv{int(family)} address") from None
 
@@ -58,6 +60,12 @@ def _parse_ports(text: str) -> NatRange:
 
 
 def _parse_range(text: str, family: Family) -> NatRange:
+    if family is _IPV4 and _HOST_AND_PORT.fullmatch(text):
+        # The form of nearly all DNAT rules, quickly: the constructors would take as long again.
+        host, _, port = text.partition(":")
+        address, number = parse_dotted_quad(host), int(port)
+        host_range = _new(AddressRange, (family, address, address))
+        return _new(NatRange, (host_range, _new(Range, (number, number)), None))
     if text.startswith("[") and family is Family.IPV6:
         addresses, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and rest[0] != ":"):
@@ -67,10 +75,12 @@ def _parse_range(text: str, family: Family) -> NatRange:
         addresses, colon, ports = text.partition(":")
     else:
         addresses, colon, ports = text, "", ""
-    result = _parse_ports(ports) if colon else NatRange(None)
-    if addresses or not colon:
-        return result._replace(addresses=_parse_addresses(addresses, family))
-    return result
+    if not colon:
+        return NatRange(_parse_addresses(addresses, family))
+    result = _parse_ports(ports)
+    if not addresses:
+        return result
+    return NatRange(_parse_addresses(addresses, family), result.ports, result.base)
 
 
 def _format_ports(value: NatRange) -> str:

@@ -8,7 +8,6 @@ well behind the option's name; ``format`` gives a word that ``parse`` reads back
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ctlint.wire.addresses import (
     Net,
     format_address,
     parse_address,
+    parse_dotted_quad,
     parse_ipv6,
     parse_mask,
     parse_net,
@@ -283,7 +283,7 @@ INTERFACE: Final = Operand("an interface", parse_interface)
 
 def _parse_host(word: str, family: Family) -> Net | Hostname:
     try:
-        address = int(ipaddress.IPv4Address(word)) if family is Family.IPV4 else parse_ipv6(word)
+        address = parse_dotted_quad(word) if family is Family.IPV4 else parse_ipv6(word)
     except ValueError:
         if _NAME.fullmatch(word) and any(c.isalpha() for c in word) and ":" not in word:
             return Hostname(word)
@@ -414,6 +414,8 @@ def cut_text(longest: int) -> Operand:
     """
 
     def parse(word: str, _: Family) -> str:
+        if len(word) <= longest // 4:
+            return word
         octets = word.encode("utf-8", "surrogateescape")
         if len(octets) <= longest:
             return word

@@ -266,6 +266,7 @@ class _Run:
     def find_long(
         self, name: str, at: int, exact_only: bool
     ) -> tuple[str, Group | None, OptionSpec | None]:
+        """The letter of an option of iptables itself, or the extension's option; or neither."""
         if name in _LONG:
             return _LONG[name], None, None
         for group in self.loaded:
@@ -274,6 +275,8 @@ class _Run:
                     return "", group, spec
         if exact_only or not name:
             return "", None, None
+        # What a name cut short means depends on all extensions loaded so far.
+        self.reading.learnable = False
         own = {letter for long, letter in _LONG.items() if long.startswith(name)}
         found = [
             (group, spec)
@@ -442,6 +445,8 @@ class _Run:
             raise RuleError(at, "a second target")
         if not name or len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             raise RuleError(operand, f"a target's name has 1 to {MAX_NAME} bytes")
+        if name in BUILTIN_CHAINS.get(self.table, ()):
+            raise RuleError(operand, f"{name} is a base chain: no rule can jump to it")
         if letter == "g":
             reading.jump, reading.goto = operand, True
         elif name == "CONTINUE":
@@ -535,7 +540,6 @@ class _Run:
                 raise RuleError(item.at, f"-i in {chain}: the packet has no incoming interface")
 
     def check_group(self, group: Group, extension: Extension, chain: str) -> None:
-        reading = self.reading
         given = {item.spec.key for item in group.items}
         for spec in extension.options:
             if spec.required and spec.key not in given:
@@ -547,22 +551,29 @@ class _Run:
             for other in item.spec.also:
                 if other not in given:
                     raise RuleError(item.at, f"--{item.spec.name} needs --{other}")
-        if extension.protocols and (
-            reading.protocol not in extension.protocols or reading.protocol_negated
-        ):
-            numbers = sorted(extension.protocols)
-            names = " or ".join(f"-p {PROTOCOL_MATCHES.get(n, str(n))}" for n in numbers)
-            raise RuleError(group.at, f"{group.name} needs {names}")
-        if extension.tables and self.table not in extension.tables:
-            where = ", ".join(extension.tables)
-            raise RuleError(group.at, f"{group.name} loads only in the table {where}")
-        if (
-            extension.base_chains
-            and chain in BUILTIN_CHAINS.get(self.table, ())
-            and chain not in extension.base_chains
-        ):
-            where = ", ".join(extension.base_chains)
-            raise RuleError(group.at, f"{group.name} loads only in {where}")
+        complaint = place_complaint(extension, self.context(chain))
+        if complaint is not None:
+            raise RuleError(group.at, complaint)
+
+    def context(self, chain: str) -> RuleContext:
+        base_chain = chain if chain in BUILTIN_CHAINS.get(self.table, ()) else ""
+        reading = self.reading
+        return RuleContext(
+            self.family, self.table, base_chain, reading.protocol, reading.protocol_negated
+        )
+
+
+def place_complaint(extension: Extension, context: RuleContext) -> str | None:
+    """Why the extension cannot stand in such a rule, or None."""
+    if extension.protocols and not context.is_protocol(*extension.protocols):
+        numbers = sorted(extension.protocols)
+        names = " or ".join(f"-p {PROTOCOL_MATCHES.get(n, str(n))}" for n in numbers)
+        return f"{extension.name} needs {names}"
+    if extension.tables and context.table not in extension.tables:
+        return f"{extension.name} loads only in the table {', '.join(extension.tables)}"
+    if extension.base_chains and context.chain and context.chain not in extension.base_chains:
+        return f"{extension.name} loads only in {', '.join(extension.base_chains)}"
+    return None
 
 
 def build_options(

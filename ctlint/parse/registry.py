@@ -36,6 +36,13 @@ def _modules() -> frozenset[str]:
 
 
 @cache
+def target_modules() -> frozenset[str]:
+    """The names of all rows of targets, in lower case and with ``_`` for ``-``."""
+    prefix = f"{Kind.TARGET.value}_"
+    return frozenset(name.removeprefix(prefix) for name in _modules() if name.startswith(prefix))
+
+
+@cache
 def find_extension(name: str, kind: Kind, family: Family) -> Extension | None:
     """The row of ``-m NAME`` or ``-j NAME``, or None where no row describes it."""
     if not _NAME.fullmatch(name):

@@ -1,247 +1,389 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Line shapes: what Lark and the reader learnt from one rule, applied to the lines alike.
 
-Dumps of tools hold few shapes: the same options in the same order with other operands. The first
-line of a shape is read by the grammar; it teaches which words decide structure and which operand
-feeds which option. A later line of that shape gives the same structure, because structure never
-depends on an operand (see :mod:`ctlint.parse.options`):
+A rule line has sections: its front (``-A CHAIN`` and the conditions of the head, with a match that
+``-p`` loads there), one section for each ``-m NAME``, and the target. Tools write few kinds of
+them, in many combinations. The first line that holds a kind is read by the grammar; it teaches
+which words of the section decide structure and which operand feeds which option. Any line that is
+made of known kinds only is then put together from them. That gives what the grammar and the
+reader would give, because:
 
-- words that decide structure (options, match names, protocol, target) must be the same, with
-  exactly one blank between words;
-- an operand is one word by the grammar's own terminals, without escapes, and neither ``!`` nor
-  anything that starts with ``-``;
-- values come from the same operand types as in the slow way, and are kept by their text.
+- words that decide structure (options, match names, protocol, target) are the same, with exactly
+  one blank between words;
+- a section is taught only by a line where each option of the section belongs to the section's own
+  extension by its full name. getopt asks the extension that was loaded last first, so no other
+  section can take the option;
+- an operand is one whole word by the grammar's own terminals, without escapes, and starts with
+  neither ``!`` nor ``-``, so it never decides structure;
+- what a section needs of the rule around it (protocol, table, base chain) is looked at for each
+  surrounding (:class:`Scope`), and the values come from the same operand types and checks.
 
 Whatever does not fit goes the slow way, which also finds the words for the error message.
-
-Shapes stand in a trie of words. One that often follows the same shape gets a regular expression
-and is tried first there: tools repeat sequences of shapes too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from ctlint.ir.rule import AnyMatch, AnyTarget, Counters, Jump, Rule
+from ctlint.ir.rule import AnyMatch, AnyTarget, Counters, Goto, Jump, Match, Option, Rule, Target
+from ctlint.parse.extension import Extension, RuleContext
+from ctlint.parse.options import RuleError, place_complaint
 from ctlint.parse.words import Word
+from ctlint.wire.addresses import Family
 
-# One operand, plain or in quotes: subsets of the terminals PLAIN and QUOTED of the grammar.
-_PLAIN_OPERAND: Final = r'([^ \t\n"!\-][^ \t\n"]*)'
-_QUOTED_OPERAND: Final = r'"([^"\\\n]*)"'
-_WORDS: Final = re.compile(r'"[^"\\\n]*"|[^ \t\n"]+')
+# A word of a section with quotes: subsets of the terminals PLAIN and QUOTED of the grammar.
+_WORD: Final = re.compile(r'"[^"\\]*"|[^ "]+')
 
-HITS_BEFORE_COMPILING: Final = 16
-"""How often a shape must be where it is expected before it gets an expression: compiling one costs
-as much as a hundred walks through the trie.
-"""
+# What starts an operand that could decide structure. "" is in every string: no word, no operand.
+_NO_OPERAND: Final = "!-"
 
-Build = Callable[[tuple[str, ...]], Any]
+MAX_SAFE_WORD: Final = 255
+"""Words up to this many characters fit into iptables-restore's buffer in any encoding."""
 
+MOST_KEPT: Final = 4096
+"""How many heads and targets are kept by their texts: there may be as many as there are rules."""
 
-class Part:
-    """A match or target with operands. ``nodes`` keeps what was built, by the operands' texts."""
+# Named tuples are made without the call of their constructor, which takes as long again.
+_new: Final = tuple.__new__
 
-    __slots__ = ("build", "end", "is_single", "nodes", "start")
+OneOperandMaker: TypeAlias = Callable[[str, Any], Any]
+OperandParser: TypeAlias = Callable[[str, Family], Any]
 
-    def __init__(self, start: int, end: int, build: Build) -> None:
-        self.start = start
-        self.end = end
-        self.is_single = end - start == 1
-        self.build = build
-        self.nodes: dict[Any, Any] = {}
-
-    def node(self, groups: Sequence[str]) -> Any:
-        """The node for these operands; raises what building raises."""
-        key: Any = groups[self.start] if self.is_single else tuple(groups[self.start : self.end])
-        found = self.nodes.get(key)
-        if found is None:
-            found = self.build((key,) if self.is_single else key)
-            self.nodes[key] = found
-        return found
+# What a head says of the sections behind it, and its own matches.
+Head: TypeAlias = tuple["Scope", tuple[AnyMatch, ...]]
 
 
-class Shape:
-    """A learnt line: its words, and what its operands feed.
+class SlowLineError(ValueError):
+    """A line of known sections that only the slow way can read, or refuse."""
 
-    ``words`` holds the words that must be the same, and None for an operand (``quoted`` says
-    which operands stand in quotes). Operands count from 0: the chain (where ``chain`` is None),
-    those of the matches in order, those of the target.
+
+class OptionShape(NamedTuple):
+    """One option of a section. ``slots`` are the places of its operands among the section's.
+
+    ``constant`` is the option itself where it has no operand that may vary.
     """
 
-    __slots__ = (
-        "chain",
-        "fullmatch",
-        "hits",
-        "jump",
-        "matches",
-        "next",
-        "parts",
-        "quoted",
-        "target",
-        "target_part",
-        "words",
-    )
+    key: str
+    negated: bool
+    parsers: tuple[OperandParser, ...]
+    slots: tuple[int, ...]
+    family: Family
+    constant: Option | None = None
+
+    def option(self, operands: Sequence[str]) -> Option:
+        """The option with these operands. Raises ValueError."""
+        key, negated, parsers, slots, family, constant = self
+        if constant is not None:
+            return constant
+        if len(slots) == 1:
+            value = parsers[0](operands[slots[0]], family)
+        else:
+            pairs = zip(parsers, slots, strict=True)
+            value = tuple([parse(operands[slot], family) for parse, slot in pairs])
+        return _new(Option, (key, value, negated))
+
+
+class Scope:
+    """What surrounds the sections of a rule: its base chain and its protocol.
+
+    ``matches`` and ``targets`` keep what was made in it by the sections' texts.
+    """
+
+    __slots__ = ("context", "matches", "targets")
+
+    def __init__(self, context: RuleContext) -> None:
+        self.context = context
+        self.matches: dict[str, Match] = {}
+        self.targets: dict[str, Target] = {}
+
+
+class NodeShape:
+    """A kind of match or target section. ``extension`` is None for a verdict."""
+
+    __slots__ = ("_check", "_extension", "_implicit", "_name", "_node", "_options", "_scopes")
 
     def __init__(
         self,
-        words: tuple[str | None, ...],
-        quoted: tuple[bool, ...],
+        node: type[Match] | type[Target],
+        name: str,
+        extension: Extension | None,
+        options: Sequence[OptionShape],
         *,
-        chain: str | None,
-        matches: list[AnyMatch | Part],
-        target: AnyTarget | None,
-        target_part: Part | None,
-        jump: int | None,
+        implicit: bool = False,
     ) -> None:
-        self.words = words
-        self.quoted = quoted
-        self.chain = chain
-        # Without operands the tuple is shared by all rules of the shape.
-        varies = any(isinstance(match, Part) for match in matches)
-        self.parts: list[Any] | None = matches if varies else None
-        self.matches: tuple[Any, ...] = () if varies else tuple(matches)
-        self.target = target
-        self.target_part = target_part
-        self.jump = jump
-        self.hits = 0
-        self.fullmatch: Callable[[str], re.Match[str] | None] | None = None
-        self.next: Shape | None = None
+        self._node = node
+        self._name = name
+        self._extension = extension
+        self._check = extension.check if extension is not None else None
+        self._options = options
+        self._implicit = implicit
+        self._scopes: set[Scope] = set()
 
-    def compile(self) -> None:
-        """Make the expression: worth its cost for a shape that is met often."""
-        quoted = iter(self.quoted)
-        pattern = " ".join(
-            re.escape(word)
-            if word is not None
-            else (_QUOTED_OPERAND if next(quoted) else _PLAIN_OPERAND)
-            for word in self.words
-        )
-        self.fullmatch = re.compile(pattern).fullmatch
+    def make(self, operands: Sequence[str], scope: Scope) -> Any:
+        """The match or target with these operands. Raises ValueError, RuleError."""
+        if scope not in self._scopes:
+            self._enter(scope)
+        options = tuple([shape.option(operands) for shape in self._options])
+        if self._check is not None and self._check(options, scope.context) is not None:
+            raise SlowLineError
+        if self._node is Match:
+            return _new(Match, (self._name, options, self._implicit))
+        return _new(Target, (self._name, options))
 
-    def rule(
-        self,
-        operands: Sequence[str],
-        line: int,
-        text: str,
-        counters: Counters | None,
-        jumps: Mapping[str, Jump],
-    ) -> Rule | None:
-        """The rule, or None where a name is not (yet) a chain. Raises what building raises."""
-        chain = self.chain
-        if chain is None:
-            chain = operands[0]
-            if chain not in jumps:
-                return None
-        parts = self.parts
-        if parts is None:
-            matches = self.matches
-        else:
-            matches = tuple([m.node(operands) if m.__class__ is Part else m for m in parts])
-        target: AnyTarget | None
-        if self.jump is not None:
-            target = jumps.get(operands[self.jump])
-            if target is None:
-                return None
-        elif self.target_part is not None:
-            target = self.target_part.node(operands)
-        else:
-            target = self.target
-        return Rule(chain, matches, target, line, text, counters)
+    def _enter(self, scope: Scope) -> None:
+        if self._extension and place_complaint(self._extension, scope.context) is not None:
+            raise SlowLineError
+        self._scopes.add(scope)
+
+    def maker_of_one(self) -> OneOperandMaker | None:
+        """``make`` for a section of one option with one operand, as most are; or None."""
+        if [len(option.slots) for option in self._options] != [1]:
+            return None
+        ((key, negated, (parse,), _, family, _),) = self._options
+        check, scopes, node = self._check, self._scopes, self._node
+        name = self._name
+        rest = (self._implicit,) if node is Match else ()
+
+        def make(operand: str, scope: Scope) -> Any:
+            if scope not in scopes:
+                self._enter(scope)
+            options = (_new(Option, (key, parse(operand, family), negated)),)
+            if check is not None and check(options, scope.context) is not None:
+                raise SlowLineError
+            return _new(node, (name, options, *rest))
+
+        return make
 
 
-def is_learnable_operand(word: Word, line: str) -> bool:
-    """Whether this operand can stand for others: plain or quoted, without escapes."""
-    token = line[word.start : word.end]
-    pattern = _QUOTED_OPERAND if word.is_quoted else _PLAIN_OPERAND
-    return re.fullmatch(pattern, token) is not None
+class HeadShape:
+    """A kind of head: ``options`` in the order of the IR, and the matches that ``-p`` loads."""
+
+    __slots__ = ("_implicit", "_options", "_scope")
+
+    def __init__(
+        self, scope: Scope, options: Sequence[OptionShape], implicit: Sequence[NodeShape]
+    ) -> None:
+        self._scope = scope
+        self._options = options
+        self._implicit = implicit
+
+    def make(self, operands: Sequence[str], _: Scope | None) -> Head:
+        """The head with these operands. Raises ValueError, RuleError."""
+        matches: tuple[AnyMatch, ...] = ()
+        if self._options:
+            options = tuple([shape.option(operands) for shape in self._options])
+            matches = (_new(Match, ("ip", options, False)),)
+        if self._implicit:
+            matches += tuple([shape.make(operands, self._scope) for shape in self._implicit])
+        return self._scope, matches
+
+    def maker_of_one(self) -> OneOperandMaker | None:
+        """``make`` for a head of one option with one operand; or None."""
+        if self._implicit or [len(option.slots) for option in self._options] != [1]:
+            return None
+        ((key, negated, (parse,), _, family, _),) = self._options
+        scope = self._scope
+
+        def make(operand: str, _: Scope | None) -> Head:
+            option = _new(Option, (key, parse(operand, family), negated))
+            return scope, (_new(Match, ("ip", (option,), False)),)
+
+        return make
 
 
 class _Node:
     """A place in the trie: what may come next."""
 
-    __slots__ = ("plain", "quoted", "shape", "words")
+    __slots__ = ("operand", "shape", "words")
 
     def __init__(self) -> None:
         self.words: dict[str, _Node] = {}
-        self.plain: _Node | None = None
-        self.quoted: _Node | None = None
-        self.shape: Shape | None = None
+        self.operand: _Node | None = None
+        self.shape: Any = None
 
 
-class ShapeIndex:
-    """The shapes of one table."""
+class ShapeTrie:
+    """The known kinds of one sort of section, by their words (None: an operand)."""
 
-    __slots__ = ("_last", "_root")
+    __slots__ = ("_root", "_tails")
 
     def __init__(self) -> None:
         self._root = _Node()
-        self._last: Shape | None = None
+        # Kinds of one option with one operand, which then is the last word, by the text before.
+        self._tails: dict[str, OneOperandMaker] = {}
 
-    def find(self, line: str) -> tuple[Shape, Sequence[str]] | None:
-        """The shape of a line (without counters) and the texts of its operands."""
-        last = self._last
-        if last is not None:
-            guess = last.next
-            if guess is not None and guess.fullmatch is not None:
-                match = guess.fullmatch(line)
-                if match is not None:
-                    self._last = guess
-                    return guess, match.groups()
-        found = self._walk(line)
-        if found is not None:
-            shape = found[0]
-            if last is not None:
-                if last.next is shape:
-                    shape.hits += 1
-                    if shape.hits == HITS_BEFORE_COMPILING:
-                        shape.compile()
-                else:
-                    last.next = shape
-            self._last = shape
-        return found
+    def make(self, section: str, scope: Scope | None) -> Any:
+        """What a section means in its scope, or None where it is of no known kind.
 
-    def _walk(self, line: str) -> tuple[Shape, Sequence[str]] | None:
-        words = _WORDS.findall(line)
-        if " ".join(words) != line:
-            return None
+        Raises ValueError, RuleError.
+        """
+        if section[-1:] == '"':
+            first, _, operand = section.partition(' "')
+            make = self._tails.get(first)
+            if make is not None:
+                text = operand[:-1]
+                if text[:1] in _NO_OPERAND or '"' in text or "\\" in text:
+                    return None
+                return make(text, scope)
+        else:
+            first, _, operand = section.rpartition(" ")
+            make = self._tails.get(first)
+            if make is not None:
+                if operand[:1] in _NO_OPERAND or '"' in operand:
+                    return None
+                return make(operand, scope)
+        if '"' in section:
+            words = _WORD.findall(section)
+            if " ".join(words) != section:
+                return None
+        else:
+            words = section.split(" ")
         node = self._root
         operands: list[str] = []
         for word in words:
             after = node.words.get(word)
             if after is None:
-                first = word[0]
-                if first == '"':
-                    after = node.quoted
+                after = node.operand
+                if word[:1] == '"':
                     word = word[1:-1]
-                elif first in "!-":
-                    return None
-                else:
-                    after = node.plain
-                if after is None:
+                if after is None or word[:1] in _NO_OPERAND:
                     return None
                 operands.append(word)
             node = after
-        shape = node.shape
-        return None if shape is None else (shape, operands)
+        return None if node.shape is None else node.shape.make(operands, scope)
 
-    def learn(self, shape: Shape) -> None:
-        """Add a shape."""
+    def learn(self, words: Sequence[str | None], shape: NodeShape | HeadShape) -> None:
+        """Add a kind of section."""
         node = self._root
-        quoted = iter(shape.quoted)
-        for word in shape.words:
+        for word in words:
             if word is not None:
                 node = node.words.setdefault(word, _Node())
-            elif next(quoted):
-                if node.quoted is None:
-                    node.quoted = _Node()
-                node = node.quoted
             else:
-                if node.plain is None:
-                    node.plain = _Node()
-                node = node.plain
+                if node.operand is None:
+                    node.operand = _Node()
+                node = node.operand
         node.shape = shape
-        if self._last is not None:
-            self._last.next = shape
-        self._last = shape
+        make = shape.maker_of_one()
+        if make is not None:
+            self._tails[" ".join(word for word in words if word is not None)] = make
+
+
+class HeadShapes(ShapeTrie):
+    """The known kinds of heads of a base chain, or of all user chains; ``made`` keeps heads."""
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[str, Head] = {}
+
+
+class RuleShapes:
+    """The kinds of sections that the lines of one table have taught.
+
+    ``chains`` holds the rules of all chains of the table, ``jumps`` its user chains that ``-j``
+    can name. Both belong to the table, which changes them.
+    """
+
+    def __init__(
+        self,
+        base_chains: Sequence[str],
+        chains: Mapping[str, list[Rule]],
+        jumps: Mapping[str, Jump],
+    ) -> None:
+        self._chains = chains
+        self._jumps = jumps
+        self._scopes: dict[RuleContext, Scope] = {}
+        self._base_heads = {chain: HeadShapes() for chain in base_chains}
+        self._user_heads = HeadShapes()
+        self.matches = ShapeTrie()
+        self.targets = ShapeTrie()
+
+    def scope(self, context: RuleContext) -> Scope:
+        """The one scope of a context."""
+        return self._scopes.setdefault(context, Scope(context))
+
+    def heads(self, chain: str) -> HeadShapes:
+        """The kinds of heads for rules of this chain."""
+        return self._base_heads.get(chain) or self._user_heads
+
+    def place(
+        self, body: str, number: int, line: str = "", counters: Counters | None = None
+    ) -> bool:
+        """Add the rule of a line to its chain, where all sections of the line are known.
+
+        ``body`` is the rule without counters, ``line`` with them; neither holds a tab or a NUL.
+        False: the line has to go the slow way, nothing was changed.
+        """
+        sections = body.split(" -m ")
+        last, arrow, aim = sections[-1].rpartition(" -j ")
+        if not arrow:
+            last, arrow, aim = sections[-1].rpartition(" -g ")
+        if arrow:
+            sections[-1] = last
+        # -A CHAIN, and the head behind it.
+        front = sections[0]
+        blank = front.find(" ", 3)
+        if blank < 0:
+            blank = len(front)
+        chain = front[3:blank]
+        rules = self._chains.get(chain)
+        if rules is None:
+            return False
+        heads = self._base_heads.get(chain) or self._user_heads
+        text = front[blank:]
+        try:
+            head: Head | None = heads.made.get(text)
+            if head is None:
+                head = heads.make(text, None)
+                if head is None:
+                    return False
+                if len(heads.made) < MOST_KEPT:
+                    heads.made[text] = head
+            scope, matches = head
+            if len(sections) > 1:
+                made = scope.matches
+                for text in sections[1:]:
+                    match = made.get(text)
+                    if match is None:
+                        match = self.matches.make(text, scope)
+                        if match is None:
+                            return False
+                        made[text] = match
+                    matches += (match,)
+            target: AnyTarget | None = None
+            if arrow:
+                target = self._jumps.get(aim)
+                if arrow == " -g ":
+                    target = Goto(aim) if target is not None else None
+                elif target is None:
+                    target = scope.targets.get(aim) or self._new_target(aim, scope)
+                if target is None:
+                    return False
+        except (ValueError, RuleError):
+            return False
+        rule = _new(Rule, (chain, matches, target, number, line or body, counters))
+        command = front[:3]
+        if command == "-A ":
+            rules.append(rule)
+        elif command == "-I ":
+            rules.insert(0, rule)
+        else:
+            return False
+        return True
+
+    def _new_target(self, section: str, scope: Scope) -> Target | None:
+        target: Target | None = self.targets.make(section, scope)
+        if target is not None and len(scope.targets) < MOST_KEPT:
+            scope.targets[section] = target
+        return target
+
+
+def is_learnable_operand(word: Word, line: str) -> bool:
+    """Whether this operand can stand for others: a whole word, plain or quoted, no escapes."""
+    token = line[word.start : word.end]
+    if word.text[:1] in _NO_OPERAND:
+        return False
+    return token == (f'"{word.text}"' if word.is_quoted else word.text)

@@ -53,10 +53,7 @@ def render_kernel_json(kernel: KernelProfile) -> str:
 
 def render_kernels_json(kernels: Sequence[KernelProfile]) -> str:
     """All profiles, one short object each."""
-    listed = [
-        {**_kernel(kernel), "features": len(kernel.features)}
-        for kernel in kernels
-    ]
+    listed = [{**_kernel(kernel), "features": len(kernel.features)} for kernel in kernels]
     return _dump({"version": FORMAT_VERSION, "kernels": listed})
 
 

@@ -8,7 +8,6 @@ a mask, never an address and a prefix length. Source: iptables(8), options ``-s`
 from __future__ import annotations
 
 import ipaddress
-import re
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -126,10 +125,18 @@ def parse_mask(text: str, family: Family) -> int:
     return parse_ipv6(text)
 
 
-_USUAL_IPV4 = re.compile(
-    r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})(?:/(\d{1,2}))?", re.ASCII
-)
-_IPV4_MASKS = tuple(0xFFFFFFFF ^ ((1 << (32 - length)) - 1) for length in range(33))
+_OCTETS = {str(value): value for value in range(256)}
+_PREFIXES = {str(length): 0xFFFFFFFF ^ ((1 << (32 - length)) - 1) for length in range(33)}
+_IPV4 = Family.IPV4
+
+
+def parse_dotted_quad(text: str) -> int:
+    """Read an IPv4 address as inet_pton does: four decimal numbers. Raises ValueError."""
+    try:
+        one, two, three, four = text.split(".")
+        return _OCTETS[one] << 24 | _OCTETS[two] << 16 | _OCTETS[three] << 8 | _OCTETS[four]
+    except (KeyError, ValueError):
+        raise ValueError(f"{text!r} is not an IPv4 address") from None
 
 
 def parse_net(text: str, family: Family) -> Net:
@@ -137,14 +144,17 @@ def parse_net(text: str, family: Family) -> Net:
 
     With a mask of zero the address is not looked at (``any/0``). Raises ValueError.
     """
-    if family is Family.IPV4:
-        usual = _USUAL_IPV4.fullmatch(text)
-        if usual is not None:
-            one, two, three, four = int(usual[1]), int(usual[2]), int(usual[3]), int(usual[4])
-            length = 32 if usual[5] is None else int(usual[5])
-            if one < 256 and two < 256 and three < 256 and four < 256 and length <= 32:
-                mask = _IPV4_MASKS[length]
-                return Net(family, (one << 24 | two << 16 | three << 8 | four) & mask, mask)
+    if family is _IPV4:
+        # The form that iptables-save prints, quickly: four decimal numbers and a prefix length.
+        host, _, length = text.partition("/")
+        try:
+            one, two, three, four = host.split(".")
+            address = _OCTETS[one] << 24 | _OCTETS[two] << 16 | _OCTETS[three] << 8 | _OCTETS[four]
+            mask = _PREFIXES[length]
+        except (KeyError, ValueError):
+            pass
+        else:
+            return tuple.__new__(Net, (family, address & mask, mask))
     head, slash, tail = text.rpartition("/")
     if not slash:
         return Net(family, parse_address(text, family), family.full_mask)

@@ -128,9 +128,10 @@ class Player:
         self._wired: tuple[object, ...] | None = None
         self._place = _Place(None, None)
         self._on_lo: list[str] = []
-        self._loaded: dict[str, tuple[str, frozenset[str]]] = {}
-        self._rule_counts: Counter[tuple[str, str]] = Counter()
-        self._tables: frozenset[str] = frozenset()
+        self._loaded: dict[str, str] = {}
+        self._saved: dict[str, str] = {}
+        self._rule_counts: dict[int, Counter[tuple[str, str]]] = {}
+        self._tables: dict[int, frozenset[str]] = {}
         self._changed: dict[str, str] = {}
         with inside(namespace):
             for name, value in _SYSCTLS.items():
@@ -151,11 +152,11 @@ class Player:
         self._table.close()
         self._log.close()
 
-    def play(self, scenario: Mapping[str, Any]) -> list[Answer]:
-        """Set everything up, then send the packets. Raises CannotLoadError."""
+    def play(self, scenario: Mapping[str, Any], backend: str = "legacy") -> list[Answer]:
+        """Set everything up, then send the packets; see :meth:`load`."""
         known = {"name", "kernel", "sysctls", "ruleset", "ruleset6", "topology", "flow", "packets"}
         _refuse_unknown(scenario, known)
-        self.load(scenario.get("ruleset", ""), scenario.get("ruleset6", ""))
+        self.load(scenario.get("ruleset", ""), scenario.get("ruleset6", ""), backend)
         self.configure(scenario.get("sysctls", {}))
         return self.converse(scenario["topology"], scenario["flow"], scenario["packets"])
 
@@ -169,36 +170,35 @@ class Player:
 
     # The host
 
-    def load(self, ruleset: str, ruleset6: str = "", *, backend: str = "legacy") -> None:
+    def load(self, ruleset: str, ruleset6: str = "", backend: str = "legacy") -> None:
         """Load rule sets as iptables-save prints them, in place of all that was loaded.
 
         ``backend`` is ``legacy`` or ``nft``; what matched is told by the first alone. Raises
         CannotLoadError.
         """
-        self._rule_counts.clear()
-        self._tables = frozenset()
-        for other in ("legacy", "nft"):
-            for family, text in (("iptables", ruleset), ("ip6tables", ruleset6)):
-                wanted = text if other == backend else ""
-                self._restore(f"{family}-{other}", wanted)
+        for family, text in ((4, ruleset), (6, ruleset6)):
+            name = "iptables" if family == 4 else "ip6tables"
+            for other in ("legacy", "nft"):
+                self._restore(f"{name}-{other}", text if other == backend else "")
+            if backend == "legacy":
+                saved = self._saved.get(f"{name}-legacy", "")
+                self._tables[family] = frozenset(_NAMED_TABLE.findall(text))
+                self._rule_counts[family] = _count_rules(saved)
 
     def _restore(self, tool: str, text: str) -> None:
-        before, counts = self._loaded.get(tool, ("", frozenset()))
-        if text != before:
-            named = re.findall(r"^\*(\w+)", text, re.MULTILINE)
-            old = re.findall(r"^\*(\w+)", before, re.MULTILINE)
-            emptied = "".join(_empty(table) for table in old if table not in named)
-            script = f"{tool}-restore -w 60 && {tool}-save"
-            if "nft" in tool:
-                script = f"{tool}-restore"
-            done = self.namespace.run(["sh", "-c", script], input=emptied + text, check=False)
-            if done.returncode:
-                raise CannotLoadError(done.stderr.strip())
-            saved = done.stdout
-            self._loaded[tool] = text, frozenset(_count_rules(saved).items())
-            counts = self._loaded[tool][1]
-        self._rule_counts.update(dict(counts))
-        self._tables |= frozenset(re.findall(r"^\*(\w+)", text, re.MULTILINE))
+        before = self._loaded.get(tool, "")
+        if text == before:
+            return
+        named = _NAMED_TABLE.findall(text)
+        old = _NAMED_TABLE.findall(before)
+        emptied = "".join(_empty(table) for table in old if table not in named)
+        # Should it fail, any table may have been left half way.
+        self._loaded[tool] = _EVERY_TABLE
+        script = f"{tool}-restore -w 60 && {tool}-save" if "legacy" in tool else f"{tool}-restore"
+        done = self.namespace.run(["sh", "-c", script], input=emptied + text, check=False)
+        if done.returncode:
+            raise CannotLoadError(done.stderr.strip())
+        self._loaded[tool], self._saved[tool] = text, done.stdout
 
     def configure(self, sysctls: Mapping[str, int]) -> None:
         """Set sysctls of conntrack by their short names; the others go back to their defaults."""
@@ -309,8 +309,9 @@ class Player:
             is_ours = parse(line.data).is_same(sent)
             words = line.prefix.split(" ")
             if words[0] == "TRACE:":
-                table, step = self._step(words[1])
-                if table in self._tables:
+                family = line.data[0] >> 4
+                table, step = self._step(words[1], family)
+                if table in self._tables.get(family, ()):
                     (rules if is_ours else made_rules).append(step)
             elif is_ours and words[0] == "state":
                 hooks.setdefault(words[1], words[2])
@@ -320,19 +321,21 @@ class Player:
         ctstate = hooks[main] if main else None
         return Answer(ctstate, hooks, delivered, tuple(rules), tuple(made_rules))
 
-    def _step(self, traced: str) -> tuple[str, str]:
+    def _step(self, traced: str, family: int) -> tuple[str, str]:
         """A TRACE line in the words of scenarios.
 
         The kernel says "policy" or "return" of every unconditional ACCEPT, DROP or RETURN, with
         the rule's number; the number behind the last rule is the real thing.
         """
         table, chain, _, number = _TRACE.fullmatch(traced).groups()  # type: ignore[union-attr]
-        if int(number) <= self._rule_counts[table, chain]:
+        if int(number) <= self._rule_counts[family][table, chain]:
             return table, f"{table}/{chain}#{number}"
         end = "policy" if chain in BUILTIN_CHAINS[table] else "return"
         return table, f"{table}/{chain} {end}"
 
 
+_EVERY_TABLE = "".join(f"*{table}\n" for table in BUILTIN_CHAINS)
+_NAMED_TABLE = re.compile(r"^\*(\w+)", re.MULTILINE)
 _TRACE = re.compile(r"(\w+):(.+):(rule|policy|return):(\d+)")
 
 

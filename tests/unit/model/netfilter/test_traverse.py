@@ -5,6 +5,8 @@ undecided matches, what follows from both of its possible ways.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from ctlint.model.conntrack.status import CtState
@@ -230,7 +232,7 @@ def test_chains_that_call_each_other_twice_end_with_an_error() -> None:
     names = [f"c{number}" for number in range(40)]
     rules = "-A INPUT -j c0\n" + "\n".join(
         f"-A {one} -p tcp -j {other}\n-A {one} -p tcp -j {other}"
-        for one, other in zip(names, names[1:], strict=False)
+        for one, other in pairwise(names)
     )
     with pytest.raises(EndlessWalkError):
         go(f"{rules}\n-A c39 -m mark --mark 7 -j DROP", chains=" ".join(names))

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``ctlint explain``: follow one packet through the rules."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+
+from ctlint.analysis.explain import Explanation, explain
+from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError
+from ctlint.cli.options import (
+    EXIT_FINDINGS,
+    color_option,
+    console,
+    kernel_option,
+    no_garbage_collection,
+    unusable_input,
+)
+from ctlint.finding import Role
+from ctlint.ir.ruleset import Ruleset
+from ctlint.model.conntrack.status import Dir
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.netfilter.hooks import Path
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.packet import PacketText, parse_packet
+from ctlint.source.inputs import HostInput, read_inputs
+from ctlint.wire.addresses import Family
+
+_DIRS: Final = {"orig": Dir.ORIGINAL, "reply": Dir.REPLY}
+
+
+@click.command(
+    "explain",
+    epilog="""\b
+Examples:
+  ctlint explain "10.1.0.1:40000 > 10.2.0.2:8088 FIN,ACK" --rules rules.v4
+  ctlint explain "10.2.0.2:8088 > 10.1.0.1:40000 ACK" --dir reply --rules rules.v4
+  ctlint explain "[fd00::5]:44321 > [fd00::9]:443 RST" --rules rules.v6 --role server
+  ctlint explain "10.0.0.5:44321 > 10.0.0.9:443 S" --rules - --role forward --in eth0 --check
+""",
+)
+@click.argument("packet")
+@click.option(
+    "--rules",
+    required=True,
+    metavar="FILE",
+    help="iptables-save or ip6tables-save output, - for standard input, or a host's folder.",
+)
+@click.option(
+    "--sysctl",
+    "sysctls",
+    multiple=True,
+    metavar="FILE",
+    help="`sysctl -a` output, sysctl.conf or a sysctl.d folder; repeatable, the last one wins.",
+)
+@click.option("--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable.")
+@kernel_option
+@click.option(
+    "--entry",
+    type=click.Choice([state.value for state in EntryState]),
+    default=EntryState.EXPIRED.value,
+    show_default=True,
+    help="State of the packet's conntrack entry before it.",
+)
+@click.option(
+    "--dir",
+    "direction",
+    type=click.Choice(list(_DIRS)),
+    help="The end that sends: orig, the connection's client, or reply, its server "
+    "[default: orig, unless a log line says that the packet goes the other way].",
+)
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    help="Where the host with the rules stands [default: client; forward where a log line names "
+    "two interfaces].",
+)
+@click.option("--in", "in_interface", metavar="IF", help="Interface where the packet comes in.")
+@click.option("--out", "out_interface", metavar="IF", help="Interface where it goes out.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: the keys are described in docs/explain.md.",
+)
+@click.option("--check", is_flag=True, help="Exit with 1 unless the packet is delivered.")
+@color_option
+def command(
+    packet: str,
+    rules: str,
+    sysctls: tuple[str, ...],
+    sets: tuple[str, ...],
+    kernel: KernelProfile,
+    entry: str,
+    direction: str | None,
+    role: str | None,
+    in_interface: str | None,
+    out_interface: str | None,
+    form: str,
+    check: bool,
+    color: str,
+) -> int:
+    """Follow one packet through the rules.
+
+    PACKET is written as SOURCE:PORT > DESTINATION:PORT FLAGS, or is a line of tcpdump -n or of the
+    LOG target. FLAGS are names or letters (FIN,ACK or FA); `udp` instead of them for UDP.
+
+    Shows what conntrack calls the packet and why, the rules that matter at each hook, the verdict,
+    what becomes of the socket, and what would change it.
+    """
+    with unusable_input():
+        text = parse_packet(packet)
+        inquiry = _inquiry(text, role, direction, entry, in_interface, out_interface)
+        with no_garbage_collection():
+            host = read_inputs([rules], sysctls, sets)[0]
+            explanation = _explain(host, kernel, inquiry)
+    if form == "json":
+        from ctlint.report.explain_json import render_explanation_json
+
+        click.echo(render_explanation_json(explanation), nl=False)
+    else:
+        from ctlint.report.explain_text import render_explanation
+
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        render_explanation(explanation, console=console(color, sys.stdout))
+    if check and explanation.result.delivered is not Tern.TRUE:
+        return EXIT_FINDINGS
+    return 0
+
+
+def _explain(host: HostInput, kernel: KernelProfile, inquiry: Inquiry) -> Explanation:
+    from ctlint.analysis.settings import Settings
+    from ctlint.model.netfilter.traverse import EndlessWalkError
+
+    ruleset = _ruleset(host, inquiry.packet.family)
+    try:
+        return explain(ruleset, Facts(sets=host.sets), Settings(host.sysctls, kernel), inquiry)
+    except NotFollowedError as error:
+        raise click.UsageError(str(error)) from None
+    except EndlessWalkError as error:
+        raise click.UsageError(
+            f"{ruleset.file}: {error}"
+        ) from None
+
+
+def _ruleset(host: HostInput, family: Family) -> Ruleset:
+    for ruleset in host.rulesets:
+        if ruleset.family is family:
+            return ruleset
+    save = "iptables-save" if family is Family.IPV4 else "ip6tables-save"
+    raise click.UsageError(
+        f"{host.name}: no IPv{family.value} rules for this IPv{family.value} packet; give what "
+        f"{save} prints"
+    )
+
+
+def _inquiry(
+    text: PacketText,
+    role_name: str | None,
+    direction: str | None,
+    entry: str,
+    in_option: str | None,
+    out_option: str | None,
+) -> Inquiry:
+    """What is asked: options, else what the packet's text says, else the defaults."""
+    into = _interface("--in", in_option, text.in_interface)
+    out = _interface("--out", out_option, text.out_interface)
+    if role_name is not None:
+        role = Role(role_name)
+    elif "lo" in (into, out):
+        role = Role.LOOPBACK
+    else:
+        role = Role.FORWARD if into and out else Role.CLIENT
+    if direction is not None:
+        sender = _DIRS[direction]
+    elif role is Role.CLIENT:
+        sender = Dir.REPLY if into and not out else Dir.ORIGINAL
+    elif role is Role.SERVER:
+        sender = Dir.REPLY if out and not into else Dir.ORIGINAL
+    else:
+        sender = Dir.ORIGINAL
+    inquiry = Inquiry(text.packet, role, sender, EntryState(entry), into or None, out or None)
+    _require_path(inquiry, into, out)
+    return inquiry
+
+
+def _interface(option: str, given: str | None, read: str | None) -> str | None:
+    if given is not None and read and given != read:
+        raise click.UsageError(f"{option} {given}, but the packet's text says {read}")
+    return given if given is not None else read
+
+
+def _require_path(inquiry: Inquiry, into: str | None, out: str | None) -> None:
+    """Refuses interfaces that the packet does not pass."""
+    path = inquiry.path
+    if path is Path.LOOPBACK:
+        if {into, out} - {None, "", "lo"}:
+            raise click.UsageError("on the loopback path the interface is lo")
+        return
+    if "lo" in (into, out):
+        raise click.UsageError("lo is an interface of --role loopback only")
+    if path is Path.OUT and into:
+        raise click.UsageError(
+            f"the host sends this packet: it does not come in on {into}; "
+            "use --out, or --dir reply, or --role server"
+        )
+    if path is Path.IN and out:
+        raise click.UsageError(
+            f"the packet is for this host: it does not go out on {out}; "
+            "use --in, or the other --dir or --role"
+        )

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A table while its lines are read: chains, policies, rules so far, and known line shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ctlint.ir.rule import Counters, Goto, Jump, Rule, UnknownTarget
+from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Table
+from ctlint.ir.span import Span
+from ctlint.parse.errors import Problem
+from ctlint.parse.extension import Kind
+from ctlint.parse.options import VERDICTS, RuleReader
+from ctlint.parse.registry import find_extension, target_modules
+from ctlint.parse.shapes import RuleShapes
+from ctlint.wire.addresses import Family
+
+_NO_PACKETS: Final = Counters(0, 0)
+
+
+class OpenTable:
+    """A table between its ``*`` line and COMMIT."""
+
+    def __init__(self, name: str, family: Family, span: Span) -> None:
+        self.name = name
+        self.family = family
+        self.span = span
+        self.rules: dict[str, list[Rule]] = {chain: [] for chain in BUILTIN_CHAINS[name]}
+        self.counters: dict[str, Counters] = {}
+        # User chains that -j can name, with the node that all these jumps share.
+        self.jumps: dict[str, Jump] = {}
+        self.reader = RuleReader(family, name, self.jumps)
+        self.shapes = RuleShapes(BUILTIN_CHAINS[name], self.rules, self.jumps)
+        self._policies = dict.fromkeys(BUILTIN_CHAINS[name], "ACCEPT")
+        self._spans: dict[str, Span] = {}
+        # What may be more than the name of a chain.
+        self._special_names = target_modules() | {verdict.lower() for verdict in VERDICTS}
+        # Chains with rules whose target was no chain when they were read.
+        self._unsettled: set[str] = set()
+        self._deleted: dict[str, Span] = {}
+
+    def is_base_chain(self, chain: str) -> bool:
+        """Whether the kernel calls the chain."""
+        return chain in self._policies
+
+    def add_usual_chain(self, chain: str, span: Span) -> bool:
+        """Add a new user chain with counters of zero, as nearly all are; False: it is another."""
+        if chain in self.rules or chain.lower().replace("-", "_") in self._special_names:
+            return False
+        self.rules[chain] = []
+        self.jumps[chain] = Jump(chain)
+        self.counters[chain] = _NO_PACKETS
+        self._spans[chain] = span
+        return True
+
+    def declare(self, chain: str, policy: str | None, span: Span) -> None:
+        """Add a user chain (``policy`` None), or set the policy of a base chain."""
+        self._spans[chain] = span
+        if policy is not None:
+            self._policies[chain] = policy
+        elif chain not in self.rules:
+            self.rules[chain] = []
+            # A chain with the name of a target cannot be jumped to: the target is meant.
+            if find_extension(chain, Kind.TARGET, self.family) is None:
+                self.jumps[chain] = Jump(chain)
+
+    def settle_later(self, chain: str) -> None:
+        """Look at the targets of a chain's rules again when all chains are known."""
+        self._unsettled.add(chain)
+
+    def flush(self, chain: str) -> None:
+        """Delete the rules of a chain; of all chains, where ``chain`` is empty."""
+        for name in [chain] if chain else self.rules:
+            self.rules[name].clear()
+
+    def delete(self, chain: str, span: Span) -> str | None:
+        """Delete a user chain, or all, where ``chain`` is empty; returns why it cannot be done."""
+        if chain and self.is_base_chain(chain):
+            return f"{chain!r} is a base chain"
+        for name in [chain] if chain else [c for c in self.rules if not self.is_base_chain(c)]:
+            if self.rules[name]:
+                return f"the chain {name!r} is not empty"
+            del self.rules[name], self._spans[name]
+            self.jumps.pop(name, None)
+            self.counters.pop(name, None)
+            self._deleted[name] = span
+        return None
+
+    def settle(self) -> Iterator[Problem]:
+        """Give every rule its last target; yields what is wrong with it."""
+        for chain in sorted(self._unsettled & self.rules.keys()):
+            rules = self.rules[chain]
+            for index, rule in enumerate(rules):
+                target = rule.target
+                if isinstance(target, Goto):
+                    if not self._is_user_chain(target.chain):
+                        line = rule.text.partition("\n")[0]
+                        span = Span(self.span.file, rule.line, 1, len(line) + 1)
+                        yield Problem(span, f"no chain {target.chain!r} to go to")
+                elif (
+                    isinstance(target, UnknownTarget)
+                    and not target.words
+                    and target.name in self.jumps
+                ):
+                    rules[index] = rule._replace(target=self.jumps[target.name])
+        yield from self._dangling()
+
+    def _dangling(self) -> Iterator[Problem]:
+        gone = self._deleted.keys() - self.rules.keys()
+        if gone:
+            used = {
+                rule.target.chain
+                for rules in self.rules.values()
+                for rule in rules
+                if isinstance(rule.target, Jump | Goto)
+            }
+            for chain in sorted(gone & used):
+                yield Problem(self._deleted[chain], f"rules still name the chain {chain!r}")
+
+    def _is_user_chain(self, chain: str) -> bool:
+        return chain in self.rules and not self.is_base_chain(chain)
+
+    def close(self) -> Table:
+        """The table, base chains first."""
+        declared = [*self._spans, *(chain for chain in self.rules if chain not in self._spans)]
+        policies, counters, spans = self._policies, self.counters, self._spans
+        base_chains = [name for name in declared if name in policies]
+        user_chains = [name for name in declared if name not in policies]
+        return Table(
+            self.name,
+            {
+                name: Chain(
+                    name,
+                    policies.get(name),
+                    tuple(self.rules[name]),
+                    counters.get(name),
+                    spans.get(name),
+                )
+                for name in (*base_chains, *user_chains)
+            },
+            self.span,
+        )
