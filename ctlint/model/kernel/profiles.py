@@ -194,5 +194,6 @@ def profile(name: str) -> KernelProfile:
             return vendor
     if line in _PROFILES:
         return _PROFILES[line]
-    oldest = next(iter(_PROFILES.values()))
-    raise UnknownKernel(name, (NEWEST.name if numbers > NEWEST.version else oldest.name,))
+    lines = [known for known in _PROFILES.values() if known.name[0].isdigit()]
+    before = [known for known in lines if known.version <= numbers]
+    raise UnknownKernel(name, ((before or lines[:1])[-1].name,))

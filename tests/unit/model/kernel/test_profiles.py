@@ -145,3 +145,13 @@ def test_a_profile_has(name: str, feature: Feature) -> None:
 @pytest.mark.parametrize(("name", "feature"), LACKS)
 def test_a_profile_lacks(name: str, feature: Feature) -> None:
     assert feature not in profile(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("5.99", "5.19"), ("2.6.20", "2.6.32"), ("9.1", NEWEST.name), ("4.21.3-generic", "4.20")],
+)
+def test_a_release_between_known_lines_names_the_line_before_it(name: str, nearest: str) -> None:
+    with pytest.raises(UnknownKernel) as caught:
+        profile(name)
+    assert caught.value.suggestions == (nearest,)
