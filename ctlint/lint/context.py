@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final
 
 from ctlint.analysis.consequence import Exposure, exposure, stranded
+from ctlint.analysis.location import cause_location
 from ctlint.analysis.remedy import accept_closes
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
@@ -35,10 +36,9 @@ from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts
-from ctlint.parse.places import line_span
 
 _DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
@@ -196,39 +196,6 @@ LONGER: Final = (
     "let entries outlive silence: nf_conntrack_tcp_timeout_established above the longest idle "
     "time, with keepalives (SO_KEEPALIVE, tcp_keepalive_time) more often than that"
 )
-
-
-def cause_location(ruleset: Ruleset, cause: Cause) -> Location:
-    """Where a rule or policy stands in the input."""
-    if isinstance(cause, RuleRef):
-        rule = cause.rule
-        span = line_span(ruleset.file, rule.line, rule.text)
-        return Location(
-            ruleset.file,
-            span.line,
-            span.column,
-            span.end_column,
-            cause.table,
-            cause.chain,
-            cause.position,
-            rule.text,
-        )
-    chain = ruleset.chain(cause.table, cause.chain)
-    place = chain.span if chain is not None else None
-    policy = (chain.policy if chain is not None else None) or "ACCEPT"
-    text = f":{cause.chain} {policy}"
-    if place is None:
-        return Location(ruleset.file, 1, table=cause.table, chain=cause.chain, text=text)
-    return Location(
-        ruleset.file,
-        place.line,
-        place.column,
-        place.column + len(text),
-        cause.table,
-        cause.chain,
-        None,
-        text,
-    )
 
 
 def packet_kind(lost: Lost) -> PacketKind:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from ctlint.analysis.location import cause_location
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import RoleReport
 from ctlint.finding import (
@@ -19,7 +20,7 @@ from ctlint.finding import (
 from ctlint.ir.rule import Match, UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlSet
-from ctlint.lint.context import Context, Subject, cause_location
+from ctlint.lint.context import Context, Subject
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
