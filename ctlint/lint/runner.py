@@ -17,7 +17,7 @@ from ctlint.finding import (
     Location,
     Undecided,
 )
-from ctlint.ir.rule import Match, UnknownMatch, UnknownTarget
+from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
@@ -123,7 +123,12 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             )
     for report in subject.reports:
         for item in report.open:
-            name = item.match.name if isinstance(item.match, Match | UnknownMatch) else ""
+            target = item.ref.rule.target
+            if isinstance(item.match, UnknownMatch) or (
+                item.match is None and isinstance(target, UnknownTarget)
+            ):
+                continue
+            name = item.match.name if item.match is not None else getattr(target, "name", "")
             yield from note(item.ref, name, item.why)
         for ref in report.translating:
             name = getattr(ref.rule.target, "name", "")

@@ -177,11 +177,14 @@ def test_wrong_usage_is_one_clear_error(arguments: list[str]) -> None:
 
 
 def test_every_bad_line_is_reported_with_its_place() -> None:
-    text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 99999 -j DROP\n-A NOPE -j DROP\n"
+    text = (
+        "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 99999 -j DROP\n"
+        "-A NOPE -j DROP\nCOMMIT\n"
+    )
     done = ctlint(["lint", "-"], stdin=text)
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
-    assert [line.split(": ")[0].split(":")[-2:] for line in lines[:2]] == [["3", "25"], ["4", "4"]]
+    assert [line.split(": ")[0].split(":")[-2:] for line in lines] == [["3", "25"], ["4", "4"]]
 
 
 @pytest.mark.parametrize("form", ["text", "concise", "github"])
