@@ -29,8 +29,9 @@ class Severity(Enum):
 
 
 class Confidence(Enum):
-    """How sure the loss is, computed from the rules: CERTAIN where no undecided match stands on
-    the packets' way; POSSIBLE where the outcome depends on one.
+    """How sure the loss is, computed from the rules: CERTAIN where no undecided match matters;
+    LIKELY where the packet is lost for certain, but perhaps to an undecided rule before the one
+    that is named; POSSIBLE where it is undecided whether the connection can be established.
     """
 
     CERTAIN = "certain"

@@ -7,18 +7,30 @@ What would change the answer is not guessed: each change is made, and the packet
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
+from ctlint.analysis.explanation import (
+    Answer,
+    Change,
+    Ending,
+    Explanation,
+    Failure,
+    OpenMatch,
+    Phase,
+    Result,
+    RuleView,
+)
 from ctlint.analysis.fate import Disposition, End, Ends, Fate, send
 from ctlint.analysis.location import cause_location
-from ctlint.analysis.passage import Condition, Step, conditions, retrace
+from ctlint.analysis.passage import Condition, Step, Stretch, conditions, retrace
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.socket_fate import SocketFate, socket_fate
+from ctlint.analysis.socket_fate import socket_fate
 from ctlint.analysis.tracking import EntryState, Inquiry, Tracking, entry_view, track
+from ctlint.analysis.variant import off_loopback, with_accept, without
 from ctlint.finding import Location
-from ctlint.ir.rule import AnyMatch, Match, Option, Rule, Target
-from ctlint.ir.ruleset import Chain, Ruleset
+from ctlint.ir.rule import AnyMatch, Match, Rule, Target
+from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import all_profiles
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
@@ -34,7 +46,10 @@ from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
 from ctlint.wire.tcp_flags import TcpFlags
 
 MATCHED_SHOWN: Final = 16
-"""Rules that matched and are shown of one table; what decides is always shown."""
+"""Rules that matched and are shown of one table, the first ones; the last is always shown."""
+
+DECIDING_SHOWN: Final = 8
+"""Rules that may decide and are shown of one table beyond those, where not all is decided."""
 
 NEAR_SHOWN: Final = 4
 """Rules that nearly matched and are shown of one table."""
@@ -44,121 +59,6 @@ NEAR_LOOKED_AT: Final = 2_000
 
 INTERFACES_TRIED: Final = 4
 """Interfaces that are tried where the answer depends on one that was not given."""
-
-
-class Failure(NamedTuple):
-    """A condition that did not hold, as words of a rule, and what the packet is instead. For a
-    condition that is not decided, ``why`` says why.
-    """
-
-    condition: str
-    why: str
-
-
-class RuleView(NamedTuple):
-    """A rule that is worth showing. ``truth``: it matched, nearly matched, or is not decided;
-    ``depth`` counts the chains that were entered to get there.
-    """
-
-    location: Location
-    truth: Tern
-    depth: int
-    decides: bool
-    failures: tuple[Failure, ...]
-
-
-class Ending(NamedTuple):
-    """One way in which the packet's way may end. ``cause`` is None where it is delivered; ``name``
-    is the cause in the words of docs/scenario.md; ``via`` are the rules that called its chain.
-    """
-
-    disposition: Disposition
-    cause: Location | None = None
-    name: str | None = None
-    via: tuple[Location, ...] = ()
-
-
-class Phase(NamedTuple):
-    """One table at one hook. ``ctstate`` is None where conntrack has not seen the packet yet.
-    ``verdicts`` holds what the table may decide, each with its cause; ``passed`` counts the rules
-    that did not match, shown or not, ``more`` the rules that matched and are not shown.
-    """
-
-    hook: Hook
-    table: str
-    ctstate: CtState | None
-    rules: tuple[RuleView, ...]
-    passed: int
-    more: int
-    verdicts: tuple[tuple[Verdict, Location, str], ...]
-
-
-class Result(NamedTuple):
-    """How the packet's way ends, and what conntrack called it at the hook that decides.
-
-    ``ctstate`` is None where the raw table lost it before. ``endings`` holds one, or several where
-    a match is not decided.
-    """
-
-    ctstate: CtState | None
-    endings: tuple[Ending, ...]
-
-    @property
-    def delivered(self) -> Tern:
-        """Whether the packet gets through."""
-        kinds = {ending.disposition for ending in self.endings}
-        if kinds == {Disposition.DELIVERED}:
-            return Tern.TRUE
-        if Disposition.DELIVERED in kinds or Disposition.UNDECIDED in kinds:
-            return Tern.UNKNOWN
-        return Tern.FALSE
-
-
-class Answer(NamedTuple):
-    """What becomes of the other end's ACK of a FIN that gets through without an entry."""
-
-    packet: Packet
-    result: Result
-    socket: SocketFate | None
-
-
-class Change(NamedTuple):
-    """Something that could be otherwise, and what then becomes of the packet.
-
-    ``result`` is None where that cannot be computed by sending it again; ``note`` says more.
-    """
-
-    label: str
-    result: Result | None
-    note: str = ""
-    answer: Answer | None = None
-
-
-class OpenMatch(NamedTuple):
-    """A match on the packet's way that is not decided."""
-
-    location: Location
-    match: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """All that is said of one packet. ``tracking`` is None where conntrack never saw it;
-    ``untracked_by`` is the rule that took it out of tracking.
-    """
-
-    inquiry: Inquiry
-    kernel: str
-    tracking: Tracking | None
-    untracked_by: Location | None
-    phases: tuple[Phase, ...]
-    nat: tuple[str, ...]
-    result: Result
-    socket: SocketFate | None
-    answer: Answer | None
-    changes: tuple[Change, ...]
-    undecided: tuple[OpenMatch, ...]
 
 
 def explain(ruleset: Ruleset, facts: Facts, settings: Settings, inquiry: Inquiry) -> Explanation:
@@ -189,13 +89,20 @@ class _Explainer:
         self.facts = facts
         self.settings = settings
         self.inquiry = inquiry
+        self.stores: list[tuple[Ruleset, frozenset[str], ChainStore]] = []
         self.chains = self.store(ruleset, inquiry)
         self.run = _run(self.chains, inquiry, settings)
         self.result = self.view(self.run)
 
     def store(self, ruleset: Ruleset, inquiry: Inquiry) -> ChainStore:
-        names = _unknown_interfaces(inquiry)
-        return ChainStore(_off_loopback(ruleset, names) if names else ruleset, self.facts)
+        """The chains as this packet meets them; made once for each rule set."""
+        names = frozenset(_unknown_interfaces(inquiry))
+        for known, for_names, store in self.stores:
+            if known is ruleset and for_names == names:
+                return store
+        store = ChainStore(off_loopback(ruleset, names) if names else ruleset, self.facts)
+        self.stores.append((ruleset, names, store))
+        return store
 
     def explanation(self) -> Explanation:
         run = self.run
@@ -286,7 +193,9 @@ class _Explainer:
             return None
         for hook, table, found in fate.walks:
             for step in retrace(found, self.ruleset, table, hook.value):
-                if step.truth is Tern.TRUE and action(step.ref.rule.target) is Action.UNTRACK:
+                if not isinstance(step, Step) or step.truth is not Tern.TRUE:
+                    continue
+                if action(step.ref.rule.target) is Action.UNTRACK:
                     return cause_location(self.ruleset, step.ref)
         return None
 
@@ -304,7 +213,7 @@ class _Explainer:
                 table,
                 None if self.is_before_conntrack(hook, table) else transit.ctstate,
                 rules,
-                sum(step.truth is Tern.FALSE for step in steps),
+                sum(step.length for step in steps if isinstance(step, Stretch)),
                 more,
                 tuple(
                     (verdict, cause_location(self.ruleset, cause), str(cause))
@@ -336,25 +245,21 @@ class _Explainer:
         )
 
     def rule_views(
-        self, steps: Sequence[Step], found: Walk, transit: Transit
+        self, steps: Sequence[Step | Stretch], found: Walk, transit: Transit
     ) -> tuple[tuple[RuleView, ...], int]:
         """The rules to show in their order, and how many more matched."""
-        matched = [n for n, step in enumerate(steps) if step.truth is not Tern.FALSE]
-        count = len(matched)
+        matched = [(n, step) for n, step in enumerate(steps) if isinstance(step, Step)]
         # What only counts or logs decides nothing: worth showing only where it certainly does.
-        matched = [
-            n
-            for n in matched
-            if steps[n].truth is Tern.TRUE
-            or action(steps[n].ref.rule.target) is not Action.CONTINUE
+        shown = [
+            (n, step)
+            for n, step in matched
+            if step.truth is Tern.TRUE or action(step.ref.rule.target) is not Action.CONTINUE
         ]
-        kept = set(matched[:MATCHED_SHOWN]) | {n for n in matched if steps[n].decides}
-        kept |= set(matched[-1:])
-        near = self.near_misses(steps, found, transit)
-        views = []
-        for number in sorted(kept | near.keys()):
-            ref, truth, depth, decides = steps[number]
-            failures = near.get(number, ())
+        deciding = [(n, step) for n, step in shown if step.decides]
+        kept = dict(shown[:MATCHED_SHOWN] + deciding[-DECIDING_SHOWN:] + shown[-1:])
+        views = self.near_misses(steps, found, transit)
+        for number, (ref, truth, depth, decides) in kept.items():
+            failures: tuple[Failure, ...] = ()
             if truth is Tern.UNKNOWN:
                 failures = tuple(
                     Failure(self.condition_text(one.match), one.why)
@@ -362,14 +267,15 @@ class _Explainer:
                     if one.match is not None and _is_same(one, ref)
                 )
             location = cause_location(self.ruleset, ref)
-            views.append(RuleView(location, truth, depth, decides, failures))
-        return tuple(views), count - len(kept)
+            views[number, ref.position] = RuleView(location, truth, depth, decides, failures)
+        return tuple(views[key] for key in sorted(views)), len(matched) - len(kept)
 
     def near_misses(
-        self, steps: Sequence[Step], found: Walk, transit: Transit
-    ) -> dict[int, tuple[Failure, ...]]:
+        self, steps: Sequence[Step | Stretch], found: Walk, transit: Transit
+    ) -> dict[tuple[int, int], RuleView]:
         """Rules that would have decided otherwise, but for one condition: first those that ask for
-        another ctstate or other flags, then those that ask for most, then the last ones.
+        another ctstate or other flags, then those that ask for most, then the last ones. The keys
+        are the number of the stretch and the position in its chain.
         """
         verdicts = found.verdicts()
         wanted: set[Action] = set()
@@ -377,25 +283,25 @@ class _Explainer:
             wanted |= {Action.ACCEPT, Action.TRANSLATE, Action.RETURN}
         if Verdict.ACCEPT in verdicts:
             wanted |= {Action.DROP, Action.REJECT}
-        ranked: list[tuple[tuple[int, int, int], int, Failure]] = []
-        missed = [n for n, step in enumerate(steps) if step.truth is Tern.FALSE]
-        for number in missed[-NEAR_LOOKED_AT:]:
-            rule = steps[number].ref.rule
-            if action(rule.target) not in wanted:
+        ranked: list[tuple[tuple[bool, int, int], tuple[int, int], RuleView]] = []
+        for age, (number, position) in enumerate(_last_missed(steps)):
+            stretch = steps[number]
+            assert isinstance(stretch, Stretch)
+            ref = stretch.ref(position)
+            if action(ref.rule.target) not in wanted:
                 continue
-            asked = self.conditions(rule, transit)
+            asked = self.conditions(ref.rule, transit)
             false = [one for one in asked if one.truth is Tern.FALSE]
             if len(false) != 1:
                 continue
             failed = false[0]
             by_state = not failed.reads.isdisjoint({Field.CTSTATE, Field.FLAGS})
-            failure = Failure(
-                self.condition_text(failed.match),
-                _say_instead(failed, transit),
-            )
-            ranked.append(((not by_state, -len(asked), -number), number, failure))
+            why = Failure(self.condition_text(failed.match), _say_instead(failed, transit))
+            location = cause_location(self.ruleset, ref)
+            view = RuleView(location, Tern.FALSE, stretch.depth, decides=False, failures=(why,))
+            ranked.append(((not by_state, -len(asked), age), (number, position), view))
         ranked.sort(key=lambda one: one[0])
-        return {number: (failure,) for _, number, failure in ranked[:NEAR_SHOWN]}
+        return {key: view for _, key, view in ranked[:NEAR_SHOWN]}
 
     def conditions(self, rule: Rule, transit: Transit) -> list[Condition]:
         found = conditions(rule.matches, self.facts, transit)
@@ -521,13 +427,13 @@ class _Explainer:
         cause = self.run.ends[0].cause
         if isinstance(cause, RuleRef):
             yield self.change(
-                f"without {cause}", self.inquiry, ruleset=_without(self.ruleset, cause)
+                f"without {cause}", self.inquiry, ruleset=without(self.ruleset, cause)
             )
         elif isinstance(cause, PolicyRef):
             yield self.change(
                 f"with policy ACCEPT in {cause.table}/{cause.chain}",
                 self.inquiry,
-                ruleset=_with_accept(self.ruleset, cause),
+                ruleset=with_accept(self.ruleset, cause),
             )
 
     def with_other_kernels(self) -> Change:
@@ -641,49 +547,6 @@ def _unknown_interfaces(inquiry: Inquiry) -> set[str]:
     return {option for option, interface in named.items() if interface is None}
 
 
-_NEVER: Final = Match("ip", (Option("fragment"),))
-"""False for every packet: conntrack puts fragments together before any rule."""
-
-
-def _off_loopback(ruleset: Ruleset, names: set[str]) -> Ruleset:
-    """The rules as a packet meets them whose interfaces ``names`` are not known, but are not lo."""
-
-    def changed(rule: Rule) -> Rule:
-        matches: list[AnyMatch] = []
-        for match in rule.matches:
-            if not isinstance(match, Match) or match.name != "ip":
-                matches.append(match)
-                continue
-            on_lo = [o for o in match.options if o.name in names and o.value == "lo"]
-            if not on_lo:
-                matches.append(match)
-            elif all(option.negated for option in on_lo):
-                rest = tuple(option for option in match.options if option not in on_lo)
-                if rest:
-                    matches.append(Match("ip", rest, match.implicit))
-            else:
-                matches.append(_NEVER)
-        return rule._replace(matches=tuple(matches))
-
-    def names_lo(rule: Rule) -> bool:
-        return any(
-            isinstance(match, Match)
-            and any(o.name in names and o.value == "lo" for o in match.options)
-            for match in rule.matches
-        )
-
-    tables = {}
-    for table in ruleset.tables.values():
-        chains = {}
-        for chain in table.chains.values():
-            if any(names_lo(rule) for rule in chain.rules):
-                rules = tuple(changed(rule) if names_lo(rule) else rule for rule in chain.rules)
-                chain = replace(chain, rules=rules)
-            chains[chain.name] = chain
-        tables[table.name] = replace(table, chains=chains)
-    return replace(ruleset, tables=tables)
-
-
 def _off_lo(one: Condition, transit: Transit) -> Condition:
     if one.truth is not Tern.UNKNOWN or not isinstance(one.match, Match):
         return one
@@ -697,29 +560,23 @@ def _off_lo(one: Condition, transit: Transit) -> Condition:
     return one
 
 
-# Changed rule sets
-
-
-def _without(ruleset: Ruleset, ref: RuleRef) -> Ruleset:
-    chain = ruleset.tables[ref.table].chains[ref.chain]
-    rules = chain.rules[: ref.position - 1] + chain.rules[ref.position :]
-    return _with_chain(ruleset, ref.table, replace(chain, rules=rules))
-
-
-def _with_accept(ruleset: Ruleset, ref: PolicyRef) -> Ruleset:
-    chain = ruleset.tables[ref.table].chains[ref.chain]
-    return _with_chain(ruleset, ref.table, replace(chain, policy="ACCEPT"))
-
-
-def _with_chain(ruleset: Ruleset, table_name: str, chain: Chain) -> Ruleset:
-    table = ruleset.tables[table_name]
-    chains = {**table.chains, chain.name: chain}
-    return replace(ruleset, tables={**ruleset.tables, table_name: replace(table, chains=chains)})
-
-
 # Words
 
 _PLAIN: Final = frozenset({"tcp", "udp", "state", "conntrack", "multiport", "addrtype", "set"})
+
+
+def _last_missed(steps: Sequence[Step | Stretch]) -> Iterator[tuple[int, int]]:
+    """Rules that did not match, the last first: number of the stretch, and position."""
+    left = NEAR_LOOKED_AT
+    for number in range(len(steps) - 1, -1, -1):
+        stretch = steps[number]
+        if not isinstance(stretch, Stretch):
+            continue
+        for position in range(stretch.last, stretch.first - 1, -1):
+            if left == 0:
+                return
+            left -= 1
+            yield number, position
 
 
 def _is_same(one: Open, ref: RuleRef) -> bool:

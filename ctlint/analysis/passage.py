@@ -22,14 +22,33 @@ from ctlint.model.netfilter.traverse import Walk
 
 
 class Step(NamedTuple):
-    """A rule that the packet came by. ``depth`` counts the chains that were entered to get there;
-    ``decides``: the walk ended with it, for certain.
+    """A rule that matched, or may match. ``depth`` counts the chains that were entered to get
+    there; ``decides``: the walk ended with it, for certain.
     """
 
     ref: RuleRef
     truth: Tern
     depth: int
     decides: bool = False
+
+
+class Stretch(NamedTuple):
+    """Rules in a row that did not match: the positions ``first`` to ``last`` of a chain."""
+
+    table: str
+    chain: Chain
+    first: int
+    last: int
+    depth: int
+
+    @property
+    def length(self) -> int:
+        """How many rules they are."""
+        return self.last - self.first + 1
+
+    def ref(self, position: int) -> RuleRef:
+        """One of them."""
+        return RuleRef(self.table, self.chain.name, position, self.chain.rules[position - 1])
 
 
 class _Frame:
@@ -48,20 +67,18 @@ _ENDS: Final = frozenset(
 )
 
 
-def retrace(walk: Walk, ruleset: Ruleset, table: str, base_chain: str) -> list[Step]:
+def retrace(walk: Walk, ruleset: Ruleset, table: str, base_chain: str) -> list[Step | Stretch]:
     """The rules in the order in which the packet came by them. ``walk`` was made to explain."""
     base = ruleset.chain(table, base_chain)
     if base is None or walk.tried is None:
         return []
-    steps: list[Step] = []
+    steps: list[Step | Stretch] = []
     frames = [_Frame(base, escapes=False)]
 
-    def pass_by(frame: _Frame, end: int) -> None:
-        depth = len(frames) - 1
-        for position in range(frame.at + 1, end + 1):
-            ref = RuleRef(table, frame.chain.name, position, frame.chain.rules[position - 1])
-            steps.append(Step(ref, Tern.FALSE, depth))
-        frame.at = max(frame.at, end)
+    def pass_by(frame: _Frame, last: int) -> None:
+        if frame.at < last:
+            steps.append(Stretch(table, frame.chain, frame.at + 1, last, len(frames) - 1))
+            frame.at = last
 
     for ref, truth, _ in walk.tried:
         if truth is Tern.FALSE:

@@ -72,6 +72,7 @@ class Lost(NamedTuple):
 
     ``cause`` is what a person would name: the rule that drops, or the rule that sends INVALID
     packets (or NEW ones that are no SYN) into a chain that drops; ``dropped_by`` is what drops.
+    ``is_sole`` is false where an undecided match before it may lose the packet first.
     """
 
     sender: Dir
@@ -82,6 +83,7 @@ class Lost(NamedTuple):
     rejected: bool
     nature: Nature
     dropped_by: Cause
+    is_sole: bool = True
 
 
 @dataclass(slots=True)
@@ -118,6 +120,14 @@ class Stranding:
     def home(self) -> Dir:
         """The end that is the host itself; the client where neither is."""
         return home_of(self.role)
+
+    @property
+    def confidence(self) -> Confidence:
+        """How sure the loss and its cause are."""
+        confidence = self.case.confidence
+        if confidence is Confidence.CERTAIN and not self.decisive.is_sole:
+            return Confidence.LIKELY
+        return confidence
 
     @property
     def case(self) -> Case:
@@ -286,7 +296,8 @@ def _lost(sender: Dir, kind: Kind, fate: Fate) -> Lost:
     ctstate = fate.ctstates.get(end.hook, CtState.INVALID)
     rejected = end.disposition is Disposition.REJECTED
     cause, nature = _blame(end, ctstate, rejected=rejected)
-    return Lost(sender, kind, ctstate, cause, end.hook, rejected, nature, end.cause)
+    sole = len(fate.ends) == 1
+    return Lost(sender, kind, ctstate, cause, end.hook, rejected, nature, end.cause, sole)
 
 
 def _blame(end: End, ctstate: CtState, *, rejected: bool) -> tuple[Cause, Nature]:

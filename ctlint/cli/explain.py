@@ -8,7 +8,8 @@ from typing import Final
 
 import click
 
-from ctlint.analysis.explain import Explanation, explain
+from ctlint.analysis.explain import explain
+from ctlint.analysis.explanation import Explanation
 from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError
 from ctlint.cli.options import (
     EXIT_FINDINGS,
@@ -143,9 +144,7 @@ def _explain(host: HostInput, kernel: KernelProfile, inquiry: Inquiry) -> Explan
     except NotFollowedError as error:
         raise click.UsageError(str(error)) from None
     except EndlessWalkError as error:
-        raise click.UsageError(
-            f"{ruleset.file}: {error}"
-        ) from None
+        raise click.UsageError(f"{ruleset.file}: {error}") from None
 
 
 def _ruleset(host: HostInput, family: Family) -> Ruleset:
@@ -170,18 +169,19 @@ def _inquiry(
     """What is asked: options, else what the packet's text says, else the defaults."""
     into = _interface("--in", in_option, text.in_interface)
     out = _interface("--out", out_option, text.out_interface)
+    comes_in, goes_out = bool(text.in_interface), bool(text.out_interface)
     if role_name is not None:
         role = Role(role_name)
-    elif "lo" in (into, out):
+    elif "lo" in (text.in_interface, text.out_interface):
         role = Role.LOOPBACK
     else:
-        role = Role.FORWARD if into and out else Role.CLIENT
+        role = Role.FORWARD if comes_in and goes_out else Role.CLIENT
     if direction is not None:
         sender = _DIRS[direction]
     elif role is Role.CLIENT:
-        sender = Dir.REPLY if into and not out else Dir.ORIGINAL
+        sender = Dir.REPLY if comes_in and not goes_out else Dir.ORIGINAL
     elif role is Role.SERVER:
-        sender = Dir.REPLY if out and not into else Dir.ORIGINAL
+        sender = Dir.REPLY if goes_out and not comes_in else Dir.ORIGINAL
     else:
         sender = Dir.ORIGINAL
     inquiry = Inquiry(text.packet, role, sender, EntryState(entry), into or None, out or None)

@@ -96,7 +96,7 @@ class Context:
             rule=self.info.id,
             name=self.info.name,
             severity=judged.severity,
-            confidence=stranding.case.confidence,
+            confidence=stranding.confidence,
             message=f"{message}; {judged.reason}",
             remedy=remedy,
             location=self.location(stranding.cause),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from ctlint.analysis.explain import (
+from ctlint.analysis.explanation import (
     Answer,
     Change,
     Ending,

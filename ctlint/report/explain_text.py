@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctlint.analysis.explain import (
+from ctlint.analysis.explanation import (
     Answer,
     Change,
     Ending,
@@ -189,12 +189,13 @@ class _Page(Page):
         self.add()
         self.add(("What would change it", _HEADING))
         width = max(len(change.label) for change in of.changes)
-        if width > self.width // 2:
-            width = 0
         for change in of.changes:
-            lead = f"  {change.label:<{width}}  "
-            indent = len(lead) if width else 6
-            self.add_wrapped(*self.change(change), first=(lead,), indent=indent)
+            if width <= self.width // 2:
+                lead = f"  {change.label:<{width}}  "
+                self.add_wrapped(*self.change(change), first=(lead,))
+            else:
+                self.add_wrapped(change.label, first=("  ",))
+                self.add_wrapped(*self.change(change), first=("    ",))
 
     def change(self, change: Change) -> list[Piece]:
         if change.result is None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,11 @@ def test_the_readme_has_one_command_to_run_and_one_to_test() -> None:
 def test_rule_pages_are_up_to_date() -> None:
     script = REPOSITORY / "tools" / "rule_pages.py"
     done = subprocess.run(
-        [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(script), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )
     assert done.stdout == ""
     assert done.returncode == 0, done.stderr

@@ -63,7 +63,7 @@ def build(
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0, _TTL, _TCP, 0) + ends
         ip = ip[:10] + struct.pack("!H", _checksum(ip)) + ip[12:]
     total = struct.pack("!H", _checksum(pseudo + segment))
-    return ip + segment[:16] + total + segment[18:]
+    return b"".join((ip, segment[:16], total, segment[18:]))
 
 
 def parse(data: bytes) -> Segment:
@@ -100,7 +100,7 @@ def _options(given: Mapping[str, Any]) -> bytes:
 
 def _checksum(data: bytes) -> int:
     data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF

@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -39,7 +38,10 @@ RULESETS_A_SEED = 50
 OPEN_MATCHES: Final = {"connmark", "mark"}
 """What the model may leave open: CONNMARK and what it restores are not followed."""
 
-FIRST_FLAGS: Final = ("S", "A", "PA", "FA", "R", "RA", "SA", "F", "", "SF", "FPU", "AU", "SEC", "SP")
+FIRST_FLAGS: Final = (
+    *("S", "A", "PA", "FA", "R", "RA", "SA"),
+    *("", "F", "SF", "SR", "FPU", "AU", "SU", "SEC", "SP", "RAU", "SFRPAU"),
+)
 CONVERSATION: Final = (
     (Dir.ORIGINAL, "S", 1000, 0, 0),
     (Dir.REPLY, "SA", 5000, 1001, 0),
@@ -116,9 +118,7 @@ def compare(
     kernel.flush()
     for index, (sender, flags, seq, ack, length) in enumerate(CONVERSATION):
         ctstate = CtState.ESTABLISHED if index else CtState.NEW
-        entry = connection.entry(
-            sender, confirmed=index > 0, replied=index > 0, assured=index > 1
-        )
+        entry = connection.entry(sender, confirmed=index > 0, replied=index > 0, assured=index > 1)
         fate = ask(sender, ctstate, entry, packet_of(sender, flags, seq, ack, length))
         kinds = {end.disposition for end in fate.ends}
         opened = index > 0 or kinds == {Disposition.DELIVERED}

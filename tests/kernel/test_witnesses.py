@@ -28,7 +28,6 @@ from ctlint.lint.runner import Host, lint
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.errors import ParseError
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_ruleset

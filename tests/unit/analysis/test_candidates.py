@@ -50,5 +50,7 @@ def test_addresses_that_no_network_carries_are_not_tried(
 
 
 def test_the_host_has_its_loopback_addresses_and_no_multicast_ones() -> None:
-    assert tried("-d 127.0.0.53", Role.LOOPBACK, Family.IPV4)
-    assert tried("-d 224.0.0.2", Role.LOOPBACK, Family.IPV4) == []
+    own = 0x7F000035
+    assert own in {one.reply_address for one in tried("-d 127.0.0.53", Role.LOOPBACK, Family.IPV4)}
+    for one in tried("-d 224.0.0.2", Role.LOOPBACK, Family.IPV4):
+        assert one.reply_address >> 28 != 0xE

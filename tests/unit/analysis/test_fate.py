@@ -15,12 +15,8 @@ from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
 
 LOCALHOST = 0x7F000001
-ON_LO = Connection(
-    Role.LOOPBACK, Family.IPV4, LOCALHOST, 40000, LOCALHOST, 80, "lo", "lo"
-)
-THROUGH = Connection(
-    Role.FORWARD, Family.IPV4, 0x0A010002, 40000, 0x0A020002, 80, "eth0", "eth1"
-)
+ON_LO = Connection(Role.LOOPBACK, Family.IPV4, LOCALHOST, 40000, LOCALHOST, 80, "lo", "lo")
+THROUGH = Connection(Role.FORWARD, Family.IPV4, 0x0A010002, 40000, 0x0A020002, 80, "eth0", "eth1")
 
 
 def fate(

@@ -131,6 +131,17 @@ def test_an_undecided_match_on_the_way_lowers_the_confidence() -> None:
     assert stranding.case.confidence is Confidence.POSSIBLE
 
 
+def test_an_undecided_reject_before_the_drop_makes_the_cause_likely() -> None:
+    text = (
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -m conntrack --ctstate INVALID -m limit --limit 5/sec -j REJECT\n"
+        "-A OUTPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+    )
+    (stranding,) = report(text, Role.CLIENT).strandings
+    assert str(stranding.cause) == "filter/OUTPUT#2"
+    assert stranding.confidence is Confidence.LIKELY
+
+
 def test_what_may_get_through_is_not_called_lost() -> None:
     text = (
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Witnesses promise only what the live kernel keeps; tests/kernel replays them."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.settings import Settings
+from ctlint.analysis.stranding import examine
+from ctlint.analysis.witness import Witnesses, stage
+from ctlint.finding import Role
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.wire.addresses import Family
+
+INVALID = "-p tcp -m conntrack --ctstate INVALID"
+
+
+def expected(rules: str) -> dict[str, Any]:
+    """What the first witness of a client's connections expects of its last packet."""
+    (ruleset,) = parse_rulesets(f"*filter\n{rules}COMMIT\n", "rules", Family.IPV4)
+    chains, settings = ChainStore(ruleset, Facts()), Settings(SysctlSet(), NEWEST)
+    (stranding, *_) = examine(chains, Role.CLIENT, settings).strandings
+    return dict(Witnesses(chains, settings).witness(stranding).expect[-1])
+
+
+def test_the_rules_of_a_decided_way_are_expected_in_order() -> None:
+    jump = ":one - [0:0]\n-A OUTPUT -j one\n-A one -p tcp -j RETURN\n"
+    rules = f"{jump}-A OUTPUT {INVALID} -j DROP\n"
+    assert expected(rules)["rules"] == ["filter/OUTPUT#1", "filter/one#1", "filter/OUTPUT#2"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f"-A OUTPUT {INVALID} -m limit --limit 3/min -j LOG\n-A OUTPUT {INVALID} -j DROP\n",
+        # Which rules the RST or ICMP error of REJECT meets is not worked out.
+        f"-A OUTPUT {INVALID} -j REJECT\n",
+    ],
+)
+def test_rules_are_left_out_where_not_all_that_match_are_known(rules: str) -> None:
+    answer = expected(rules)
+    assert "rules" not in answer
+    assert (answer["ctstate"], answer["delivered"]) == ("INVALID", False)
+
+
+@pytest.mark.parametrize(("orig", "reply"), [("10.0.0.2", "10.0.0.1"), ("10.8.0.1", "10.8.0.3")])
+def test_the_router_has_addresses_of_its_own(orig: str, reply: str) -> None:
+    ends = [int(ipaddress.IPv4Address(end)) for end in (orig, reply)]
+    connection = Connection(Role.FORWARD, Family.IPV4, ends[0], 40000, ends[1], 80, "eth0", "eth1")
+    topology = stage(connection)["topology"]
+    own = [topology[name].partition("/")[0] for name in ("left_addr", "right_addr")]
+    assert len({orig, reply, *own}) == 4
