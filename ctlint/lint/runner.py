@@ -24,6 +24,7 @@ from ctlint.lint.context import Context, Subject
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
+from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
 
@@ -114,6 +115,10 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             if isinstance(match, UnknownMatch):
                 ref = RuleRef(table, chain.name, position, rule)
                 yield from note(ref, match.name, f"ctlint does not know the match {match.name!r}")
+        if table != "nat" and action(rule.target) is Action.TRANSLATE:
+            ref = RuleRef(table, chain.name, position, rule)
+            name = getattr(rule.target, "name", "")
+            yield from note(ref, name, "the kernel loads this target only in the nat table")
         if isinstance(rule.target, UnknownTarget):
             ref = RuleRef(table, chain.name, position, rule)
             yield from note(

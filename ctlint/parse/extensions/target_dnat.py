@@ -12,7 +12,6 @@ EXTENSIONS = (
         OptionSpec("to-destination", (NAT_RANGE,), required=True),
         OptionSpec("random"),
         OptionSpec("persistent"),
-        tables=("nat",),
         base_chains=("PREROUTING", "OUTPUT"),
         check=ports_need_protocol,
     ),
