@@ -2,7 +2,8 @@
 """What a packet needs to reach a rule: candidates for concrete connections.
 
 This finds packets worth trying, it proves nothing: every candidate is then walked through the
-rules. Negated conditions and exotic matches are left to that walk.
+rules. Exotic matches are left to that walk; so are negated conditions, but for the way past a rule
+that drops: what ``! -s NET -j DROP`` lets by is NET.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Rule
 from ctlint.ir.values import Range
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyRule
 from ctlint.model.netfilter.targets import Action
-from ctlint.wire.addresses import Net
+from ctlint.model.netfilter.transit import Facts
+from ctlint.wire.addresses import Family, Net
 
 MAX_DEPTH: Final = 64
-MAX_VISITS: Final = 50_000
+MAX_VISITS: Final = 200_000
 """Rules looked at for one question: chains that many others call are visited again and again."""
+
+
+class TooManyRulesError(Exception):
+    """The rules of a question are more than MAX_VISITS; the rest of them was not looked at."""
 
 
 class Interval(NamedTuple):
@@ -96,8 +102,8 @@ def _both_names(one: str | None, other: str | None) -> str | None:
 NOTHING: Final = Need()
 
 
-def need_of(match: AnyMatch) -> Need:
-    """What a match asks for, as far as a need can say it."""
+def need_of(match: AnyMatch, facts: Facts, family: Family) -> Need:
+    """What a match asks for, as far as a need can say it; of a known set, its first member."""
     if not isinstance(match, Match):
         return NOTHING
     source = destination = None
@@ -127,7 +133,30 @@ def need_of(match: AnyMatch) -> Need:
             sports = tuple(value)
         elif name in ("dports", "ports"):
             dports = tuple(value)
+        elif name == "match-set":
+            member = _first_member(value[0], facts, family)
+            if value[1] in ("src", ("src",)):
+                source = member
+            elif value[1] in ("dst", ("dst",)):
+                destination = member
     return Need(source, destination, sports, dports, incoming, outgoing)
+
+
+def needs_past(rule: Rule, facts: Facts, family: Family) -> Iterator[Need]:
+    """What lets a packet by a rule: each of its negated conditions, the other way round."""
+    for match in rule.matches:
+        for option in match.options if isinstance(match, Match) else ():
+            if option.negated:
+                positive = Match(match.name, (option._replace(negated=False),))
+                need = need_of(positive, facts, family)
+                if need != NOTHING:
+                    yield need
+
+
+def _first_member(name: str, facts: Facts, family: Family) -> Interval | None:
+    known = facts.sets.get(name)
+    members = known.members if known is not None else ()
+    return next((_interval(net) for net in members if net.family is family), None)
 
 
 def _interval(value: object) -> Interval | None:
@@ -150,15 +179,16 @@ def reach(
     question: Question,
     wanted: Callable[[Action], bool],
 ) -> Iterator[Reached]:
-    """Rules with a wanted action that packets of a question may reach; the policy comes last."""
+    """The policy, then the rules with a wanted action that packets of a question may reach.
+
+    A chain that the rule set does not have accepts. Raises TooManyRulesError.
+    """
     base = chains.specialise(table, base_chain, question)
-    if base is None:
-        return
-    finder = _Finder(chains, table, question, wanted)
-    yield from finder.chain(base_chain, NOTHING, 0)
-    policy = Action.DROP if base.policy == "DROP" else Action.ACCEPT
+    policy = Action.DROP if base is not None and base.policy == "DROP" else Action.ACCEPT
     if wanted(policy):
         yield Reached(NOTHING, None)
+    if base is not None:
+        yield from _Finder(chains, table, question, wanted).chain(base_chain, NOTHING, 0)
 
 
 class _Finder:
@@ -182,7 +212,7 @@ class _Finder:
         for rule in ready.rules:
             self.visits += 1
             if self.visits > MAX_VISITS:
-                return
+                raise TooManyRulesError
             is_jump = rule.action in (Action.JUMP, Action.GOTO)
             if not is_jump and not self.wanted(rule.action):
                 continue
@@ -198,7 +228,7 @@ class _Finder:
 
     def rule_need(self, rule: Rule, need: Need) -> Need | None:
         for match in rule.matches:
-            both = need.both(need_of(match))
+            both = need.both(need_of(match, self.chains.facts, self.chains.ruleset.family))
             if both is None:
                 return None
             need = both

@@ -18,7 +18,7 @@ from ctlint.finding import (
     Undecided,
 )
 from ctlint.ir.rule import UnknownMatch, UnknownTarget
-from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
 from ctlint.lint.rule_api import Persona, RuleInfo
@@ -110,6 +110,13 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             seen.add(key)
             yield Undecided(location, match, why)
 
+    for table, chain in _chains_without_hook(ruleset):
+        span = chain.span
+        yield Undecided(
+            Location(ruleset.file, span.line if span else 1, table=table, chain=chain.name),
+            "",
+            f"the table {table} has no hook {chain.name}: the kernel refuses these rules",
+        )
     for table, chain, position, rule in ruleset.rules():
         for match in rule.matches:
             if isinstance(match, UnknownMatch):
@@ -139,6 +146,15 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             name = getattr(ref.rule.target, "name", "")
             yield from note(ref, name, "connections that this rule translates are not followed")
         yield from _limits(report, ruleset)
+
+
+def _chains_without_hook(ruleset: Ruleset) -> Iterator[tuple[str, Chain]]:
+    """Chains with the name of a hook that their table is not called from."""
+    hooks = {name for names in BUILTIN_CHAINS.values() for name in names}
+    for table in ruleset.tables.values():
+        for chain in table.chains.values():
+            if chain.name in hooks and not chain.is_base:
+                yield table.name, chain
 
 
 def _limits(report: RoleReport, ruleset: Ruleset) -> Iterator[Undecided]:

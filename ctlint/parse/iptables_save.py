@@ -19,7 +19,7 @@ from ctlint.ir.rule import Counters, Goto, Rule, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Ruleset, Table
 from ctlint.ir.span import Span
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
-from ctlint.parse.line_grammar import LineGrammar
+from ctlint.parse.line_grammar import parse_line
 from ctlint.parse.open_table import OpenTable
 from ctlint.parse.options import MAX_NAME, VERDICTS, Command, Reading, RuleError
 from ctlint.parse.rule_builder import RuleBuilder
@@ -30,8 +30,13 @@ from ctlint.wire.addresses import Family
 MAX_LINE: Final = 10_239
 """Longest line in bytes that iptables-restore reads (its buffer, less the final NUL)."""
 
+MAX_WORDS: Final = 251
+"""Most words of a line that iptables-restore takes (MAX_ARGC, less what it adds itself)."""
+
 MAX_RULES: Final = 2_000_000
 """Rules of one input; more would need memory without bound."""
+
+_BASE_CHAINS: Final = frozenset(chain for chains in BUILTIN_CHAINS.values() for chain in chains)
 
 MAX_CONTINUATION: Final = 32
 """Physical lines that one quoted comment may span (a comment has at most 255 bytes)."""
@@ -49,7 +54,8 @@ _CHAIN_LINE: Final = re.compile(
 _USER_CHAIN: Final = re.compile(r":([A-Z][A-Z0-9_]?[A-Z0-9_a-z.@#:+/-]{0,26}) - \[0:0\]")
 _new: Final = tuple.__new__
 _COUNTED: Final = re.compile(r"\[([0-9]{1,19}):([0-9]{1,19})\] ")
-_WORD: Final = re.compile(r'"[^"]*"?|[^ "]+')
+# A word, as the grammar's terminals QUOTED and PLAIN have it.
+_WORD: Final = re.compile(r'[^ \t\n"]*+"(?:[^"\\]++|\\.)*+"|[^ \t\n"]+', re.DOTALL)
 _SAVED_BY: Final = re.compile(
     r"#\s*(?:Generated|Completed) by (ip6?)tables(?:-nft|-legacy)?-save\b"
 )
@@ -93,7 +99,10 @@ def fits_shapes(line: str) -> bool:
     """Whether shapes may read the line: no tab, no NUL, no word that could be too long."""
     if "\t" in line or "\0" in line or len(line) > MAX_LINE // 4:
         return False
-    return len(line) <= MAX_SAFE_WORD or len(max(_WORD.findall(line), key=len)) <= MAX_SAFE_WORD
+    if len(line) <= MAX_SAFE_WORD:
+        return True
+    words = _WORD.findall(line)
+    return len(words) <= MAX_WORDS and max(map(len, words)) <= MAX_SAFE_WORD
 
 
 class _DumpReader:
@@ -104,7 +113,6 @@ class _DumpReader:
         self.family = family
         self.learn_shapes = learn_shapes
         self.has_header = False
-        self.grammar = LineGrammar()
         self.problems: list[Problem] = []
         self.problem_count = 0
         self.tables: dict[Family, dict[str, Table]] = {}
@@ -152,9 +160,9 @@ class _DumpReader:
             line = lines[at]
             first = line[:1]
             if first == "-":
-                if (is_usual and len(line) <= MAX_SAFE_WORD) or fits_shapes(line):
-                    if place(line, at + 1):
-                        continue
+                fits = (is_usual and len(line) <= MAX_SAFE_WORD) or fits_shapes(line)
+                if fits and place(line, at + 1):
+                    continue
             elif first == ":":
                 chain = user_chain(line)
                 if chain is not None:
@@ -198,8 +206,15 @@ class _DumpReader:
                 "iptables-restore reads no longer line",
             )
             return
+        if len(line) > MAX_WORDS and len(_WORD.findall(line)) > MAX_WORDS:
+            self.problem(
+                self.span(line, number, 0, len(line)),
+                f"the line has more than {MAX_WORDS} words",
+                "iptables-restore reads no more",
+            )
+            return
         try:
-            tree = self.grammar.parse(line)
+            tree = parse_line(line)
         except UnexpectedInput as error:
             self.syntax_problem(error, line, number)
             return
@@ -251,22 +266,19 @@ class _DumpReader:
 
     def span(self, line: str, number: int, start: int, end: int) -> Span:
         """The place of characters ``start`` to ``end`` of a logical line."""
-        newlines = line.count("\n", 0, start)
-        if newlines:
-            begin = line.rindex("\n", 0, start) + 1
-            return Span(self.file, number + newlines, start - begin + 1, max(end, start) - begin + 1)
+        begin = line.rfind("\n", 0, start) + 1
         stop = line.find("\n", start, end)
-        return Span(self.file, number, start + 1, (end if stop < 0 else stop) + 1)
+        last = max(start, end) if stop < 0 else stop
+        row = number + line.count("\n", 0, start)
+        return Span(self.file, row, start - begin + 1, last - begin + 1)
 
     def syntax_problem(self, error: UnexpectedInput, line: str, number: int) -> None:
-        start = error.pos_in_stream if error.pos_in_stream is not None else 0
-        start = max(0, min(start, len(line)))
+        position: int | None = error.pos_in_stream
+        start = max(0, min(position or 0, len(line)))
         if isinstance(error, UnexpectedCharacters):
-            if '"' in line[start:]:
-                quote = line.index('"', start)
-                self.problem(self.span(line, number, quote, quote + 1), "a quote that never closes")
-                return
-            start = len(line) if start >= len(line) else start
+            # Any character may stand in a word, but a quote must close.
+            self.problem(self.span(line, number, start, start + 1), "a quote that never closes")
+            return
         first = line.strip(" \t").partition(" ")[0][:40]
         if first.startswith(("iptables", "ip6tables", "/sbin/", "/usr/sbin/", "sudo")):
             self.problem(
@@ -419,7 +431,10 @@ class _DumpReader:
         command = reading.command
         if command in (Command.APPEND, Command.INSERT, Command.REPLACE, Command.DELETE):
             if name not in table.rules:
-                raise RuleError(reading.chain, f"no chain {name!r} in the table {table.name}")
+                if name not in _BASE_CHAINS:
+                    raise RuleError(reading.chain, f"no chain {name!r} in the table {table.name}")
+                # iptables-nft-restore --test takes it; lint says that the kernel does not.
+                table.declare(name, None, self.span(line, number, 0, len(line)))
             if reading.counters is not None:
                 counters = Counters(*reading.counters)
             self.rule_command(table, reading, command, name, counters, line, number)
@@ -504,7 +519,8 @@ class _DumpReader:
         if name and name not in table.rules:
             raise RuleError(reading.chain, f"no chain {name!r} in the table {table.name}")
         if command is Command.POLICY:
-            self.declare(table, name, reading.words[reading.policy].text, None, span)
+            policy = reading.words[reading.policy].text
+            self.declare(table, name, policy, Counters(0, 0), span)
         elif command is Command.FLUSH:
             table.flush(name)
         elif command is Command.DELETE_CHAIN:

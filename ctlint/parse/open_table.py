@@ -10,9 +10,8 @@ from ctlint.ir.rule import Counters, Goto, Jump, Rule, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Table
 from ctlint.ir.span import Span
 from ctlint.parse.errors import Problem
-from ctlint.parse.extension import Kind
 from ctlint.parse.options import VERDICTS, RuleReader
-from ctlint.parse.registry import find_extension, target_modules
+from ctlint.parse.registry import target_modules
 from ctlint.parse.shapes import RuleShapes
 from ctlint.wire.addresses import Family
 
@@ -28,7 +27,7 @@ class OpenTable:
         self.span = span
         self.rules: dict[str, list[Rule]] = {chain: [] for chain in BUILTIN_CHAINS[name]}
         self.counters: dict[str, Counters] = {}
-        # User chains that -j can name, with the node that all these jumps share.
+        # User chains, with the node that all jumps there share.
         self.jumps: dict[str, Jump] = {}
         self.reader = RuleReader(family, name, self.jumps)
         self.shapes = RuleShapes(BUILTIN_CHAINS[name], self.rules, self.jumps)
@@ -61,9 +60,9 @@ class OpenTable:
             self._policies[chain] = policy
         elif chain not in self.rules:
             self.rules[chain] = []
-            # A chain with the name of a target cannot be jumped to: the target is meant.
-            if find_extension(chain, Kind.TARGET, self.family) is None:
-                self.jumps[chain] = Jump(chain)
+            self.jumps[chain] = Jump(chain)
+            # From here on -j means the chain, where it meant the target of that name before.
+            self.shapes.forget_targets()
 
     def settle_later(self, chain: str) -> None:
         """Look at the targets of a chain's rules again when all chains are known."""
@@ -82,7 +81,7 @@ class OpenTable:
             if self.rules[name]:
                 return f"the chain {name!r} is not empty"
             del self.rules[name], self._spans[name]
-            self.jumps.pop(name, None)
+            del self.jumps[name]
             self.counters.pop(name, None)
             self._deleted[name] = span
         return None
@@ -94,7 +93,7 @@ class OpenTable:
             for index, rule in enumerate(rules):
                 target = rule.target
                 if isinstance(target, Goto):
-                    if not self._is_user_chain(target.chain):
+                    if target.chain not in self.jumps:
                         line = rule.text.partition("\n")[0]
                         span = Span(self.span.file, rule.line, 1, len(line) + 1)
                         yield Problem(span, f"no chain {target.chain!r} to go to")
@@ -117,9 +116,6 @@ class OpenTable:
             }
             for chain in sorted(gone & used):
                 yield Problem(self._deleted[chain], f"rules still name the chain {chain!r}")
-
-    def _is_user_chain(self, chain: str) -> bool:
-        return chain in self.rules and not self.is_base_chain(chain)
 
     def close(self) -> Table:
         """The table, base chains first."""

@@ -96,15 +96,18 @@ def integer_range(
     return Operand("a number or a range", parse, show)
 
 
-def _parse_port_range(text: str, _: Family) -> Range:
-    first, colon, last = text.partition(":")
-    if not colon:
-        value = parse_port(text)
-        return Range(value, value)
-    result = Range(parse_port(first) if first else 0, parse_port(last) if last else UINT16)
-    if result.low > result.high:
-        raise ValueError(f"the port range {text} is empty")
-    return result
+def _port_range(*, may_be_empty: bool) -> Callable[[str, Family], Range]:
+    def parse(text: str, _: Family) -> Range:
+        first, colon, last = text.partition(":")
+        if not colon:
+            value = parse_port(text)
+            return Range(value, value)
+        result = Range(parse_port(first) if first else 0, parse_port(last) if last else UINT16)
+        if result.low > result.high and not may_be_empty:
+            raise ValueError(f"the port range {text} is empty")
+        return result
+
+    return parse
 
 
 def format_range(value: Range) -> str:
@@ -113,7 +116,14 @@ def format_range(value: Range) -> str:
 
 
 PORT: Final = Operand("a port", lambda text, _: parse_port(text))
-PORT_RANGE: Final = Operand("a port or a port range", _parse_port_range, format_range)
+PORT_RANGE: Final = Operand("a port or a port range", _port_range(may_be_empty=False), format_range)
+MAYBE_EMPTY_PORT_RANGE: Final = Operand(
+    "a port or a port range", _port_range(may_be_empty=True), format_range
+)
+"""A range whose ends may stand the wrong way round: it holds no port, and the rule never matches.
+
+iptables 1.8.11 refuses it, 1.8.9 does not, and kernels print it in their dumps.
+"""
 PROTOCOL: Final = Operand(
     "a protocol",
     lambda text, _: parse_protocol(text),

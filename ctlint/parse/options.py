@@ -28,7 +28,7 @@ from ctlint.parse.operands import (
     PROTOCOL,
     Operand,
 )
-from ctlint.parse.registry import PROTOCOL_MATCHES, find_extension, known_names
+from ctlint.parse.registry import PROTOCOL_MATCHES, find_extension
 from ctlint.parse.words import MAX_WORD, Word
 from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import parse_protocol
@@ -321,8 +321,10 @@ class _Run:
         loaded = ", ".join(group.name for group in self.loaded)
         hint = f"did you mean --{near[0]}?" if near else None
         if hint is None:
-            hint = f"none of the loaded extensions ({loaded}) has it" if loaded else (
-                "no -m or -p before it loads an extension that has it"
+            hint = (
+                f"none of the loaded extensions ({loaded}) has it"
+                if loaded
+                else ("no -m or -p before it loads an extension that has it")
             )
         dashes = "-" if len(name) == 1 else "--"
         return RuleError(at, f"unknown option {dashes}{name}", hint)
@@ -455,19 +457,28 @@ class _Run:
             reading.verdict = operand
             if name == "DROP" and self.table == "nat":
                 raise RuleError(operand, "the nat table takes no DROP", "use the filter table")
+        elif name in self.chains:
+            # A chain hides the target of the same name (xtables_announce_chain()).
+            reading.jump = operand
         else:
-            extension = find_extension(name, Kind.TARGET, self.family)
-            if extension is None and name in self.chains:
-                reading.jump = operand
-                return
+            extension = self.extension(name, Kind.TARGET, operand)
             reading.target = Group(name, extension, operand)
             self.loaded.insert(0, reading.target)
 
     # Options of extensions
 
+    def extension(self, name: str, kind: Kind, at: int) -> Extension | None:
+        """The row of an extension, or None where no row describes it."""
+        extension = find_extension(name, kind, self.family)
+        if extension is None:
+            other = Family.IPV4 if self.family is Family.IPV6 else Family.IPV6
+            if find_extension(name, kind, other) is not None:
+                raise RuleError(at, f"the {kind.value} {name} is one of IPv{int(other)} only")
+        return extension
+
     def load_match(self, at: int, *, implicit: str | None = None) -> Group:
         name = implicit or self.words[at].text
-        extension = find_extension(name, Kind.MATCH, self.family)
+        extension = self.extension(name, Kind.MATCH, at)
         if extension is None and len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             raise RuleError(at, f"a match's name has at most {MAX_NAME} bytes")
         group = Group(extension.name if extension else name, extension, at, bool(implicit))
@@ -500,6 +511,8 @@ class _Run:
                 operand, intraposed = self.intraposed(at, operand, attached)
                 negated = negated or intraposed
             operands.append(operand)
+        if spec.holds_blanks and attached is None and self.next_is_operand():
+            operands = self.join_blanks(operands)
         if attached is not None and not spec.operands:
             raise RuleError(at, f"--{spec.name} takes no operand")
         if negated and not spec.negatable:
@@ -508,14 +521,34 @@ class _Run:
             raise RuleError(at, f"a second --{spec.name} for {group.name}")
         group.items.append(Item(spec, negated, tuple(operands), at))
 
+    def join_blanks(self, operands: Sequence[int]) -> list[int]:
+        """The operands, where the first is a name with blanks that iptables-save did not quote."""
+        count = len(operands)
+        every = list(operands)
+        while self.next_is_operand():
+            every.append(self.at)
+            self.at += 1
+        named = [self.words[at] for at in every[: len(every) - count + 1]]
+        name = Word(" ".join(word.text for word in named), named[0].start, named[-1].end)
+        self.words = self.reading.words = [*self.words, name]
+        self.reading.learnable = False
+        return [len(self.words) - 1, *every[len(every) - count + 1 :]]
+
     def take_unknown(self, owner: Group, at: int) -> None:
         """Words of an extension that no row describes, up to the next option of iptables."""
         if self.negated_at is not None:
             owner.words.append(self.negated_at)
         owner.words.append(at)
         while self.at < self.count:
-            text = self.words[self.at].text
-            if text == "!" or (text.startswith("-") and not self.words[self.at].is_quoted):
+            word = self.words[self.at]
+            if word.text == "!" or word.text.startswith("-"):
+                if word.is_quoted:
+                    # Its words are kept without quotes, where this one would be an option.
+                    raise RuleError(
+                        self.at,
+                        f"{word.text[:20]!r} in quotes, behind an option of {owner.name}, which "
+                        "is not known here",
+                    )
                 break
             owner.words.append(self.at)
             self.at += 1
@@ -600,9 +633,7 @@ def parse_operand(operand: Operand, text: str, family: Family, at: int, name: st
         raise RuleError(at, f"--{name}: {error}", f"expected {operand.expected}") from None
 
 
-def check_options(
-    group: Group, options: Sequence[Option], context: RuleContext
-) -> None:
+def check_options(group: Group, options: Sequence[Option], context: RuleContext) -> None:
     """What must hold between the options of one extension. Raises RuleError."""
     extension = group.extension
     if extension is None or extension.check is None:
@@ -611,10 +642,3 @@ def check_options(
     if complaint is not None:
         last = max((max((item.at, *item.operands)) for item in group.items), default=group.at)
         raise RuleError(group.at, f"{group.name}: {complaint}", None, last)
-
-
-def suggest_extension(name: str, kind: Kind) -> str | None:
-    """A hint for a name that no row describes."""
-    near = get_close_matches(name, known_names(kind), 1)
-    return f"did you mean {near[0]}?" if near else None
-

@@ -95,7 +95,8 @@ def print_target(rule: Rule, family: Family) -> str:
 
 
 def _word_as_read(word: str) -> str:
-    return word if word == "!" else quote(word)
+    # In quotes an option would be an operand.
+    return word if word == "!" or word.startswith("-") else quote(word)
 
 
 def _options(node: Match | Target, kind: Kind, family: Family) -> Iterator[str]:
@@ -116,8 +117,6 @@ def _print_option(word: str, operands: tuple[Operand, ...], option: Option) -> s
     parts = ["!", word] if option.negated else [word]
     if option.value is None:
         return " ".join(parts)
-    values = (
-        () if not operands else (option.value,) if len(operands) == 1 else tuple(option.value)
-    )
+    values = () if not operands else (option.value,) if len(operands) == 1 else tuple(option.value)
     parts += [quote(operand.format(v)) for operand, v in zip(operands, values, strict=True)]
     return " ".join(parts)

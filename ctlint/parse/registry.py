@@ -59,15 +59,3 @@ def find_extension(name: str, kind: Kind, family: Family) -> Extension | None:
         if row.name == name and row.kind is kind and family in row.families:
             return row
     return None
-
-
-def known_names(kind: Kind) -> tuple[str, ...]:
-    """The names of all rows of this kind, for suggestions and documents."""
-    prefix = f"{kind.value}_"
-    names = {
-        row.name
-        for module in _modules()
-        if module.startswith(prefix)
-        for row in importlib.import_module(f"{extensions.__name__}.{module}").EXTENSIONS
-    }
-    return tuple(sorted(names))

@@ -204,9 +204,9 @@ class RuleBuilder:
         reading = self.reading
         options = []
         for item in _in_order(reading.head):
-            (option,) = build_options([item], self.texts.__getitem__, self.family)
-            if item.spec.name != "protocol" or not _always_holds(option):
-                options.append(self._option_shape(item, slots, in_head=True))
+            option = self._option_shape(item, slots, in_head=True)
+            if option.constant is None or not _always_holds(option.constant):
+                options.append(option)
         implicit = [self._node_shape(group, slots) for group in reading.matches if group.implicit]
         return HeadShape(shapes.scope(self.context), options, implicit)
 

@@ -283,8 +283,8 @@ class HeadShapes(ShapeTrie):
 class RuleShapes:
     """The kinds of sections that the lines of one table have taught.
 
-    ``chains`` holds the rules of all chains of the table, ``jumps`` its user chains that ``-j``
-    can name. Both belong to the table, which changes them.
+    ``chains`` holds the rules of all chains of the table, ``jumps`` its user chains. Both belong
+    to the table, which changes them.
     """
 
     def __init__(
@@ -304,6 +304,12 @@ class RuleShapes:
     def scope(self, context: RuleContext) -> Scope:
         """The one scope of a context."""
         return self._scopes.setdefault(context, Scope(context))
+
+    def forget_targets(self) -> None:
+        """Unlearn the targets, where a new chain may hide one of them."""
+        self.targets = ShapeTrie()
+        for scope in self._scopes.values():
+            scope.targets.clear()
 
     def heads(self, chain: str) -> HeadShapes:
         """The kinds of heads for rules of this chain."""

@@ -131,7 +131,9 @@ EXTENSIONS = (
         OptionSpec("hashlimit-htable-gcinterval", (integer(1),)),
         OptionSpec("hashlimit-htable-expire", (integer(1),)),
         OptionSpec("hashlimit-mode", _MODE),
-        OptionSpec("hashlimit-name", (Operand("a name", _parse_name),), required=True),
+        OptionSpec(
+            "hashlimit-name", (Operand("a name", _parse_name),), required=True, holds_blanks=True
+        ),
         OptionSpec("hashlimit-rate-match"),
         OptionSpec("hashlimit-rate-interval", _SECONDS),
         check=all_checks(one_of("hashlimit-upto", "hashlimit-above"), _check_burst),

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 from ctlint.parse.extension import OptionSpec, match
-from ctlint.parse.operands import PORT_RANGE
+from ctlint.parse.operands import MAYBE_EMPTY_PORT_RANGE
 from ctlint.wire.protocols import UDP
 
 EXTENSIONS = (
     match(
         "udp",
-        OptionSpec("source-port", (PORT_RANGE,), negatable=True, canonical="sport"),
-        OptionSpec("sport", (PORT_RANGE,), negatable=True),
-        OptionSpec("destination-port", (PORT_RANGE,), negatable=True, canonical="dport"),
-        OptionSpec("dport", (PORT_RANGE,), negatable=True),
+        OptionSpec("source-port", (MAYBE_EMPTY_PORT_RANGE,), negatable=True, canonical="sport"),
+        OptionSpec("sport", (MAYBE_EMPTY_PORT_RANGE,), negatable=True),
+        OptionSpec(
+            "destination-port", (MAYBE_EMPTY_PORT_RANGE,), negatable=True, canonical="dport"
+        ),
+        OptionSpec("dport", (MAYBE_EMPTY_PORT_RANGE,), negatable=True),
         protocols=(UDP,),
     ),
 )
