@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Connections worth trying for a role: at least one for every way in which rules tell them apart.
 
-From every rule that may let a first packet in, and every rule that may lose a later packet, the
-needs are turned into concrete connections; what the rules leave open is filled with ordinary
-values, then with those that other rules name. The walk through the rules decides what they mean.
+From every rule that may let a first packet or its answer through, and every rule that may lose a
+later packet, the needs are turned into concrete connections; what the rules leave open is filled
+with ordinary values, then with one that no rule names, then with those that other rules name. The
+walk through the rules decides what they mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from functools import cache
+from itertools import chain, product, zip_longest
 from typing import Final, TypeVar
 
 from ctlint.analysis.connection import Connection
-from ctlint.analysis.needs import NOTHING, Interval, Need, reach
+from ctlint.analysis.needs import (
+    NOTHING,
+    Interval,
+    Need,
+    Reached,
+    TooManyRulesError,
+    Wanted,
+    has_negated,
+    needs_past,
+    reach,
+)
 from ctlint.finding import Role
+from ctlint.ir.rule import Rule
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, Question
-from ctlint.model.netfilter.hooks import STOPS, Path
+from ctlint.model.netfilter.hooks import STOPS, Path, Stop
 from ctlint.model.netfilter.targets import Action
 from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import TCP
@@ -27,18 +40,28 @@ from ctlint.wire.tcp_flags import TcpFlags
 _T = TypeVar("_T")
 
 MAX_ACCEPTS: Final = 400
-MAX_LOSSES: Final = 24
-MAX_COMBINED: Final = 200
+MAX_LOSSES: Final = 48
+MAX_COMBINED: Final = 400
 MAX_POOL: Final = 6
 MAX_PIECES: Final = 16
 
+MAX_TRIES: Final = 24
+"""Connections to try for one need."""
+
 SYN: Final = TcpFlags.SYN
+SYN_ACK: Final = TcpFlags.SYN | TcpFlags.ACK
 FIN_ACK: Final = TcpFlags.FIN | TcpFlags.ACK
 ACK: Final = TcpFlags.ACK
 
 # Ordinary addresses: those of docs/scenario.md, so that a witness reads like the examples there.
 _LEFT: Final = {Family.IPV4: 0x0A010002, Family.IPV6: (0xFD01 << 112) + 2}
 _RIGHT: Final = {Family.IPV4: 0x0A020002, Family.IPV6: (0xFD02 << 112) + 2}
+_UNNAMED: Final = {
+    Family.IPV4: (0xC6336402, 0xCB007102, 0x09010002, 0x51010002, 0xAC100002, 0xC0A80002),
+    Family.IPV6: ((0x2001 << 112) + (0xDB8 << 96) + 2, (0x2A01 << 112) + 2, (0xFDFE << 112) + 2),
+}
+"""Addresses to choose from where rules lose the ordinary ones, private networks for example."""
+_INTERFACES: Final = ("eth1", "eth2", "wan0", "lan0", "tun0")
 _HOST: Final = {Family.IPV4: 0x0A010001, Family.IPV6: (0xFD01 << 112) + 1}
 _LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
 _SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
@@ -58,8 +81,8 @@ _PATHS: Final = {
 
 
 class Candidates:
-    """Connections to try for one role. ``left_out`` counts what rules need of
-    packets beyond the limits. It grows while :meth:`groups` runs.
+    """Connections to try for one role. ``left_out`` counts what rules need of packets beyond the
+    limits; it grows while :meth:`groups` runs. ``was_cut``: not all rules were looked at.
     """
 
     def __init__(self, chains: ChainStore, role: Role, family: Family) -> None:
@@ -67,6 +90,7 @@ class Candidates:
         self.family = family
         self.chains = chains
         self.left_out = 0
+        self.was_cut = False
         self._accepts = self._limited(self._accepting(), MAX_ACCEPTS)
         self._losses = self._losing()
         needs = [*self._accepts, *self._losses]
@@ -88,30 +112,53 @@ class Candidates:
     # Needs
 
     def _accepting(self) -> Iterator[Need]:
-        """What the client's SYN needs to be accepted by the filter table."""
-        path, _ = _PATHS[self.role]
-        question = Question(TCP, SYN, CtState.NEW)
-        for stop in STOPS[path]:
-            if stop.table == "filter":
-                for found in reach(self.chains, "filter", stop.chain, question, _is_accept):
-                    yield found.need
+        """What the client's SYN and its answer need to get through, seen from the SYN: to reach
+        rules of the filter table that may let them through, or to get past rules that lose them.
+        """
+        opening = ((Dir.ORIGINAL, SYN, CtState.NEW), (Dir.REPLY, SYN_ACK, CtState.ESTABLISHED))
+        for sender, flags, ctstate in opening:
+            for stop in self._stops(sender):
+                if stop.table == "filter":
+                    for found in self._reach(stop, flags, ctstate, _may_pass):
+                        yield _from_syn(found.need, sender)
+        family, facts = self.family, self.chains.facts
+        for sender, flags, ctstate in opening:
+            for stop in self._stops(sender):
+                for found in self._reach(stop, flags, ctstate, _may_be_passed):
+                    assert found.rule is not None
+                    for past in needs_past(found.rule.ref.rule, facts, family):
+                        if (need := found.need.both(past)) is not None:
+                            yield _from_syn(need, sender)
 
     def _losing(self) -> list[Need]:
         """What later packets of either end need to be lost, seen from the client's SYN."""
         needs: list[Need] = []
-        for sender, path in zip(Dir, _PATHS[self.role], strict=True):
+        for sender in Dir:
             for flags, ctstate in ((FIN_ACK, CtState.INVALID), (ACK, CtState.NEW)):
-                question = Question(TCP, flags, ctstate)
-                for stop in STOPS[path]:
-                    if stop.table in ("nat", "raw"):
-                        continue
-                    for found in reach(self.chains, stop.table, stop.chain, question, _is_loss):
-                        need = found.need if sender is Dir.ORIGINAL else found.need.reversed()
-                        if need != NOTHING and need not in needs:
-                            needs.append(need)
+                for stop in self._stops(sender):
+                    for found in self._reach(stop, flags, ctstate, _is_loss):
+                        need = _from_syn(found.need, sender)
+                        if need == NOTHING or need in needs:
+                            continue
                         if len(needs) >= MAX_LOSSES:
+                            self.was_cut = True
                             return needs
+                        needs.append(need)
         return needs
+
+    def _stops(self, sender: Dir) -> Iterator[Stop]:
+        """Where an end's packets meet rules that may accept or lose them, and know their state."""
+        path = _PATHS[self.role][sender]
+        return (stop for stop in STOPS[path] if stop.table not in ("nat", "raw"))
+
+    def _reach(
+        self, stop: Stop, flags: TcpFlags, ctstate: CtState, wanted: Wanted
+    ) -> Iterator[Reached]:
+        question = Question(TCP, flags, ctstate)
+        try:
+            yield from reach(self.chains, stop.table, stop.chain, question, wanted)
+        except TooManyRulesError:
+            self.was_cut = True
 
     def _limited(self, needs: Iterator[Need], most: int) -> list[Need]:
         found: dict[Need, None] = {}
@@ -123,20 +170,25 @@ class Candidates:
         return list(found)
 
     def _needs(self) -> Iterator[Need]:
-        """What is accepted, then what of it meets a rule that loses packets."""
+        """What is accepted, then what of it meets a rule that loses packets, each rule in turn."""
         seen: set[Need] = set()
+        yield from self._accepted(NOTHING, seen)
         combined = 0
-        for loss in (NOTHING, *self._losses):
-            for accept in self._accepts:
-                both = accept.both(loss)
-                both = both and both.both(_ORDINARY_CLIENT)
-                if both is None or both in seen or self._is_odd(both):
-                    continue
-                if loss is not NOTHING:
-                    combined += 1
-                    if combined > MAX_COMBINED:
-                        self.left_out += 1
-                        continue
+        turns = zip_longest(*(self._accepted(loss, seen) for loss in self._losses))
+        for need in chain.from_iterable(turns):
+            if need is not None:
+                combined += 1
+                if combined > MAX_COMBINED:
+                    self.left_out += 1
+                else:
+                    yield need
+
+    def _accepted(self, loss: Need, seen: set[Need]) -> Iterator[Need]:
+        """What is accepted and meets a loss too, but for what was seen before."""
+        for accept in self._accepts:
+            both = accept.both(loss)
+            both = both and both.both(_ORDINARY_CLIENT)
+            if both is not None and both not in seen and not self._is_odd(both):
                 seen.add(both)
                 yield both
 
@@ -147,7 +199,7 @@ class Candidates:
         if "lo" in (need.in_interface, need.out_interface):
             return True
         return any(
-            interval is not None and not is_ordinary(self.family, _inside(interval))
+            interval is not None and _ordinary_inside(self.family, interval) is None
             for interval in (need.source, need.destination)
         )
 
@@ -162,11 +214,15 @@ class Candidates:
         for whole in ports:
             low = whole.low
             for edge in self._ports:
-                if low < edge <= whole.high and count < MAX_PIECES:
+                if low < edge <= whole.high:
                     yield Range(low, edge - 1)
                     low = edge
                     count += 1
-            yield Range(low, whole.high)
+                    if count >= MAX_PIECES:
+                        self.left_out += 1
+                        break
+            else:
+                yield Range(low, whole.high)
 
     def _connections(self, need: Need, ports: Range | None) -> Iterator[Connection]:
         role, family = self.role, self.family
@@ -180,7 +236,7 @@ class Candidates:
         if role is Role.LOOPBACK:
             home = _LOOPBACK[family]
             for source, destination in product(
-                _values(need.source, home, ()), _values(need.destination, home, ())
+                _values(need.source, [home]), _values(need.destination, [home])
             ):
                 if _is_unicast(family, source) and _is_unicast(family, destination):
                     yield Connection(
@@ -190,16 +246,16 @@ class Candidates:
         pool = self._pool
         host, left, right = _HOST[family], _LEFT[family], _RIGHT[family]
         if role is Role.CLIENT:
-            sources, destinations = (host, pool.sources), (right, pool.destinations)
+            sources, destinations = pool.source(host), pool.destination(right)
         elif role is Role.SERVER:
-            sources, destinations = (right, pool.sources), (host, pool.destinations)
+            sources, destinations = pool.source(right), pool.destination(host)
         else:
-            sources, destinations = (left, pool.sources), (right, pool.destinations)
+            sources, destinations = pool.source(left), pool.destination(right)
         if role is Role.FORWARD:
             interfaces = sorted(
                 product(
-                    _names(need.in_interface, "eth0", pool.incoming),
-                    _names(need.out_interface, "eth1", pool.outgoing),
+                    _names(need.in_interface, pool.interface("eth0", pool.incoming)),
+                    _names(need.out_interface, pool.interface("eth1", pool.outgoing)),
                 ),
                 key=lambda pair: pair[0] == pair[1],
             )
@@ -209,15 +265,19 @@ class Candidates:
             back = need.in_interface if role is Role.CLIENT else need.out_interface
             interfaces = [
                 (name, name)
-                for name in _names(named or back, "eth0", (*pool.outgoing, *pool.incoming))
+                for name in _names(
+                    named or back, pool.interface("eth0", (*pool.outgoing, *pool.incoming))
+                )
                 if name != "lo"
             ]
-        # The last factor varies fastest: interfaces are what rules name most.
-        for source, destination, (orig_if, reply_if) in product(
-            _values(need.source, *sources),
-            _values(need.destination, *destinations),
+        choices = (
+            _values(need.source, sources),
+            _values(need.destination, destinations),
             interfaces,
-        ):
+        )
+        for one, other, names in _order(*(len(values) for values in choices)):
+            source, destination = choices[0][one], choices[1][other]
+            orig_if, reply_if = choices[2][names]
             ends = source, destination
             if source != destination and all(_crosses_wires(family, end) for end in ends):
                 yield Connection(
@@ -246,6 +306,20 @@ def is_ordinary(family: Family, address: int) -> bool:
     return is_global or first >> 9 == 0xFC >> 1 or first >> 6 == 0xFE80 >> 6
 
 
+_ORDINARY: Final = {
+    family: (_LEFT[family], _RIGHT[family], _HOST[family], *_UNNAMED[family]) for family in Family
+}
+
+
+def _ordinary_inside(family: Family, interval: Interval) -> int | None:
+    """An address of the interval that a host of today can have; None where none comes to mind."""
+    inside = _inside(interval)
+    if is_ordinary(family, inside):
+        return inside
+    low, high = interval
+    return next((address for address in _ORDINARY[family] if low <= address <= high), None)
+
+
 _ON_LOOPBACK: Final = Need(in_interface="lo", out_interface="lo")
 _ORDINARY_CLIENT: Final = Need(sports=(EPHEMERAL_PORTS,))
 
@@ -254,37 +328,69 @@ class _Pool:
     """Values that rules name: where ordinary ones do not get through, these may."""
 
     def __init__(self, needs: Sequence[Need], family: Family) -> None:
-        self.sources = _first(
-            address
-            for need in needs
-            if need.source and is_ordinary(family, address := _inside(need.source))
-        )
-        self.destinations = _first(
-            address
-            for need in needs
-            if need.destination and is_ordinary(family, address := _inside(need.destination))
-        )
-        self.incoming = _first(n.in_interface for n in needs if n.in_interface)
-        self.outgoing = _first(n.out_interface for n in needs if n.out_interface)
+        self._sources = [n.source for n in needs if n.source]
+        self._destinations = [n.destination for n in needs if n.destination]
+        self._interfaces = {
+            name for n in needs for name in (n.in_interface, n.out_interface) if name
+        }
+        self.sources = _addresses(self._sources, family)
+        self.destinations = _addresses(self._destinations, family)
+        self.incoming = _interfaces([n.in_interface for n in needs if n.in_interface])
+        self.outgoing = _interfaces([n.out_interface for n in needs if n.out_interface])
+
+    def source(self, ordinary: int) -> list[int]:
+        """Sources to try where a need leaves the source open."""
+        return _unnamed_first(ordinary, self.sources, self._sources)
+
+    def destination(self, ordinary: int) -> list[int]:
+        """Destinations to try where a need leaves the destination open."""
+        return _unnamed_first(ordinary, self.destinations, self._destinations)
+
+    def interface(self, ordinary: str, others: Sequence[str]) -> list[str]:
+        """Interfaces to try where a need leaves the interface open; never ``lo``."""
+        names = dict.fromkeys((ordinary, *(_concrete(name) for name in others if name != "lo")))
+        return sorted(names, key=lambda name: any(_covers(one, name) for one in self._interfaces))
 
 
-def _first(values: Iterable[_T]) -> tuple[_T, ...]:
+def _unnamed_first(ordinary: int, pool: Iterable[int], named: Sequence[Interval]) -> list[int]:
+    """What rules name tells nothing of the rest: they may trust an ordinary address."""
+    values = dict.fromkeys((ordinary, *pool))
+    return sorted(values, key=lambda value: any(low <= value <= high for low, high in named))
+
+
+def _addresses(named: Sequence[Interval], family: Family) -> tuple[int, ...]:
+    """An address that no rule names, then those that rules name."""
+    unnamed = (a for a in _UNNAMED[family] if not any(low <= a <= high for low, high in named))
+    inside = (_ordinary_inside(family, interval) for interval in named)
+    others = (address for address in inside if address is not None)
+    return (*_first(unnamed, 1), *_first(others, MAX_POOL))
+
+
+def _interfaces(named: Sequence[str]) -> tuple[str, ...]:
+    """An interface that no rule names, then those that rules name."""
+    unnamed = (name for name in _INTERFACES if not any(_covers(one, name) for one in named))
+    return (*_first(unnamed, 1), *_first(named, MAX_POOL))
+
+
+def _covers(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+def _first(values: Iterable[_T], most: int) -> tuple[_T, ...]:
     found: dict[_T, None] = {}
     for value in values:
         found[value] = None
-        if len(found) >= MAX_POOL:
+        if len(found) >= most:
             break
     return tuple(found)
 
 
-def _values(need: Interval | None, ordinary: int, pool: tuple[int, ...]) -> list[int]:
-    """Addresses to try: inside the need where there is one, else the ordinary one first."""
+def _values(need: Interval | None, values: list[int]) -> list[int]:
+    """Addresses to try: where there is a need, those of ``values`` that it takes, or its own."""
     if need is None:
-        return [ordinary, *(value for value in pool if value != ordinary)]
-    if need.low <= ordinary <= need.high:
-        return [ordinary]
-    inside = [value for value in pool if need.low < value < need.high]
-    return [_inside(need), *inside]
+        return values
+    inside = [value for value in values if need.low <= value <= need.high]
+    return inside if inside[:1] == values[:1] else list(dict.fromkeys((_inside(need), *inside)))
 
 
 def _inside(need: Interval) -> int:
@@ -292,16 +398,27 @@ def _inside(need: Interval) -> int:
     return min(need.low + 2, need.high)
 
 
-def _names(need: str | None, ordinary: str, pool: tuple[str, ...]) -> list[str]:
+def _names(need: str | None, names: list[str]) -> list[str]:
     """Interfaces to try; a pattern such as ``eth+`` stands for ``eth0``."""
-    if need is not None:
-        return [_concrete(need)]
-    names = [ordinary, *(_concrete(name) for name in pool if name != "lo")]
-    return list(dict.fromkeys(names))
+    return names if need is None else [_concrete(need)]
 
 
 def _concrete(pattern: str) -> str:
     return pattern[:-1] + "0" if pattern.endswith("+") else pattern
+
+
+def _from_syn(need: Need, sender: Dir) -> Need:
+    """What a packet of this end needs, as the client's packets would."""
+    return need if sender is Dir.ORIGINAL else need.reversed()
+
+
+@cache
+def _order(sources: int, destinations: int, interfaces: int) -> tuple[tuple[int, int, int], ...]:
+    """Which of so many sources, destinations and interfaces to try together: the ordinary first,
+    then those that differ from it in little. Interfaces are what rules name most.
+    """
+    every = product(range(sources), range(destinations), range(interfaces))
+    return tuple(sorted(every, key=lambda n: (3 * (n[0] + n[1]) + n[2], n))[:MAX_TRIES])
 
 
 def _is_unicast(family: Family, address: int) -> bool:
@@ -331,9 +448,17 @@ def _unnamed(ports: Sequence[int], named: Sequence[Range]) -> int:
     return ports[0]
 
 
-def _is_accept(action: Action) -> bool:
-    return action in (Action.ACCEPT, Action.TRANSLATE)
+def _may_pass(action: Action, rule: Rule | None) -> bool:
+    """Whether a packet may get through by this: RETURN leads past rules that lose others."""
+    del rule
+    return action in (Action.ACCEPT, Action.TRANSLATE, Action.RETURN, Action.ELSEWHERE)
 
 
-def _is_loss(action: Action) -> bool:
+def _may_be_passed(action: Action, rule: Rule | None) -> bool:
+    """Whether packets are lost here but for an exception that the rule names."""
+    return rule is not None and _is_loss(action, rule) and has_negated(rule)
+
+
+def _is_loss(action: Action, rule: Rule | None) -> bool:
+    del rule
     return action in (Action.DROP, Action.REJECT)

@@ -19,7 +19,9 @@ from ctlint.analysis.settings import (
 )
 from ctlint.analysis.stranding import Kind, Lost, Stranding
 from ctlint.finding import Role, Severity, Stranded
+from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.netfilter.chains import RuleRef
 
 RTO_MIN_MS: Final = 200
 RTO_MAX_MS: Final = 120_000
@@ -47,7 +49,31 @@ def retry_bound(retries: int) -> int:
 
 def stranded(stranding: Stranding, settings: Settings) -> Stranded:
     """The socket that stays behind when the decisive packet is lost."""
-    return stranded_by(stranding.decisive, stranding.role, settings)
+    lost, role = stranding.decisive, stranding.role
+    if _resets_sender(stranding):
+        return Stranded(end_name(role, lost.sender.other), "ESTABLISHED", None)
+    return stranded_by(lost, role, settings)
+
+
+def _resets_sender(stranding: Stranding) -> bool:
+    """Whether the sender of a rejected FIN or of data gets a RST in its stead, and is closed.
+
+    The RST has the sequence number that the lost packet acknowledged (nf_send_reset() in
+    net/ipv4/netfilter/nf_reject_ipv4.c). It leaves the host as the receiver's own RST would; on a
+    router it passes OUTPUT, which says nothing of forwarded connections: there no RST is assumed.
+    """
+    lost = stranding.decisive
+    rule = lost.dropped_by.rule if isinstance(lost.dropped_by, RuleRef) else None
+    target = rule.target if rule is not None else None
+    option = target.get("reject-with") if isinstance(target, Target) else None
+    return (
+        lost.rejected
+        and lost.kind in (Kind.FIN, Kind.DATA)
+        and option is not None
+        and option.value == "tcp-reset"
+        and stranding.role is not Role.FORWARD
+        and (lost.sender.other, Kind.RST) in stranding.case.passed
+    )
 
 
 def stranded_by(lost: Lost, role: Role, settings: Settings) -> Stranded:

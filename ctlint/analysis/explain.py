@@ -27,9 +27,9 @@ from ctlint.analysis.passage import Condition, Step, Stretch, conditions, retrac
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.socket_fate import socket_fate
 from ctlint.analysis.tracking import EntryState, Inquiry, Tracking, entry_view, track
-from ctlint.analysis.variant import off_loopback, with_accept, without
+from ctlint.analysis.variant import with_accept, without
 from ctlint.finding import Location
-from ctlint.ir.rule import AnyMatch, Match, Rule, Target
+from ctlint.ir.rule import AnyMatch, Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import all_profiles
@@ -89,20 +89,9 @@ class _Explainer:
         self.facts = facts
         self.settings = settings
         self.inquiry = inquiry
-        self.stores: list[tuple[Ruleset, frozenset[str], ChainStore]] = []
-        self.chains = self.store(ruleset, inquiry)
+        self.chains = ChainStore(ruleset, facts)
         self.run = _run(self.chains, inquiry, settings)
         self.result = self.view(self.run)
-
-    def store(self, ruleset: Ruleset, inquiry: Inquiry) -> ChainStore:
-        """The chains as this packet meets them; made once for each rule set."""
-        names = frozenset(_unknown_interfaces(inquiry))
-        for known, for_names, store in self.stores:
-            if known is ruleset and for_names == names:
-                return store
-        store = ChainStore(off_loopback(ruleset, names) if names else ruleset, self.facts)
-        self.stores.append((ruleset, names, store))
-        return store
 
     def explanation(self) -> Explanation:
         run = self.run
@@ -119,7 +108,7 @@ class _Explainer:
             socket_fate(self.inquiry, run.tracking, run.ends[0], self.settings)
             if decided
             else None,
-            self.answer(self.inquiry, self.ruleset, self.settings, self.result),
+            self.answer(self.inquiry, self.chains, self.settings, self.result),
             tuple(self.changes()),
             tuple(self.open_matches()),
         )
@@ -147,15 +136,14 @@ class _Explainer:
         self,
         inquiry: Inquiry,
         *,
-        ruleset: Ruleset | None = None,
+        chains: ChainStore | None = None,
         settings: Settings | None = None,
     ) -> Result:
         """Send it again under other circumstances."""
-        chains = self.store(ruleset or self.ruleset, inquiry)
-        return self.view(_run(chains, inquiry, settings or self.settings))
+        return self.view(_run(chains or self.chains, inquiry, settings or self.settings))
 
     def answer(
-        self, inquiry: Inquiry, ruleset: Ruleset, settings: Settings, result: Result
+        self, inquiry: Inquiry, chains: ChainStore, settings: Settings, result: Result
     ) -> Answer | None:
         """The ACK of a FIN that passed without an entry: it finds none either."""
         packet = inquiry.packet
@@ -180,7 +168,7 @@ class _Explainer:
             in_interface=inquiry.out_interface,
             out_interface=inquiry.in_interface,
         )
-        run = _run(self.store(ruleset, asked), asked, settings)
+        run = _run(chains, asked, settings)
         lost = run.ends[0] if len(run.ends) == 1 else None
         socket = socket_fate(asked, run.tracking, lost, settings) if lost is not None else None
         return Answer(back, self.view(run), socket)
@@ -290,7 +278,7 @@ class _Explainer:
             ref = stretch.ref(position)
             if action(ref.rule.target) not in wanted:
                 continue
-            asked = self.conditions(ref.rule, transit)
+            asked = conditions(ref.rule.matches, self.facts, transit)
             false = [one for one in asked if one.truth is Tern.FALSE]
             if len(false) != 1:
                 continue
@@ -302,10 +290,6 @@ class _Explainer:
             ranked.append(((not by_state, -len(asked), age), (number, position), view))
         ranked.sort(key=lambda one: one[0])
         return {key: view for _, key, view in ranked[:NEAR_SHOWN]}
-
-    def conditions(self, rule: Rule, transit: Transit) -> list[Condition]:
-        found = conditions(rule.matches, self.facts, transit)
-        return [_off_lo(one, transit) for one in found]
 
     def condition_text(self, match: AnyMatch) -> str:
         """A condition as words of a rule."""
@@ -320,7 +304,8 @@ class _Explainer:
         options = tuple(
             option
             for option in match.options
-            if option.name in unknown or isinstance(option.value, Hostname)
+            if (option.name in unknown and option.value != "lo")
+            or isinstance(option.value, Hostname)
         )
         return Match("ip", options) if options else match
 
@@ -390,11 +375,11 @@ class _Explainer:
         label: str,
         inquiry: Inquiry,
         *,
-        ruleset: Ruleset | None = None,
+        chains: ChainStore | None = None,
         settings: Settings | None = None,
     ) -> Change:
-        result = self.ask(inquiry, ruleset=ruleset, settings=settings)
-        answer = self.answer(inquiry, ruleset or self.ruleset, settings or self.settings, result)
+        result = self.ask(inquiry, chains=chains, settings=settings)
+        answer = self.answer(inquiry, chains or self.chains, settings or self.settings, result)
         return Change(label, result, answer=answer)
 
     def with_other_entry(self) -> Change:
@@ -426,15 +411,12 @@ class _Explainer:
             return
         cause = self.run.ends[0].cause
         if isinstance(cause, RuleRef):
-            yield self.change(
-                f"without {cause}", self.inquiry, ruleset=without(self.ruleset, cause)
-            )
+            chains = ChainStore(without(self.ruleset, cause), self.facts)
+            yield self.change(f"without {cause}", self.inquiry, chains=chains)
         elif isinstance(cause, PolicyRef):
-            yield self.change(
-                f"with policy ACCEPT in {cause.table}/{cause.chain}",
-                self.inquiry,
-                ruleset=with_accept(self.ruleset, cause),
-            )
+            chains = ChainStore(with_accept(self.ruleset, cause), self.facts)
+            label = f"with policy ACCEPT in {cause.table}/{cause.chain}"
+            yield self.change(label, self.inquiry, chains=chains)
 
     def with_other_kernels(self) -> Change:
         profiles = all_profiles()
@@ -537,27 +519,11 @@ def _ends(inquiry: Inquiry) -> Ends:
     return Ends(path, into, "", unicast, local)
 
 
-# Interfaces that are not known are not lo
-
-
 def _unknown_interfaces(inquiry: Inquiry) -> set[str]:
     """The options of a rule that ask for an interface that is not known."""
     ends = _ends(inquiry)
     named = {"in-interface": ends.in_interface, "out-interface": ends.out_interface}
     return {option for option, interface in named.items() if interface is None}
-
-
-def _off_lo(one: Condition, transit: Transit) -> Condition:
-    if one.truth is not Tern.UNKNOWN or not isinstance(one.match, Match):
-        return one
-    for option in one.match.options:
-        unknown = {
-            "in-interface": transit.in_interface is None,
-            "out-interface": transit.out_interface is None,
-        }.get(option.name, False)
-        if unknown and option.value == "lo":
-            return one._replace(truth=Tern.of(option.negated))
-    return one
 
 
 # Words

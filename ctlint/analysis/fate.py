@@ -51,8 +51,9 @@ class Ends(NamedTuple):
 class Fate:
     """What became of a packet: one end, or several where a match is undecided.
 
-    ``ctstates`` holds what the first table behind conntrack saw at each hook. ``matched`` is the
-    whole truth only where ``is_exact``: see Walk.
+    ``translated`` and ``zoned`` are the rules that translate it, or choose the zone in which
+    conntrack looks for its entry. ``ctstates`` holds what the first table behind conntrack saw at
+    each hook. ``matched`` is the whole truth only where ``is_exact``: see Walk.
     """
 
     ends: list[End] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Fate:
     matched: list[str] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
     translated: list[RuleRef] = field(default_factory=list)
+    zoned: list[RuleRef] = field(default_factory=list)
     walks: list[tuple[Hook, str, Walk]] = field(default_factory=list)
     was_untracked: bool = False
     is_exact: bool = True
@@ -116,6 +118,7 @@ def send(
         fate.is_exact = fate.is_exact and result.is_exact
         fate.open += result.open
         fate.translated += result.translated
+        fate.zoned += result.zoned
         if explain:
             fate.walks.append((hook, stop.table, result))
         if stop.table == "raw":

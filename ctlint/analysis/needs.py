@@ -135,9 +135,9 @@ def need_of(match: AnyMatch, facts: Facts, family: Family) -> Need:
             dports = tuple(value)
         elif name == "match-set":
             member = _first_member(value[0], facts, family)
-            if value[1] in ("src", ("src",)):
+            if value[1] == ("src",):
                 source = member
-            elif value[1] in ("dst", ("dst",)):
+            elif value[1] == ("dst",):
                 destination = member
     return Need(source, destination, sports, dports, incoming, outgoing)
 
@@ -151,6 +151,16 @@ def needs_past(rule: Rule, facts: Facts, family: Family) -> Iterator[Need]:
                 need = need_of(positive, facts, family)
                 if need != NOTHING:
                     yield need
+
+
+def has_negated(rule: Rule) -> bool:
+    """Whether a condition of the rule is negated."""
+    return any(
+        option.negated
+        for match in rule.matches
+        if isinstance(match, Match)
+        for option in match.options
+    )
 
 
 def _first_member(name: str, facts: Facts, family: Family) -> Interval | None:
@@ -172,23 +182,33 @@ class Reached(NamedTuple):
     rule: ReadyRule | None
 
 
+Wanted = Callable[[Action, Rule | None], bool]
+"""Which actions are looked for; the rule is None for a policy."""
+
+
 def reach(
     chains: ChainStore,
     table: str,
     base_chain: str,
     question: Question,
-    wanted: Callable[[Action], bool],
+    wanted: Wanted,
 ) -> Iterator[Reached]:
-    """The policy, then the rules with a wanted action that packets of a question may reach.
+    """Rules with a wanted action that packets of a question may reach; the policy comes last.
 
-    A chain that the rule set does not have accepts. Raises TooManyRulesError.
+    A chain that the rule set does not have accepts. Raises TooManyRulesError behind all others.
     """
     base = chains.specialise(table, base_chain, question)
-    policy = Action.DROP if base is not None and base.policy == "DROP" else Action.ACCEPT
-    if wanted(policy):
-        yield Reached(NOTHING, None)
+    cut: TooManyRulesError | None = None
     if base is not None:
-        yield from _Finder(chains, table, question, wanted).chain(base_chain, NOTHING, 0)
+        try:
+            yield from _Finder(chains, table, question, wanted).chain(base_chain, NOTHING, 0)
+        except TooManyRulesError as error:
+            cut = error
+    policy = Action.DROP if base is not None and base.policy == "DROP" else Action.ACCEPT
+    if wanted(policy, None):
+        yield Reached(NOTHING, None)
+    if cut is not None:
+        raise cut
 
 
 class _Finder:
@@ -197,7 +217,7 @@ class _Finder:
         chains: ChainStore,
         table: str,
         question: Question,
-        wanted: Callable[[Action], bool],
+        wanted: Wanted,
     ) -> None:
         self.chains = chains
         self.table = table
@@ -214,7 +234,7 @@ class _Finder:
             if self.visits > MAX_VISITS:
                 raise TooManyRulesError
             is_jump = rule.action in (Action.JUMP, Action.GOTO)
-            if not is_jump and not self.wanted(rule.action):
+            if not is_jump and not self.wanted(rule.action, rule.ref.rule):
                 continue
             here = self.rule_need(rule.ref.rule, need)
             if here is None:

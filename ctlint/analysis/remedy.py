@@ -38,7 +38,8 @@ def close_accepting_rules(chain: str) -> tuple[Rule, Rule]:
 
 
 def accept_closes(stranding: Stranding, chains: ChainStore, settings: Settings) -> str | None:
-    """Rules that, placed before the cause, let the lost FIN and RST through; None: they do not.
+    """Rules that, placed before the cause, let the lost FIN and RST through; None: they do not,
+    or neither is lost there.
 
     The text names the rules and says whether the whole was asked again.
     """
@@ -49,6 +50,7 @@ def accept_closes(stranding: Stranding, chains: ChainStore, settings: Settings) 
     where = "before it" if isinstance(cause, RuleRef) else "at the end of the chain"
     if ruleset.rule_count > MAX_RULES:
         return f"accept what closes a forgotten connection {where}: {text}"
+    was_asked = False
     changed = ChainStore(_with_rules(ruleset, stranding, rules), chains.facts)
     case = stranding.case
     for lost in stranding.lost:
@@ -66,7 +68,38 @@ def accept_closes(stranding: Stranding, chains: ChainStore, settings: Settings) 
         )
         if fate.delivered is not Tern.TRUE:
             return None
-    return f"accept what closes a forgotten connection {where} (checked): {text}"
+        was_asked = True
+    if not was_asked:
+        return None
+    rest = _still_lost(stranding, chains, settings)
+    return f"accept what closes a forgotten connection {where} (checked): {text}{rest}"
+
+
+def _still_lost(stranding: Stranding, chains: ChainStore, settings: Settings) -> str:
+    """What the remedy leaves lost: a FIN is not done before its ACK, and that is NEW.
+
+    ``chains`` are those without the remedy, which does nothing to an ACK: so causes keep their
+    positions.
+    """
+    case = stranding.case
+    for lost in stranding.lost:
+        if lost.kind is not Kind.FIN or not any(
+            (x.sender, x.kind) == (lost.sender, Kind.FIN) for x in case.lost
+        ):
+            continue
+        answer = first_after_expiry(
+            chains,
+            case.connection,
+            lost.sender.other,
+            Kind.ACK,
+            loose=settings.value(TCP_LOOSE) != 0,
+            kernel=settings.kernel,
+        )
+        if answer.delivered is Tern.FALSE:
+            return f"; alone it is not enough, {answer.ends[-1].cause} loses the ACK of that FIN"
+    if any(lost.ctstate is CtState.NEW for lost in stranding.lost):
+        return "; the NEW packets that are lost here too it does not help"
+    return ""
 
 
 def _with_rules(ruleset: Ruleset, stranding: Stranding, rules: tuple[Rule, ...]) -> Ruleset:

@@ -16,11 +16,17 @@ ORPHAN_RETRIES: Final = "net.ipv4.tcp_orphan_retries"
 RETRIES2: Final = "net.ipv4.tcp_retries2"
 
 
+MAX_DIGITS: Final = 19
+"""Longer numbers are refused; so are negative ones, which none of these sysctls gives a meaning."""
+
+
 class BadSettingError(Exception):
-    """A sysctl that ctlint needs has a value that is no integer."""
+    """A sysctl that ctlint needs has a value that is no integer from 0 on, or too long a one."""
 
     def __init__(self, setting: Setting) -> None:
-        super().__init__(f"{setting.key}: {setting.value!r} is not a whole number")
+        super().__init__(
+            f"{setting.key}: {setting.value!r} is not a whole number of up to {MAX_DIGITS} digits"
+        )
         self.setting = setting
 
 
@@ -56,8 +62,7 @@ class Settings:
         found = self.setting(name)
         if found is not None:
             text = found.value.strip()
-            digits = text.removeprefix("-")
-            if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+            if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
                 raise BadSettingError(found)
             return int(text)
         default = self.kernel.sysctl_default(name)

@@ -8,7 +8,7 @@ What is lost is grouped by cause: the rule or policy that lost it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
@@ -20,20 +20,18 @@ from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.finding import Confidence, Role
 from ctlint.ir.rule import Match
 from ctlint.ir.values import Range
-from ctlint.model.conntrack.first_packet import classify_first
-from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
+from ctlint.model.conntrack.status import CtState, Dir, TcpCt
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
-from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.tern import Tern, conjunction
+from ctlint.model.netfilter.transit import EntryView
 from ctlint.model.netfilter.traverse import Open, PolicyRef
 from ctlint.wire.tcp_flags import TcpFlags
 
 MAX_STEPS: Final = 250_000
 """Rules given to walks for one role: a bound on time. What is left out is said."""
-
-MAX_TRIES: Final = 12
-"""Connections tried for one need."""
 
 SYN: Final = TcpFlags.SYN
 ACK: Final = TcpFlags.ACK
@@ -146,7 +144,8 @@ class RoleReport:
     """What was found for one role.
 
     ``translating`` names the NAT rules whose connections were left out, ``left_out`` counts the
-    candidates beyond the limits, ``ran_out`` says that time ended the search.
+    candidates beyond the limits, ``was_cut`` says that candidates were not taken from all rules,
+    ``ran_out`` that time ended the search.
     """
 
     role: Role
@@ -155,6 +154,7 @@ class RoleReport:
     open: list[Open] = field(default_factory=list)
     translating: list[RuleRef] = field(default_factory=list)
     left_out: int = 0
+    was_cut: bool = False
     ran_out: bool = False
 
 
@@ -162,14 +162,13 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
     """Find the strandings of one role."""
     report = RoleReport(role)
     candidates = Candidates(chains, role, chains.ruleset.family)
-    limit = chains.steps + MAX_STEPS
     examiner = _Examiner(chains, settings, report)
     for group in candidates.groups():
-        if chains.steps > limit:
-            report.ran_out = True
-            break
         examiner.try_group(group)
+        if report.ran_out:
+            break
     report.left_out = candidates.left_out
+    report.was_cut = candidates.was_cut
     report.strandings = list(_group(report))
     return report
 
@@ -180,12 +179,16 @@ class _Examiner:
         self.report = report
         self.kernel = settings.kernel
         self.loose = settings.value(TCP_LOOSE) != 0
+        self.limit = chains.steps + MAX_STEPS
         self.seen: set[Connection] = set()
         self.open: set[tuple[object, ...]] = set()
 
     def try_group(self, group: list[Connection]) -> None:
         """Judge the first connection of the group that can be established."""
-        for connection in group[:MAX_TRIES]:
+        for connection in group:
+            if self.chains.steps > self.limit:
+                self.report.ran_out = True
+                return
             established = self.establish(connection)
             if established is None:
                 continue
@@ -197,15 +200,20 @@ class _Examiner:
     def establish(self, connection: Connection) -> Confidence | None:
         """Whether the rules let the connection be opened and carry data; None: no."""
         results = []
-        for sender, _, fate in handshake(self.chains, connection):
+        opening = handshake(self.chains, connection, loose=self.loose, kernel=self.kernel)
+        for sender, fate in opening:
             if fate.translated and not _is_identity(fate, connection, sender):
                 self.translated(fate)
                 return None
             if fate.delivered is Tern.FALSE:
                 return None
             if fate.delivered is Tern.UNKNOWN:
-                self.note_open(fate)
+                self.note_open(fate.open)
             results.append(fate.delivered)
+            if fate.zoned:
+                # In another zone the packet would not find the entry of the others.
+                self.note_open(Open(ref, None, "zones are not followed") for ref in fate.zoned)
+                results.append(Tern.UNKNOWN)
         if conjunction(results) is Tern.TRUE:
             return Confidence.CERTAIN
         return Confidence.POSSIBLE
@@ -217,16 +225,19 @@ class _Examiner:
                 fate = first_after_expiry(
                     self.chains, connection, sender, kind, loose=self.loose, kernel=self.kernel
                 )
-                if fate.delivered is Tern.TRUE:
+                if fate.translated and not _is_identity(fate, connection, sender):
+                    # A new entry of its own, translated: the other end does not know its ends.
+                    self.translated(fate)
+                elif fate.delivered is Tern.TRUE:
                     case.passed.add((sender, kind))
                 elif fate.delivered is Tern.UNKNOWN:
-                    self.note_open(fate)
+                    self.note_open(fate.open)
                 else:
                     case.lost.append(_lost(sender, kind, fate))
         return case
 
-    def note_open(self, fate: Fate) -> None:
-        for item in fate.open:
+    def note_open(self, items: Iterable[Open]) -> None:
+        for item in items:
             key = (item.ref.table, item.ref.chain, item.ref.position, item.why)
             if key not in self.open:
                 self.open.add(key)
@@ -238,27 +249,47 @@ class _Examiner:
                 self.report.translating.append(ref)
 
 
-def handshake(chains: ChainStore, connection: Connection) -> Iterator[tuple[Dir, TcpFlags, Fate]]:
-    """The packets that open a connection and carry its first data, with a live entry."""
-    orig, reply = Dir.ORIGINAL, Dir.REPLY
-    new, established = CtState.NEW, CtState.ESTABLISHED
-    entry = connection.entry
-    steps = (
-        (orig, SYN, new, entry(orig)),
-        (reply, SYN_ACK, established, entry(reply, confirmed=True, replied=True)),
-        (orig, ACK, established, entry(orig, confirmed=True, replied=True, assured=True)),
-        (orig, DATA, established, entry(orig, confirmed=True, replied=True, assured=True)),
-        (reply, DATA, established, entry(reply, confirmed=True, replied=True, assured=True)),
-    )
-    untracked = False
-    for sender, flags, ctstate, view in steps:
+def handshake(
+    chains: ChainStore, connection: Connection, *, loose: bool, kernel: KernelProfile
+) -> Iterator[tuple[Dir, Fate]]:
+    """The packets that open a connection and carry its first data, with a live entry.
+
+    Where NOTRACK takes the client's SYN there is none: later packets are first packets, if they
+    are tracked at all. Where it takes the SYN/ACK alone, the entry stays in SYN_SENT, in which the
+    client's packets are INVALID (measured on 6.18).
+    """
+    no_entry = no_answer = False
+    for sender, flags in _OPENING:
         packet = connection.packet(sender, flags)
-        if untracked:
-            # The client's SYN made no entry: later packets are first packets, if tracked at all.
-            ctstate = CtState.NEW if flags & ACK and not flags & SYN else CtState.INVALID
+        view: EntryView | None
+        if no_entry:
+            ctstate = classify_first(flags, tcp_loose=loose, kernel=kernel).ctstate
+            view = connection.picked_up(sender)
+        elif flags == SYN:
+            ctstate, view = CtState.NEW, connection.entry(sender)
+        elif no_answer:
+            state = TcpCt.SYN_SENT
+            ctstate = classify_with_state(flags, sender, state, kernel, seen_reply=False)
+            view = connection.entry(sender, confirmed=True, replied=sender is Dir.REPLY)
+        else:
+            ctstate = CtState.ESTABLISHED
+            assured = flags != SYN_ACK
+            view = connection.entry(sender, confirmed=True, replied=True, assured=assured)
+        if ctstate is CtState.INVALID:
+            view = None
         fate = send(chains, packet, connection.ends(sender), ctstate, view)
-        untracked = untracked or (flags == SYN and fate.was_untracked)
-        yield sender, flags, fate
+        no_entry = no_entry or (flags == SYN and fate.was_untracked)
+        no_answer = no_answer or (flags == SYN_ACK and fate.was_untracked)
+        yield sender, fate
+
+
+_OPENING: Final = (
+    (Dir.ORIGINAL, SYN),
+    (Dir.REPLY, SYN_ACK),
+    (Dir.ORIGINAL, ACK),
+    (Dir.ORIGINAL, DATA),
+    (Dir.REPLY, DATA),
+)
 
 
 def first_after_expiry(
@@ -281,10 +312,8 @@ def first_after_expiry(
 
 def _is_identity(fate: Fate, connection: Connection, sender: Dir) -> bool:
     """MASQUERADE of the host's own packets: the source is the interface's address already."""
-    return (
-        connection.role is Role.CLIENT
-        and sender is Dir.ORIGINAL
-        and all(getattr(ref.rule.target, "name", "") == "MASQUERADE" for ref in fate.translated)
+    return connection.ends(sender).path is Path.OUT and all(
+        getattr(ref.rule.target, "name", "") == "MASQUERADE" for ref in fate.translated
     )
 
 
@@ -376,13 +405,15 @@ def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:
     if lost.kind is Kind.FIN:
         rank = 0 if own else 2
     elif lost.kind is Kind.ACK:
-        # The answer to a FIN that got through.
-        answers = not own and any(
-            (home, Kind.FIN) in case.passed
+        # The answer to a FIN that got through. Where none did, data say more: they are lost too,
+        # and their sender retransmits.
+        answers = any(
+            (lost.sender.other, Kind.FIN) in case.passed
             for case in stranding.cases
             if any((x.sender, x.kind) == (lost.sender, lost.kind) for x in case.lost)
         )
-        rank = 1 if answers else 5
+        strands_home = not own or stranding.role in (Role.FORWARD, Role.LOOPBACK)
+        rank = (1 if strands_home else 5) if answers else 7
     elif lost.kind is Kind.RST:
         rank = 3 if own else 4
     else:

@@ -80,7 +80,7 @@ Examples:
     help="Where the format goes [default: -, standard output]; repeatable.",
 )
 @color_option
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing; the exit code tells.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no report, write only --output files.")
 def command(
     paths: tuple[str, ...],
     sysctls: tuple[str, ...],
@@ -108,8 +108,8 @@ def command(
         inputs = read_inputs(paths, sysctls, sets)
         hosts = [Host(one.rulesets, one.sysctls, Facts(sets=one.sets)) for one in inputs]
         result = lint(hosts, kernel, rules, persona=Persona(persona))
-        if not quiet:
-            for form, output in targets:
+        for form, output in targets:
+            if not (quiet and output == "-"):
                 _write(result, form, output, color)
     least = Severity(fail_on).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):

@@ -167,6 +167,10 @@ def _limits(report: RoleReport, ruleset: Ruleset) -> Iterator[Undecided]:
             f"role {role}: {report.left_out:,} kinds of connections that rules "
             "tell apart were not tried",
         )
+    if report.was_cut:
+        yield Undecided(
+            place, "", f"role {role}: not all rules were searched for connections to try"
+        )
     if report.ran_out:
         yield Undecided(
             place, "", f"role {role}: the search was ended after {len(report.cases):,} connections"

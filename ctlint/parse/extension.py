@@ -36,8 +36,8 @@ class OptionSpec:
     which an alias is kept in the IR (``--destination-port`` is ``dport``). ``excludes`` names
     options that may not stand in the same match, ``also`` those that must. With
     ``operand_is_optional`` a next word that starts with ``-`` or ``!`` is not the operand, and the
-    option's value is None. With ``holds_blanks`` the first operand is a name that may hold blanks and
-    that iptables-save prints without quotes: further words up to the next option belong to it.
+    option's value is None. With ``holds_blanks`` the first operand is a name that may hold blanks
+    and that iptables-save prints without quotes: further words up to the next option belong to it.
     """
 
     name: str

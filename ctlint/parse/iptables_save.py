@@ -288,6 +288,8 @@ class _DumpReader:
             )
         elif first == "COMMIT":
             self.problem(self.span(line, number, 0, len(line)), "COMMIT stands alone on its line")
+            if self.open is not None:
+                self.commit(self.open)
         elif first.startswith(":"):
             self.problem(
                 self.span(line, number, 0, len(line)), "expected :CHAIN POLICY [packets:bytes]"
@@ -425,6 +427,8 @@ class _DumpReader:
         number: int,
     ) -> None:
         reading = table.reader.read(words)
+        if reading.is_foreign:
+            return
         if reading.command is None:
             raise RuleError(0, "no command such as -A CHAIN", None, len(words) - 1)
         name = reading.words[reading.chain].text if reading.chain >= 0 else ""
@@ -508,7 +512,8 @@ class _DumpReader:
         line: str,
         number: int,
     ) -> None:
-        if reading.matches or reading.head or reading.target or reading.jump >= 0:
+        has_target = reading.target or reading.jump >= 0 or reading.verdict >= 0
+        if reading.matches or reading.head or has_target:
             raise RuleError(0, "this command takes no rule", None, len(reading.words) - 1)
         span = self.span(line, number, 0, len(line))
         if command is Command.NEW_CHAIN:
@@ -551,7 +556,7 @@ class _DumpReader:
     def rulesets(self) -> tuple[Ruleset, ...]:
         """What was read. Raises ParseError."""
         if self.problems:
-            problems = sorted(self.problems, key=lambda problem: problem.span[1:])
+            problems = sorted(self.problems, key=lambda problem: problem.span[1:3])
             more = self.problem_count - len(problems)
             if more:
                 message = f"… and {more:,} more"

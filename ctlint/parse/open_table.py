@@ -93,7 +93,7 @@ class OpenTable:
             for index, rule in enumerate(rules):
                 target = rule.target
                 if isinstance(target, Goto):
-                    if target.chain not in self.jumps:
+                    if target.chain not in self.jumps and target.chain not in self._deleted:
                         line = rule.text.partition("\n")[0]
                         span = Span(self.span.file, rule.line, 1, len(line) + 1)
                         yield Problem(span, f"no chain {target.chain!r} to go to")

@@ -105,6 +105,8 @@ class Reading:
     protocol: int = 0
     protocol_negated: bool = False
     learnable: bool = True
+    # The line is for the other family (-4, -6): restore passes over it without a word.
+    is_foreign: bool = False
 
 
 _HEAD_SPECS: Final = {
@@ -158,7 +160,9 @@ _COMMANDS: Final = {
     "Z": Command.ZERO,
 }
 _CHAIN_OPTIONAL: Final = frozenset("XFZ")
-_NO_ARGUMENT: Final = frozenset("fnvx46")
+_NO_ARGUMENT: Final = frozenset("fv46")
+# Options that choose a table, or that only commands take which change no rule.
+_NO_PLACE: Final = frozenset("wWLSECtnx")
 _INCOMING: Final = frozenset({"PREROUTING", "INPUT"})
 _OUTGOING: Final = frozenset({"POSTROUTING", "OUTPUT"})
 
@@ -188,7 +192,8 @@ class RuleReader:
         reading = Reading(words)
         run = _Run(self._family, self._table, self._chains, reading)
         run.all_words()
-        run.finish()
+        if not reading.is_foreign:
+            run.finish()
         return reading
 
 
@@ -212,7 +217,7 @@ class _Run:
         self.loaded: list[Group] = []
 
     def all_words(self) -> None:
-        while self.at < self.count:
+        while self.at < self.count and not self.reading.is_foreign:
             at = self.at
             word = self.words[at]
             text = word.text
@@ -275,8 +280,6 @@ class _Run:
                     return "", group, spec
         if exact_only or not name:
             return "", None, None
-        # What a name cut short means depends on all extensions loaded so far.
-        self.reading.learnable = False
         own = {letter for long, letter in _LONG.items() if long.startswith(name)}
         found = [
             (group, spec)
@@ -287,19 +290,22 @@ class _Run:
         keys = {(id(group.extension), spec.key) for group, spec in found}
         if len(own) + len(keys) > 1:
             raise RuleError(at, f"--{name} may stand for several options")
+        if own or found:
+            # What a name cut short means depends on all extensions loaded so far.
+            self.reading.learnable = False
         if own:
             return own.pop(), None, None
         return ("", *found[0]) if found else ("", None, None)
 
     def short_option(self, at: int, text: str) -> None:
         letter, attached = text[0], text[1:]
-        if letter in "wWLSECt" or letter not in "ADIRFZNXPpsdijgmofcnvx46":
+        if letter in _NO_PLACE or letter not in "ADIRFZNXPpsdijgmofcv46":
             owner = self.unknown_owner()
             if owner is not None:
                 self.take_unknown(owner, at)
                 return
-            if letter in "wWLSECt":
-                raise RuleError(at, f"-{letter} has no place in a dump of rules")
+            if letter in _NO_PLACE:
+                raise self.no_place(at)
             raise self.unknown_option(at, text)
         if letter in _NO_ARGUMENT:
             self.own_option(at, letter, None)
@@ -310,6 +316,9 @@ class _Run:
         if attached:
             self.reading.learnable = False
         self.own_option(at, letter, attached or None)
+
+    def no_place(self, at: int) -> RuleError:
+        return RuleError(at, f"{self.words[at].text} has no place in a dump of rules")
 
     def unknown_option(self, at: int, name: str) -> RuleError:
         known = [
@@ -379,8 +388,9 @@ class _Run:
             reading.learnable = False
         elif letter in "46":
             reading.learnable = False
-            if int(letter) != self.family:
-                raise RuleError(at, f"-{letter} in a dump of IPv{int(self.family)} rules")
+            reading.is_foreign = int(letter) != self.family
+        elif letter in _NO_PLACE:
+            raise self.no_place(at)
         else:
             reading.learnable = False
 
@@ -566,10 +576,11 @@ class _Run:
                 reading.learnable = False
                 continue
             self.check_group(group, extension, chain)
+        base_chain = self.context(chain).chain
         for item in reading.head:
-            if item.spec.name == "out-interface" and chain in _INCOMING:
+            if item.spec.name == "out-interface" and base_chain in _INCOMING:
                 raise RuleError(item.at, f"-o in {chain}: the packet has no outgoing interface yet")
-            if item.spec.name == "in-interface" and chain in _OUTGOING:
+            if item.spec.name == "in-interface" and base_chain in _OUTGOING:
                 raise RuleError(item.at, f"-i in {chain}: the packet has no incoming interface")
 
     def check_group(self, group: Group, extension: Extension, chain: str) -> None:

@@ -15,6 +15,12 @@ _END = {
     "orig": "client's socket",
     "reply": "server's socket",
 }
+_OTHER_END = {
+    "local": "the peer",
+    "remote": "the local socket",
+    "orig": "the server's socket",
+    "reply": "the client's socket",
+}
 _LOCAL_DIR = {Role.CLIENT: "orig", Role.SERVER: "reply"}
 _OTHER_DIR = {"orig": "reply", "reply": "orig"}
 _FLAG_ORDER = ("SYN", "FIN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
@@ -66,8 +72,8 @@ def say_place(location: Location) -> str:
 def say_stranded(finding: Finding) -> str:
     """What stays behind: "local socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED".
 
-    "" where nothing does. The peer is named only where its state follows: it never saw the FIN
-    that the stranded end sends, so it is still in ESTABLISHED (RFC 9293, section 3.6).
+    "" where nothing does. The other end is named only where its state follows: it never saw the
+    FIN that the stranded end sends, so it is still in ESTABLISHED (RFC 9293, section 3.6).
     """
     stranded = finding.stranded
     if stranded is None:
@@ -78,7 +84,7 @@ def say_stranded(finding: Finding) -> str:
     else:
         said = f"{end}: {stranded.state} for about {say_duration(stranded.seconds)}"
     if _own_fin_is_lost(finding, stranded):
-        said += "; the peer stays ESTABLISHED"
+        said += f"; {_OTHER_END.get(stranded.end, 'the other end')} stays ESTABLISHED"
     return said
 
 

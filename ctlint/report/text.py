@@ -184,7 +184,8 @@ class _Page:
         for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
             named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
             where = ", ".join(named) + _say_rest(places, PLACES_SHOWN, " ")
-            said = visible(f"{match}: {why} ({where})", self.encoding)
+            said = f"{match}: {why}" if match else why
+            said = visible(f"{said} ({where})", self.encoding)
             self._add_wrapped(said, indents=("  ", "    "))
         if rest := _say_rest(list(groups), UNDECIDED_SHOWN, ""):
             self.lines.append(Text(f"  {rest} kinds"))

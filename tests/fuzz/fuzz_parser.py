@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import sys
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports(include=["ctlint"]):
     from tests.fuzz.properties import check_text
 
 
-def test_one_input(data: bytes) -> None:
+def one_input(data: bytes) -> None:
     """One input: bytes as a file has them."""
     check_text(data.decode("utf-8", "surrogateescape"))
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, test_one_input)
+    atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

@@ -128,7 +128,9 @@ def _interface(option: Option, field: Field) -> Predicate:
 
     def equals(transit: Transit) -> bool | None:
         name = getattr(transit, attribute)
-        return None if name is None else name == pattern
+        if name is None:
+            return False if pattern == "lo" else None
+        return bool(name == pattern)
 
     return _of(option, equals, field, exact=(field, pattern), why=why)
 
@@ -365,12 +367,18 @@ def _addrtype(match: Match, _: Facts) -> Iterator[Predicate]:
                 continue
             attribute = "source_type" if option.name == "src-type" else "destination_type"
             yield _of(
-                option, partial(_is_address_type, option.value, attribute), Field.ADDRESS_TYPE
+                option,
+                partial(_is_address_type, option.value, attribute),
+                Field.ADDRESS_TYPE,
+                Field.DADDR,
+                why="depends on the routing table",
             )
 
 
 def _is_address_type(names: tuple[str, ...], attribute: str, transit: Transit) -> bool | None:
     kind: AddressType = getattr(transit, attribute)
+    if attribute == "destination_type" and not _is_for_one_host(transit):
+        return None
     if transit.packet.family is Family.IPV6:
         return _is_address_type6(names, kind)
     if kind.value in names:
@@ -468,9 +476,26 @@ def _comment(match: Match, facts: Facts) -> Iterator[Predicate]:
 
 
 def _pkttype(match: Match, _: Facts) -> Iterator[Predicate]:
-    # A TCP segment of a connection is unicast; on lo the kernel says so too.
+    # A packet for one host is unicast; on lo the kernel says so too.
     for option in match.options:
-        yield _constant((option.value == "unicast") is not option.negated)
+        yield _of(
+            option,
+            partial(_is_packet_type, option.value),
+            Field.DADDR,
+            why="depends on the link layer",
+        )
+
+
+def _is_packet_type(wanted: str, transit: Transit) -> bool | None:
+    return wanted == "unicast" if _is_for_one_host(transit) else None
+
+
+def _is_for_one_host(transit: Transit) -> bool:
+    """Whether the destination is neither a multicast nor the limited broadcast address."""
+    address = transit.packet.daddr
+    if transit.packet.family is Family.IPV6:
+        return address >> 120 != 0xFF
+    return address >> 28 != 0xE and address != 0xFFFFFFFF
 
 
 def _extension_header(match: Match, facts: Facts) -> Iterator[Predicate]:

@@ -25,6 +25,8 @@ class Action(Enum):
     MARK = auto()
     CONNMARK = auto()
     UNTRACK = auto()
+    ZONE = auto()
+    """Sets the zone of conntrack in which the packet's entry is looked for."""
     TRANSLATE = auto()
     ELSEWHERE = auto()
     """Handed to something that decides on its own: a queue, a proxy, a target not known."""
@@ -38,6 +40,7 @@ _ACTIONS: Final = {
     "NFQUEUE": Action.ELSEWHERE,
     "REJECT": Action.REJECT,
     "MARK": Action.MARK,
+    "HMARK": Action.MARK,
     "CONNMARK": Action.CONNMARK,
     "NOTRACK": Action.UNTRACK,
     "DNAT": Action.TRANSLATE,
@@ -50,28 +53,26 @@ _ACTIONS: Final = {
     "CLUSTERIP": Action.ELSEWHERE,
 }
 
+_ZONES: Final = ("zone", "zone-orig", "zone-reply")
+
 _ALL_BITS: Final = 0xFFFFFFFF
 
-# Targets that change or record something and let the packet go on.
+# Targets that change or record something that no match here reads, and let the packet go on.
 _PASSING: Final = frozenset(
     {
         "AUDIT",
         "CHECKSUM",
         "CLASSIFY",
         "CONNSECMARK",
-        "DNPT",
         "DSCP",
         "ECN",
         "HL",
-        "HMARK",
         "IDLETIMER",
         "LED",
         "LOG",
         "NFLOG",
         "RATEEST",
         "SECMARK",
-        "SET",
-        "SNPT",
         "TCPMSS",
         "TCPOPTSTRIP",
         "TEE",
@@ -94,17 +95,24 @@ def action(target: AnyTarget | None) -> Action:
     if isinstance(target, UnknownTarget):
         return Action.ELSEWHERE
     if target.name == "CT":
-        return Action.UNTRACK if target.get("notrack") else Action.CONTINUE
+        if target.get("notrack"):
+            return Action.UNTRACK
+        is_zoned = any(target.get(name) for name in _ZONES)
+        return Action.ZONE if is_zoned else Action.CONTINUE
+    if target.name == "SET":
+        return Action.MARK if target.get("map-mark") else Action.CONTINUE
     if target.name in _PASSING:
         return Action.CONTINUE
     return _ACTIONS.get(target.name, Action.ELSEWHERE)
 
 
 def set_mark(target: Target, mark: int | None) -> int | None:
-    """The packet's mark behind a MARK target; None where it is not known. Port of mark_tg()."""
+    """The packet's mark behind a target that sets it; None where it is not known: HMARK takes it
+    from a hash, SET from an ipset. Port of mark_tg().
+    """
     change = target.get("set-xmark")
     if change is None:
-        return mark
+        return None
     value, mask = change.value
     if mask == _ALL_BITS:
         return int(value)

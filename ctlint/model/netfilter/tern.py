@@ -14,11 +14,6 @@ class Tern(Enum):
     TRUE = 1
     UNKNOWN = 2
 
-    def __invert__(self) -> Tern:
-        if self is Tern.UNKNOWN:
-            return self
-        return Tern.FALSE if self is Tern.TRUE else Tern.TRUE
-
     @staticmethod
     def of(truth: bool) -> Tern:
         """The value of a plain truth."""

@@ -27,7 +27,6 @@ class Field(Enum):
     OUT_INTERFACE = auto()
     ICMP = auto()
     MARK = auto()
-    LENGTH = auto()
     ADDRESS_TYPE = auto()
 
 
@@ -54,10 +53,7 @@ class EntryView:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the host beyond its rules.
-
-    ``sets`` holds the members of ipsets that are known: by name, the set's type and its networks.
-    """
+    """What is known of the host beyond its rules: the ipsets whose members are known, by name."""
 
     sets: Mapping[str, AddressSet] = field(default_factory=dict)
 
@@ -95,8 +91,8 @@ class AddressSet:
 class Transit:
     """A packet at a hook. Only ``mark`` and ``ctstate`` change on the way.
 
-    An interface is None where it is not known, and empty where the hook has none. ``mark`` is
-    None where it is not known. ``entry`` is None for INVALID and UNTRACKED.
+    An interface is None where it is not known (it is then any but lo), and empty where the hook has
+    none. ``mark`` is None where it is not known. ``entry`` is None for INVALID and UNTRACKED.
     """
 
     packet: Packet

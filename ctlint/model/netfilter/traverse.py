@@ -103,6 +103,7 @@ class Walk:
     matched: list[str] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
     translated: list[RuleRef] = field(default_factory=list)
+    zoned: list[RuleRef] = field(default_factory=list)
     tried: list[Tried] | None = None
     is_exact: bool = True
 
@@ -270,6 +271,8 @@ class _Walker:
             assert isinstance(target, Target)
             if target.get("restore-mark"):
                 self.transit.mark = None
+        elif action is Action.ZONE:
+            result.zoned.append(rule.ref)
         elif action is Action.UNTRACK:
             self.untrack(rule, certain=certain)
         else:

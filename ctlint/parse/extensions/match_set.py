@@ -21,7 +21,13 @@ def _counter(unit: str) -> tuple[OptionSpec, ...]:
 EXTENSIONS = (
     match(
         "set",
-        OptionSpec("match-set", (SET_NAME, SET_DIRECTIONS), negatable=True, required=True, holds_blanks=True),
+        OptionSpec(
+            "match-set",
+            (SET_NAME, SET_DIRECTIONS),
+            negatable=True,
+            required=True,
+            holds_blanks=True,
+        ),
         OptionSpec("set", (SET_NAME, SET_DIRECTIONS), negatable=True, canonical="match-set"),
         OptionSpec("return-nomatch"),
         OptionSpec("update-counters", negatable=True),

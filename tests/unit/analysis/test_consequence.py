@@ -63,7 +63,8 @@ def test_the_older_name_counts_on_a_kernel_that_has_it() -> None:
     assert exposure(settings(text, "6.1")).severity is Severity.NOTE
 
 
-def test_a_value_that_is_no_number_is_an_error_with_its_place() -> None:
+@pytest.mark.parametrize("value", ["soon", "-5", "9" * 5000, "1 2", "\u0663"])
+def test_a_value_that_is_no_number_is_an_error_with_its_place(value: str) -> None:
     with pytest.raises(BadSettingError) as caught:
-        exposure(settings("\nnet.netfilter.nf_conntrack_tcp_timeout_established = soon\n"))
+        exposure(settings(f"\nnet.netfilter.nf_conntrack_tcp_timeout_established = {value}\n"))
     assert caught.value.setting.span.line == 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from ctlint.analysis import needs
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import Kind, Nature, RoleReport, Stranding, examine
 from ctlint.finding import Confidence, Role
@@ -16,9 +17,9 @@ from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.transit import Facts
+from ctlint.model.netfilter.transit import AddressSet, Facts
 from ctlint.parse.iptables_save import parse_rulesets
-from ctlint.wire.addresses import Family
+from ctlint.wire.addresses import Family, Net
 
 HEAD = """*filter
 :INPUT DROP [0:0]
@@ -185,3 +186,207 @@ def test_every_table_on_the_way_counts(table: str) -> None:
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
     )
     assert set(by_cause(report(text, Role.CLIENT))) == {f"{table}/OUTPUT#1"}
+
+
+def test_an_ack_that_answers_no_fin_is_not_decisive() -> None:
+    """Both FINs are dropped as INVALID before: what the policy loses are the server's data."""
+    rules = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A FORWARD -m conntrack --ctstate INVALID -j DROP
+-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A FORWARD -i br0 -o eth9 -j ACCEPT
+COMMIT
+"""
+    stranding = by_cause(report(rules, Role.FORWARD))["filter/FORWARD policy"]
+    assert lost(stranding) == {(REPLY, Kind.ACK, NEW), (REPLY, Kind.DATA, NEW)}
+    assert stranding.decisive.kind is Kind.DATA
+
+
+def test_an_ack_of_a_client_that_answers_a_forwarded_fin_is_decisive() -> None:
+    """From the server's side all is let through; the client's side only opens connections."""
+    rules = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A FORWARD -i eth9 -o br0 -j ACCEPT
+-A FORWARD -i br0 -o eth9 -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT
+COMMIT
+"""
+    stranding = by_cause(report(rules, Role.FORWARD))["filter/FORWARD policy"]
+    decisive = stranding.decisive
+    assert (decisive.sender, decisive.kind, decisive.ctstate) == (ORIG, Kind.FIN, INVALID)
+    first_acks = [one for one in stranding.lost if one.kind in (Kind.ACK, Kind.DATA)]
+    assert first_acks[0].kind is Kind.ACK
+
+
+# Connections that only some rules let through
+
+ACCEPTING = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+DROPPING = ACCEPTING.replace("INPUT ACCEPT", "INPUT DROP")
+STATE_22 = (
+    "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
+    "-A INPUT -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT\n"
+)
+BOGONS = "".join(
+    f"-A INPUT -s {net} -j DROP\n" for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+)
+DROP_INVALID = "-A INPUT -m conntrack --ctstate INVALID -j DROP\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "cause"),
+    [
+        pytest.param(DROPPING + BOGONS + STATE_22, "filter/INPUT policy", id="private networks"),
+        pytest.param(
+            DROPPING + STATE_22.replace("-p tcp", "-s 0.0.0.0/1 -p tcp"),
+            "filter/INPUT policy",
+            id="half of all addresses",
+        ),
+        pytest.param(
+            ACCEPTING + ":one - [0:0]\n" + DROP_INVALID + "-A INPUT -j one\n"
+            "-A one -p tcp -m tcp --dport 22 -j RETURN\n-A one -j DROP\n",
+            "filter/INPUT#1",
+            id="RETURN in a user chain",
+        ),
+        pytest.param(
+            ACCEPTING + DROP_INVALID + "-A INPUT -p tcp -m tcp --dport 22 -j RETURN\n"
+            "-A INPUT -j DROP\n",
+            "filter/INPUT#1",
+            id="RETURN in a base chain",
+        ),
+        *(
+            pytest.param(
+                ACCEPTING + f"-A INPUT {condition} -j DROP\n" + DROP_INVALID,
+                "filter/INPUT#2",
+                id=condition,
+            )
+            for condition in (
+                "! -s 192.168.7.0/24",
+                "! -i br0",
+                "-i eth0",
+                "-p tcp -m tcp ! --dport 22",
+                "-p tcp -m multiport ! --dports 22,80",
+            )
+        ),
+        pytest.param(
+            ACCEPTING + DROP_INVALID + "-A OUTPUT -p tcp -m tcp --sport 22 -j ACCEPT\n"
+            "-A OUTPUT -j DROP\n",
+            "filter/INPUT#1",
+            id="answers from one port",
+        ),
+    ],
+)
+def test_the_connections_that_rules_let_through_are_found(rules: str, cause: str) -> None:
+    assert cause in by_cause(report(f"{rules}COMMIT\n", Role.SERVER))
+
+
+def test_rules_outside_of_filter_count_without_a_filter_table() -> None:
+    text = (
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+    )
+    assert set(by_cause(report(text, Role.SERVER))) == {"mangle/PREROUTING#1"}
+
+
+def test_members_of_a_known_set_are_tried() -> None:
+    office = AddressSet((Net(Family.IPV4, 0xC0000200, 0xFFFFFF00),))
+    rule = "-p tcp -m set --match-set office src"
+    (ruleset,) = parse_rulesets(
+        DROPPING + STATE_22.replace("-p tcp", rule) + "COMMIT\n", "rules", Family.IPV4
+    )
+    chains = ChainStore(ruleset, Facts(sets={"office": office}))
+    found = examine(chains, Role.SERVER, Settings(SysctlSet(), NEWEST))
+    assert set(by_cause(found)) == {"filter/INPUT policy"}
+
+
+def test_what_a_queue_may_accept_is_possible() -> None:
+    text = DROPPING + STATE_22.replace("NEW -j ACCEPT", "NEW -j NFQUEUE --queue-num 1")
+    found = report(f"{text}COMMIT\n", Role.SERVER)
+    assert [str(item.ref) for item in found.open] == ["filter/INPUT#2"]
+    assert {case.confidence for case in found.cases} == {Confidence.POSSIBLE}
+
+
+@pytest.mark.parametrize(
+    ("role", "untracked", "chain"),
+    [(Role.SERVER, "OUTPUT", "INPUT"), (Role.CLIENT, "PREROUTING", "OUTPUT")],
+)
+def test_an_answer_that_is_not_tracked_opens_no_connection(
+    role: Role, untracked: str, chain: str
+) -> None:
+    # Measured on 6.18: the entry stays in SYN_SENT, and the client's ACK is INVALID.
+    raw = f"*raw\n-A {untracked} -p tcp -j CT --notrack\nCOMMIT\n"
+    drop = f"-A {chain} -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+    assert report(raw + ACCEPTING + drop, role).cases == []
+
+
+def test_zones_are_not_followed() -> None:
+    raw = "*raw\n-A PREROUTING -i eth0 -j CT --zone 1\nCOMMIT\n"
+    found = report(f"{raw}{ACCEPTING}{DROP_INVALID}COMMIT\n", Role.SERVER)
+    assert {case.confidence for case in found.cases} == {Confidence.POSSIBLE}
+    assert [str(item.ref) for item in found.open] == ["raw/PREROUTING#1"]
+
+
+def test_a_packet_that_makes_an_entry_and_is_translated_is_neither_lost_nor_through() -> None:
+    # The server's ACK is NEW after expiry, so it meets the DNAT that no reply ever met.
+    nat = (
+        "*nat\n-A PREROUTING -p tcp -m tcp --dport 1024:65535 -j DNAT --to-destination 10.9.9.9\n"
+        "COMMIT\n"
+    )
+    accept = "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT\n"
+    found = report(nat + DROPPING + accept, Role.CLIENT)
+    (case,) = found.cases
+    judged = {(one.sender, one.kind) for one in case.lost} | case.passed
+    assert (REPLY, Kind.ACK) not in judged
+    assert (REPLY, Kind.FIN) in judged
+    assert [str(ref) for ref in found.translating] == ["nat/PREROUTING#1"]
+
+
+def test_an_accept_behind_a_long_list_of_drops_is_found() -> None:
+    drops = "".join(f"-A INPUT -s 45.{n >> 8}.{n & 255}.9/32 -j DROP\n" for n in range(60_000))
+    found = report(f"{DROPPING}{drops}{STATE_22}COMMIT\n", Role.SERVER)
+    assert set(by_cause(found)) == {"filter/INPUT policy"}
+
+
+def test_that_rules_were_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "MAX_VISITS", 1)
+    found = report(f"{DROPPING}{BOGONS}{STATE_22}COMMIT\n", Role.SERVER)
+    assert found.was_cut
+
+
+def test_ports_of_a_finding_end_where_the_search_did() -> None:
+    lines = "".join(f"-A INPUT -p tcp -m tcp --dport {p} -j ACCEPT\n" for p in range(2000, 2060, 2))
+    new = STATE_22.replace("--dport 22", "--dport 1024:9000")
+    found = report(f"{DROPPING}{lines}{new}COMMIT\n", Role.SERVER)
+    (stranding,) = found.strandings
+    assert not any(2020 in ports or 9000 in ports for ports in stranding.ports)
+    assert found.left_out == 1
+
+
+TRUSTED = """*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT {} -j ACCEPT
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -m state --state NEW -j ACCEPT
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    "trusted",
+    ["-s 10.0.0.0/8", "-s 10.2.0.0/16", "-i eth0", "-i eth+", "-p tcp -m tcp --sport 8088"],
+)
+def test_what_rules_trust_says_nothing_of_the_rest(trusted: str) -> None:
+    """Peers beyond the trusted network, interface or port lose their FIN all the same."""
+    rules = TRUSTED.format(trusted)
+    (client,) = report(rules, Role.CLIENT).strandings
+    assert str(client.cause) == "filter/INPUT policy"
+    assert (client.decisive.sender, client.decisive.kind) == (REPLY, Kind.ACK)
+    (server,) = report(rules, Role.SERVER).strandings
+    assert str(server.cause) == "filter/INPUT policy"
+    assert lost(server) == {(ORIG, Kind.FIN, INVALID), (ORIG, Kind.RST, INVALID)}

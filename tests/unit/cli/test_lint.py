@@ -234,3 +234,58 @@ def test_a_fault_of_its_own_is_one_line_and_a_report(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     (report,) = tmp_path.glob("ctlint-fault-*.txt")
     assert "RuleDefinitionError" in report.read_text(encoding="utf-8")
+
+
+def test_the_remedy_says_where_the_ack_of_the_fin_is_lost(tmp_path: Path) -> None:
+    """Incident I1: without the OUTPUT drop the sockets of clients hang all the same."""
+    result, _ = lint_json(tmp_path, RULES, 120)
+    found = at(result, DROP_LINE)
+    answer_lost = "alone it is not enough, filter/INPUT policy loses the ACK of that FIN"
+    assert answer_lost in found["client"]["remedy"]
+    assert "not enough" not in found["server"]["remedy"]
+    assert "not enough" not in found["loopback"]["remedy"]
+
+
+REJECT = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m state --state INVALID -j REJECT --reject-with {}
+{}COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("reject", "output", "stranded"),
+    [
+        # nf_send_reset(): the RST has the sequence number that the peer expects, and closes it.
+        ("tcp-reset", "", {"end": "local", "state": "ESTABLISHED", "seconds": None}),
+        # The RST is INVALID as well, and never leaves.
+        (
+            "tcp-reset",
+            "-A OUTPUT ! -o lo -m state --state INVALID -j DROP\n",
+            {"end": "remote", "state": "FIN_WAIT_1", "seconds": 102},
+        ),
+        # An ICMP error ends no connection.
+        (
+            "icmp-port-unreachable",
+            "",
+            {"end": "remote", "state": "FIN_WAIT_1", "seconds": 102},
+        ),
+    ],
+)
+def test_a_rejected_fin_may_close_its_sender(
+    tmp_path: Path, reject: str, output: str, stranded: dict[str, Any]
+) -> None:
+    result, _ = lint_json(tmp_path, REJECT.format(reject, output), 120)
+    found = [finding for finding in result["findings"] if finding["rule"] == "CT108"]
+    assert {finding["role"] for finding in found} == {"client", "server"}
+    assert [finding["stranded"] for finding in found] == [stranded] * 2
+
+
+def test_quiet_still_writes_files(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = ctlint(["lint", EXAMPLE, "-q", "--format", "json", "--output", report])
+    assert done.stdout == ""
+    assert json.loads(report.read_text(encoding="utf-8"))["findings"]

@@ -120,14 +120,14 @@ def test_a_duration(seconds: int, said: str) -> None:
             "reply",
             "FPA",
             Stranded("reply", "FIN_WAIT_1", 102),
-            "server's socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED",
+            "server's socket: FIN_WAIT_1 for about 102 s; the client's socket stays ESTABLISHED",
         ),
         (
             Role.CLIENT,
             "reply",
             "FA",
             Stranded("remote", "FIN_WAIT_1", 102),
-            "remote socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED",
+            "remote socket: FIN_WAIT_1 for about 102 s; the local socket stays ESTABLISHED",
         ),
         # The peer's ACK is lost: the FIN arrived, so the peer is in CLOSE_WAIT or later.
         (

@@ -173,6 +173,12 @@ def test_long_lists_are_counted() -> None:
     assert "m10" not in page
 
 
+def test_what_is_undecided_of_a_whole_file_names_no_match() -> None:
+    undecided = (Undecided(Location("f", 1), "", "chains call each other without end at B"),)
+    page = _page(LintResult("6.18", (), (), undecided), width=200)
+    assert "  chains call each other without end at B (f:1)\n" in page
+
+
 @pytest.mark.parametrize(
     ("text", "column", "end", "room", "excerpt"),
     [

@@ -218,6 +218,47 @@ def test_a_target_that_decides_elsewhere_is_not_guessed(target: str) -> None:
     assert Verdict.ELSEWHERE in result.verdicts()
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        # hmark_tg_v4() writes skb->mark; so does set_target_v3() with --map-mark.
+        "HMARK --hmark-tuple src --hmark-mod 10 --hmark-offset 5 --hmark-rnd 0x1",
+        "SET --map-set one src --map-mark",
+    ],
+)
+def test_a_mark_from_a_hash_or_a_set_is_not_known(target: str) -> None:
+    text = (
+        f"*mangle\n:INPUT ACCEPT [0:0]\n-A INPUT -j {target}\n"
+        "-A INPUT -m mark --mark 0x0 -j DROP\nCOMMIT\n"
+    )
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+    packet = Packet(Family.IPV4, 0x0A020002, 0x0A010001, 6, 40000, 22, SYN)
+    transit = Transit(packet, CtState.NEW, in_interface="eth0")
+    result = walk(ChainStore(ruleset, Facts()), "mangle", "INPUT", transit)
+    assert result.verdicts() == {Verdict.DROP, Verdict.ACCEPT}
+
+
+def test_a_prefix_translation_is_not_followed() -> None:
+    # ip6t_dnpt_tg() rewrites the destination, so what stands behind it sees another packet.
+    text = (
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -j DNPT --src-pfx 2001:db8::/64 --dst-pfx fd00::/64\n"
+        "-A PREROUTING -j DROP\nCOMMIT\n"
+    )
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV6)
+    packet = Packet(Family.IPV6, 3, 4, 6, 40000, 22, SYN)
+    transit = Transit(packet, CtState.NEW, in_interface="eth0")
+    result = walk(ChainStore(ruleset, Facts()), "mangle", "PREROUTING", transit)
+    assert result.verdicts() == {Verdict.ELSEWHERE}
+
+
+@pytest.mark.parametrize(("condition", "matches"), [("-i lo", False), ("! -i lo", True)])
+def test_an_unknown_interface_is_not_lo(condition: str, matches: bool) -> None:
+    result = go(f"-A INPUT {condition} -j DROP", in_interface=None)
+    assert verdict(result) is (Verdict.DROP if matches else Verdict.ACCEPT)
+    assert result.open == []
+
+
 def test_unknown_interface_is_undecided() -> None:
     result = go("-A INPUT -i eth0 -j DROP", in_interface=None)
     assert result.verdicts() == {Verdict.DROP, Verdict.ACCEPT}
@@ -231,8 +272,7 @@ def test_chains_in_a_circle_end_with_an_error() -> None:
 def test_chains_that_call_each_other_twice_end_with_an_error() -> None:
     names = [f"c{number}" for number in range(40)]
     rules = "-A INPUT -j c0\n" + "\n".join(
-        f"-A {one} -p tcp -j {other}\n-A {one} -p tcp -j {other}"
-        for one, other in pairwise(names)
+        f"-A {one} -p tcp -j {other}\n-A {one} -p tcp -j {other}" for one, other in pairwise(names)
     )
     with pytest.raises(EndlessWalkError):
         go(f"{rules}\n-A c39 -m mark --mark 7 -j DROP", chains=" ".join(names))
