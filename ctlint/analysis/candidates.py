@@ -44,6 +44,7 @@ MAX_LOSSES: Final = 48
 MAX_COMBINED: Final = 400
 MAX_POOL: Final = 6
 MAX_PIECES: Final = 16
+MAX_SPARED: Final = 128
 
 MAX_TRIES: Final = 24
 """Connections to try for one need."""
@@ -98,6 +99,8 @@ class Candidates:
             {edge for need in needs for r in need.dports or () for edge in (r.low, r.high + 1)}
         )
         self._named_ports = [r for need in needs for r in (*(need.dports or ()),)]
+        self._spared_ports = self._sparing(needs)
+        self._spared = 0
         self._named_sports = [r for need in needs for r in (*(need.sports or ()),)]
         self._pool = _Pool(needs, family)
 
@@ -145,6 +148,22 @@ class Candidates:
                             return needs
                         needs.append(need)
         return needs
+
+    def _sparing(self, needs: Sequence[Need]) -> tuple[Range, ...]:
+        """Service ports that rules name: where any port may be used, these may fare better."""
+        found: dict[Range, None] = {}
+        for need in needs:
+            found.update(dict.fromkeys(need.dports or ()))
+        for sender in Dir:
+            for flags, ctstate in ((FIN_ACK, CtState.INVALID), (ACK, CtState.NEW)):
+                for stop in self._stops(sender):
+                    for reached in self._reach(stop, flags, ctstate, _may_pass):
+                        if len(found) >= MAX_SPARED:
+                            self.was_cut = True
+                            return tuple(found)
+                        need = _from_syn(reached.need, sender)
+                        found.update(dict.fromkeys(need.dports or ()))
+        return tuple(ports for ports in found if ports.low <= ports.high)
 
     def _stops(self, sender: Dir) -> Iterator[Stop]:
         """Where an end's packets meet rules that may accept or lose them, and know their state."""
@@ -209,6 +228,12 @@ class Candidates:
         """The ports of a need, cut where any rule draws a line."""
         if ports is None:
             yield None
+            for spared in self._spared_ports:
+                self._spared += 1
+                if self._spared > MAX_SPARED:
+                    self.left_out += 1
+                    return
+                yield from self._pieces((spared,))
             return
         count = 0
         for whole in ports:

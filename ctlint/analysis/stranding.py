@@ -389,7 +389,7 @@ def _group(report: RoleReport) -> Iterator[Stranding]:
             groups[cause].cases.append(case)
     for stranding in groups.values():
         stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
-        stranding.ports = _ports(stranding.cases)
+        stranding.ports = _ports(stranding, report.cases)
         yield stranding
 
 
@@ -421,18 +421,59 @@ def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:
     return rank, int(lost.sender)
 
 
-def _ports(cases: list[Case]) -> tuple[Range, ...]:
-    """Service ports as ranges; empty where any connection stands for all ports."""
-    ranges: list[Range] = []
-    for case in cases:
-        ports = case.connection.ports
-        if ports is None:
-            return ()
-        ranges.append(ports)
+def _ports(stranding: Stranding, cases: list[Case]) -> tuple[Range, ...]:
+    """Service ports as ranges; empty for all.
+
+    A connection that stands for any port speaks for all but those that were tried between the same
+    ends and lose nothing to this cause.
+    """
+    affected = stranding.cases
+    named = [case.connection.ports for case in affected if case.connection.ports is not None]
+    anywhere = [case for case in affected if case.connection.ports is None]
+    if not anywhere:
+        return _merged(named)
+    hit = {id(case) for case in affected}
+    spared = [
+        {
+            case.connection.ports
+            for case in cases
+            if case.connection.ports is not None
+            and id(case) not in hit
+            and case.confidence is Confidence.CERTAIN
+            and _ends(case.connection) == _ends(one.connection)
+        }
+        for one in anywhere
+    ]
+    safe = _merged(set.intersection(*spared))
+    return _without(safe) if safe else ()
+
+
+def _ends(connection: Connection) -> tuple[object, ...]:
+    """What tells connections apart beyond the service port."""
+    return connection._replace(reply_port=0, ports=None)
+
+
+def _merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
     merged: list[Range] = []
-    for port in sorted(set(ranges)):
-        if merged and port.low <= merged[-1].high + 1:
-            merged[-1] = Range(merged[-1].low, max(merged[-1].high, port.high))
+    for ports in sorted(set(ranges)):
+        if merged and ports.low <= merged[-1].high + 1:
+            merged[-1] = Range(merged[-1].low, max(merged[-1].high, ports.high))
         else:
-            merged.append(port)
+            merged.append(ports)
     return tuple(merged)
+
+
+def _without(safe: tuple[Range, ...]) -> tuple[Range, ...]:
+    """The ports from 1 to 65535 outside of these ranges."""
+    left: list[Range] = []
+    low = 1
+    for ports in safe:
+        if low < ports.low:
+            left.append(Range(low, ports.low - 1))
+        low = ports.high + 1
+    if low <= MAX_PORT:
+        left.append(Range(low, MAX_PORT))
+    return tuple(left)
+
+
+MAX_PORT: Final = 65535

@@ -58,11 +58,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """All tables of one family that one input holds."""
+    """All tables of one family that one input holds. ``replaced`` are the places of tables that a
+    later one of the same name took the place of.
+    """
 
     file: str
     family: Family
     tables: Mapping[str, Table]
+    replaced: tuple[Span, ...] = ()
 
     @property
     def rule_count(self) -> int:

@@ -39,6 +39,7 @@ from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts
+from ctlint.model.netfilter.traverse import EndlessWalkError
 
 _DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
@@ -53,11 +54,21 @@ class Subject:
         self.chains = ChainStore(ruleset, facts)
         self.witnesses = Witnesses(self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
+        self._endless: EndlessWalkError | None = None
 
     def report(self, role: Role) -> RoleReport:
-        """What the rules do to connections in which the host has this role."""
+        """What the rules do to connections in which the host has this role.
+
+        Raises EndlessWalkError.
+        """
+        if self._endless is not None:
+            raise self._endless
         if role not in self._reports:
-            self._reports[role] = examine(self.chains, role, self.settings)
+            try:
+                self._reports[role] = examine(self.chains, role, self.settings)
+            except EndlessWalkError as error:
+                self._endless = error
+                raise
         return self._reports[role]
 
     @property

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.settings import Settings
@@ -17,7 +18,7 @@ from ctlint.finding import (
     Location,
     Undecided,
 )
-from ctlint.ir.rule import UnknownMatch, UnknownTarget
+from ctlint.ir.rule import Match, Rule, UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
@@ -27,6 +28,7 @@ from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.wire.protocols import TCP
 
 
 class Host:
@@ -59,22 +61,23 @@ def lint(
         for ruleset in host.rulesets:
             inputs.append(_summary(ruleset))
             subject = Subject(ruleset, settings, host.facts)
-            try:
-                for info in wanted:
+            endless: EndlessWalkError | None = None
+            for info in wanted:
+                try:
                     for finding in info.check(Context(subject, info)):
                         key = (finding.rule, finding.location, finding.role, finding.family)
                         if key not in seen:
                             seen.add(key)
                             findings.append(finding)
+                except EndlessWalkError as error:
+                    endless = error
+            try:
                 undecided += _undecided(subject)
             except EndlessWalkError as error:
-                undecided.append(
-                    Undecided(
-                        Location(ruleset.file, 1),
-                        "",
-                        f"{error}: nothing is said of these rules",
-                    )
-                )
+                endless = error
+            if endless is not None:
+                why = f"{endless}: not all is said of these rules"
+                undecided.append(Undecided(Location(ruleset.file, 1), "", why))
     findings.sort(key=_order)
     return LintResult(kernel.name, tuple(inputs), tuple(_suppressed(findings)), tuple(undecided))
 
@@ -97,6 +100,10 @@ def _summary(ruleset: Ruleset) -> InputSummary:
 
 # Undecided
 
+NOT_FOLLOWED: Final = "connections that this rule translates are not followed"
+MAX_TRANSLATING: Final = 20
+"""NAT rules that are named one by one."""
+
 
 def _undecided(subject: Subject) -> Iterator[Undecided]:
     """Everything that could change an answer, each place once."""
@@ -110,6 +117,12 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             seen.add(key)
             yield Undecided(location, match, why)
 
+    for place in ruleset.replaced:
+        yield Undecided(
+            Location(place.file, place.line),
+            "",
+            "a table stands twice: as iptables-restore does, only the last one is looked at",
+        )
     for table, chain in _chains_without_hook(ruleset):
         span = chain.span
         yield Undecided(
@@ -117,15 +130,20 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             "",
             f"the table {table} has no hook {chain.name}: the kernel refuses these rules",
         )
+    translating = 0
     for table, chain, position, rule in ruleset.rules():
         for match in rule.matches:
             if isinstance(match, UnknownMatch):
                 ref = RuleRef(table, chain.name, position, rule)
                 yield from note(ref, match.name, f"ctlint does not know the match {match.name!r}")
-        if table != "nat" and action(rule.target) is Action.TRANSLATE:
+        if action(rule.target) is Action.TRANSLATE and may_be_tcp(rule):
             ref = RuleRef(table, chain.name, position, rule)
             name = getattr(rule.target, "name", "")
-            yield from note(ref, name, "the kernel loads this target only in the nat table")
+            if table != "nat":
+                yield from note(ref, name, "the kernel loads this target only in the nat table")
+            elif translating < MAX_TRANSLATING:
+                yield from note(ref, name, NOT_FOLLOWED)
+            translating += 1
         if isinstance(rule.target, UnknownTarget):
             ref = RuleRef(table, chain.name, position, rule)
             yield from note(
@@ -133,6 +151,11 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
                 rule.target.name,
                 f"{rule.target.name!r} is no chain of the table and no target that ctlint knows",
             )
+    if translating > MAX_TRANSLATING:
+        more = translating - MAX_TRANSLATING
+        yield Undecided(
+            Location(ruleset.file, 1, table="nat"), "", f"{more:,} more rules: {NOT_FOLLOWED}"
+        )
     for report in subject.reports:
         for item in report.open:
             target = item.ref.rule.target
@@ -144,8 +167,18 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             yield from note(item.ref, name, item.why)
         for ref in report.translating:
             name = getattr(ref.rule.target, "name", "")
-            yield from note(ref, name, "connections that this rule translates are not followed")
+            yield from note(ref, name, NOT_FOLLOWED)
         yield from _limits(report, ruleset)
+
+
+def may_be_tcp(rule: Rule) -> bool:
+    """Whether the head of a rule lets TCP through."""
+    for match in rule.matches:
+        if isinstance(match, Match) and match.name == "ip":
+            protocol = match.get("protocol")
+            if protocol is not None:
+                return (protocol.value in (0, TCP)) is not protocol.negated
+    return True
 
 
 def _chains_without_hook(ruleset: Ruleset) -> Iterator[tuple[str, Chain]]:

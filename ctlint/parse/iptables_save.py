@@ -116,6 +116,7 @@ class _DumpReader:
         self.problems: list[Problem] = []
         self.problem_count = 0
         self.tables: dict[Family, dict[str, Table]] = {}
+        self.replaced: dict[Family, list[Span]] = {}
         self.open: OpenTable | None = None
         self.rule_count = 0
         self.lines: Sequence[str] = ()
@@ -346,8 +347,10 @@ class _DumpReader:
             self.problem(*problem)
         closed = table.close()
         self.rule_count += closed.rule_count
-        self.tables.setdefault(table.family, {}).pop(table.name, None)
-        self.tables[table.family][table.name] = closed
+        tables = self.tables.setdefault(table.family, {})
+        if (before := tables.pop(table.name, None)) is not None:
+            self.replaced.setdefault(table.family, []).append(before.span)
+        tables[table.name] = closed
         self.open = None
 
     def declare(
@@ -565,5 +568,6 @@ class _DumpReader:
                 problems.append(Problem(problems[-1].span, message))
             raise ParseError(tuple(problems))
         return tuple(
-            Ruleset(self.file, family, dict(tables)) for family, tables in self.tables.items()
+            Ruleset(self.file, family, dict(tables), tuple(self.replaced.get(family, ())))
+            for family, tables in self.tables.items()
         )

@@ -253,12 +253,11 @@ class _Section(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the items stand inside, and with the first two words leave no word over."""
-        size = 2
-        for item in self.items:
-            if not self.start < item.at < self.end:
-                return False
-            size += 1 + item.negated + len(item.operands)
+        """Whether the items, with the first two words, take as many words as stand here.
+
+        An option that stands in another section than its own makes one too short, one too long.
+        """
+        size = 2 + sum(1 + item.negated + len(item.operands) for item in self.items)
         return size == self.end - self.start
 
 

@@ -140,13 +140,15 @@ def mutants(draw: st.DrawFn, line: str) -> str:
     """A line that is one edit away from ``line``."""
     kind = draw(st.sampled_from(("character", "word", "counters", "end")))
     if kind == "counters":
-        return draw(st.sampled_from(_COUNTERS)) + line.removeprefix("[0:0] ")
+        counters: str = draw(st.sampled_from(_COUNTERS))
+        return counters + line.removeprefix("[0:0] ")
     if kind == "end":
         return line + draw(st.sampled_from((" ", "\t", "\r", "\r\r", '"', "\\", " -j", " !", "\0")))
     if kind == "character":
         at = draw(st.integers(0, len(line)))
         cut = draw(st.integers(0, 1))
-        return line[:at] + draw(st.sampled_from(("", *_CHARACTERS))) + line[at + cut :]
+        character: str = draw(st.sampled_from(("", *_CHARACTERS)))
+        return line[:at] + character + line[at + cut :]
     words = line.split(" ")
     at = draw(st.integers(0, len(words) - 1))
     edit = draw(

@@ -289,3 +289,31 @@ def test_quiet_still_writes_files(tmp_path: Path) -> None:
     done = ctlint(["lint", EXAMPLE, "-q", "--format", "json", "--output", report])
     assert done.stdout == ""
     assert json.loads(report.read_text(encoding="utf-8"))["findings"]
+
+
+def undecided(text: str) -> set[tuple[int, str]]:
+    result = json.loads(ctlint(["lint", "-", "--format", "json"], stdin=text).stdout)
+    return {(item["location"]["line"], item["why"]) for item in result["undecided"]}
+
+
+def test_nat_rules_are_named() -> None:
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -p udp -m udp --dport 53 -j REDIRECT --to-ports 5353\n"
+        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.9\nCOMMIT\n"
+    )
+    assert undecided(text) == {(5, "connections that this rule translates are not followed")}
+
+
+def test_a_table_that_stands_twice_is_named() -> None:
+    found = undecided("*filter\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n")
+    assert [line for line, _ in found] == [1]
+
+
+def test_chains_in_a_circle_leave_findings_about_settings(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("net.netfilter.nf_conntrack_tcp_timeout_established = 120\n")
+    text = "*filter\n:INPUT ACCEPT [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\nCOMMIT\n"
+    done = ctlint(["lint", "-", "--sysctl", tmp_path / "s", "--format", "json"], stdin=text)
+    result = json.loads(done.stdout)
+    assert {finding["rule"] for finding in result["findings"]} == {"CT202"}
+    assert any("without end" in item["why"] for item in result["undecided"])

@@ -31,7 +31,7 @@ RST_ACK = PacketKind("RA", "orig", "none", "INVALID")
 
 LOST_FIN = Finding(
     rule="CT101",
-    name="output-drop-of-invalid",
+    name="output-invalid-drop",
     severity=Severity.ERROR,
     confidence=Confidence.CERTAIN,
     message="After 120 s of silence conntrack has forgotten a connection; this rule then drops "
@@ -104,7 +104,7 @@ def hostile_result(text: str) -> LintResult:
     location = Location(f"f{text}", 7, 1, 3, f"t{text}", f"c{text}", 2, f"-A {text}", text)
     finding = Finding(
         rule="CT101",
-        name="output-drop-of-invalid",
+        name="output-invalid-drop",
         severity=Severity.ERROR,
         confidence=Confidence.POSSIBLE,
         message=f"The chain {text} drops it.",
@@ -157,7 +157,7 @@ RULES = (
     ),
     Rule(
         "CT101",
-        "output-drop-of-invalid",
+        "output-invalid-drop",
         Severity.WARNING,
         "A rule in OUTPUT drops INVALID.",
         {"What it does": "Flags the rule.", "Bad": "```iptables-save\n*filter\nCOMMIT\n```"},

@@ -21,7 +21,7 @@ def test_junit() -> None:
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<testsuites name="ctlint" tests="2" failures="1" errors="0" skipped="1">\n'
         '<testsuite name="rules.v4" tests="1" failures="1" errors="0" skipped="0">\n'
-        '<testcase name="CT101 output-drop-of-invalid: filter/OUTPUT, rule 9 [client]"'
+        '<testcase name="CT101 output-invalid-drop: filter/OUTPUT, rule 9 [client]"'
         ' classname="rules.v4" file="rules.v4" line="37">\n'
         '<failure type="error" message="After 120 s of silence conntrack has forgotten a'
         ' connection; this rule then drops the FIN that closes it.">'
@@ -55,7 +55,7 @@ def test_junit_of_a_clean_file_and_of_a_note() -> None:
     }
     assert [case.attrib["name"] for case in root.iter("testcase")] == [
         "no findings",
-        "CT101 output-drop-of-invalid: line 1 [client]",
+        "CT101 output-invalid-drop: line 1 [client]",
     ]
     assert [child.tag for case in root.iter("testcase") for child in case] == ["system-out"]
 

@@ -55,7 +55,7 @@ def _run(output: str) -> list[Command]:
 
 def test_a_finding_is_one_line() -> None:
     assert render_github(EXAMPLE) == (
-        "::error file=rules.v4,line=37,col=1,endColumn=43,title=CT101 output-drop-of-invalid::"
+        "::error file=rules.v4,line=37,col=1,endColumn=43,title=CT101 output-invalid-drop::"
         "After 120 s of silence conntrack has forgotten a connection; this rule then drops the "
         "FIN that closes it.%0A"
         "local socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED%0A"
@@ -83,7 +83,7 @@ def test_hostile_text_stays_data(text: str) -> None:
     assert command.name == "error"
     assert list(command.properties) == ["file", "line", "col", "endColumn", "title"]
     assert command.properties["line"] == "7"
-    assert command.properties["title"] == "CT101 output-drop-of-invalid"
+    assert command.properties["title"] == "CT101 output-invalid-drop"
     assert command.data.count("\n") == 2
 
 

@@ -74,7 +74,7 @@ def test_a_rule_becomes_a_descriptor() -> None:
     page = "## What it does\n\nFlags the rule.\n\n## Bad\n\n```iptables-save\n*filter\nCOMMIT\n```"
     assert _run(EXAMPLE)["tool"]["driver"]["rules"][1] == {
         "id": "CT101",
-        "name": "output-drop-of-invalid",
+        "name": "output-invalid-drop",
         "shortDescription": {"text": "A rule in OUTPUT drops INVALID."},
         "fullDescription": {"text": "Flags the rule."},
         "help": {"text": page, "markdown": page},

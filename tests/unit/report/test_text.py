@@ -36,7 +36,7 @@ def _page(
 
 
 EXAMPLE_PAGE = """\
-error[CT101]: output-drop-of-invalid (certain, client, IPv4)
+error[CT101]: output-invalid-drop (certain, client, IPv4)
   --> rules.v4:37:1 (filter/OUTPUT, rule 9)
    │
 37 │ -A OUTPUT -m state --state INVALID -j DROP
@@ -143,7 +143,7 @@ def test_a_finding_that_names_little() -> None:
         message="It is misspelled.",
     )
     assert _page(LintResult("6.18", (), (bare,))) == (
-        "error[CT101]: output-drop-of-invalid (certain)\n"
+        "error[CT101]: output-invalid-drop (certain)\n"
         " --> sysctl:5:1\n"
         "  = what happens: It is misspelled.\n"
         "  = note: see also\n"
