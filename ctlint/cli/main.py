@@ -81,8 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:  # the last resort: a line instead of a traceback
         report = _write_report()
         click.echo(
-            f"ctlint: a fault of its own: {type(error).__name__}; "
-            f"please report it with {report}",
+            f"ctlint: a fault of its own: {type(error).__name__}; please report it with {report}",
             err=True,
         )
         sys.exit(EXIT_FAULT)
