@@ -137,8 +137,7 @@ class RuleBuilder:
         for section, slots, words in made:
             if section.is_front:
                 heads = shapes.heads(self.texts[1])
-                # The head of a line has a blank before it, or is empty.
-                heads.learn(["", *words[2:]], self._head_shape(slots, shapes))
+                heads.learn(words[2:] or [""], self._head_shape(slots, shapes))
             elif section.group is not None and section.is_target:
                 shapes.targets.learn(words[1:], self._node_shape(section.group, slots))
             elif section.group is not None:

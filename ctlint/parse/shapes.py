@@ -329,17 +329,12 @@ class RuleShapes:
             last, arrow, aim = sections[-1].rpartition(" -g ")
         if arrow:
             sections[-1] = last
-        # -A CHAIN, and the head behind it.
-        front = sections[0]
-        blank = front.find(" ", 3)
-        if blank < 0:
-            blank = len(front)
-        chain = front[3:blank]
+        command, _, front = sections[0].partition(" ")
+        chain, blank, text = front.partition(" ")
         rules = self._chains.get(chain)
-        if rules is None:
+        if rules is None or (blank and not text):
             return False
         heads = self._base_heads.get(chain) or self._user_heads
-        text = front[blank:]
         try:
             head: Head | None = heads.made.get(text)
             if head is None:
@@ -371,10 +366,9 @@ class RuleShapes:
         except (ValueError, RuleError):
             return False
         rule = _new(Rule, (chain, matches, target, number, line or body, counters))
-        command = front[:3]
-        if command == "-A ":
+        if command == "-A":
             rules.append(rule)
-        elif command == "-I ":
+        elif command == "-I":
             rules.insert(0, rule)
         else:
             return False
