@@ -107,11 +107,13 @@ def send(
             untracked = fate.was_untracked
             transit.ctstate = CtState.UNTRACKED if untracked else ctstate
             transit.entry = None if untracked else entry
-            if entry is not None and hook is Hook.POSTROUTING:
-                # Whoever sees the packet after this hook (on lo) sees a confirmed entry.
+            if entry is not None and hook is Hook.POSTROUTING and ends.path is Path.LOOPBACK:
+                # Whoever sees the packet after this hook sees a confirmed entry.
                 entry = replace(entry, is_confirmed=True)
             fate.ctstates.setdefault(hook, transit.ctstate)
         if stop.table == "nat" and transit.ctstate is not CtState.NEW:
+            continue
+        if chains.ruleset.chain(stop.table, hook.value) is None:
             continue
         result = walk(chains, stop.table, stop.chain, transit, explain=explain)
         fate.matched += result.matched
