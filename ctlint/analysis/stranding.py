@@ -149,7 +149,8 @@ class Stranding:
 class RoleReport:
     """What was found for one role.
 
-    ``translating`` names the NAT rules whose connections were left out, ``left_out`` counts the
+    ``translating`` names the NAT rules whose connections were left out, ``always`` the rules
+    that lose a kind of packet of an open connection whatever its entry, ``left_out`` counts the
     candidates beyond the limits, ``was_cut`` says that candidates were not taken from all rules,
     ``ran_out`` that time ended the search.
     """
@@ -159,6 +160,7 @@ class RoleReport:
     strandings: list[Stranding] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
     translating: list[RuleRef] = field(default_factory=list)
+    always: dict[Cause, Kind] = field(default_factory=dict)
     left_out: int = 0
     was_cut: bool = False
     ran_out: bool = False
@@ -241,9 +243,19 @@ class _Examiner:
                     case.passed.add((sender, kind))
                 elif fate.delivered is Tern.UNKNOWN:
                     self.note_open(fate.open)
+                elif self.is_lost_alive(connection, sender, kind):
+                    self.report.always.setdefault(_lost(sender, kind, fate).dropped_by, kind)
                 else:
                     case.lost.append(_lost(sender, kind, fate))
         return case
+
+    def is_lost_alive(self, connection: Connection, sender: Dir, kind: Kind) -> bool:
+        """Whether the packet is lost with its entry alive too: then expiry is not to blame."""
+        packet = connection.packet(sender, kind.flags)
+        entry = connection.entry(sender, confirmed=True, replied=True, assured=True)
+        ends = connection.ends(sender)
+        fate = send(self.chains, packet, ends, CtState.ESTABLISHED, entry)
+        return fate.delivered is Tern.FALSE
 
     def note_open(self, items: Iterable[Open]) -> None:
         for item in items:

@@ -168,6 +168,13 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
         for ref in report.translating:
             name = getattr(ref.rule.target, "name", "")
             yield from note(ref, name, NOT_FOLLOWED)
+        for cause, kind in report.always.items():
+            location = cause_location(ruleset, cause)
+            key = (location.line, location.chain, location.position, kind)
+            if key not in seen:
+                seen.add(key)
+                why = f"loses the {kind.name} of open connections, with or without an entry"
+                yield Undecided(location, "", f"{why}: no matter of expiry")
         yield from _limits(report, ruleset)
 
 

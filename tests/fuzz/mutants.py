@@ -129,6 +129,12 @@ _CHARACTERS = (
     *"\"\\!-,:/+#*[]= \t\r\0aZ09xé",
     "\u00a0", "\u2028", "\u3000", "\u0085", "\x0b", "\x0c", "\x1c", "\u0663", "\udc80", "\ufeff",
 )  # fmt: skip
+# Operands that are right somewhere.
+_OPERANDS = (
+    "10.9.8.7/32", "10.9.0.0/16", "2001:db8::1/128", "eth9", "8080", "1:2", "80,90", "0x5/0xff",
+    "NEW", "NEW,INVALID", "web", "a:b", "KUBE-SVC-7A", "INPUT", "5/min", "7", "0.5", "x", '"x y"', '"x"',
+    "10.9.8.7:80", "10.9.8.7-10.9.8.9", "02:00:00:00:00:02", "src", "LOCAL", "REJECT", "tcp-reset",
+)  # fmt: skip
 _COUNTERS = (
     "[0:0] ", "[1:2]", "[1:2]  ", "[1:2]\t", "[ 1:2] ", "[1:] ", "[99999999999999999999:1] ",
     "[18446744073709551615:0] ", "[\u0661:2] ", "[1:2] [3:4] ", " ", "\t",
@@ -138,7 +144,7 @@ _COUNTERS = (
 @st.composite
 def mutants(draw: st.DrawFn, line: str) -> str:
     """A line that is one edit away from ``line``."""
-    kind = draw(st.sampled_from(("character", "word", "counters", "end")))
+    kind = draw(st.sampled_from(("operand", "operand", "character", "word", "counters", "end")))
     if kind == "counters":
         counters: str = draw(st.sampled_from(_COUNTERS))
         return counters + line.removeprefix("[0:0] ")
@@ -150,6 +156,10 @@ def mutants(draw: st.DrawFn, line: str) -> str:
         character: str = draw(st.sampled_from(("", *_CHARACTERS)))
         return line[:at] + character + line[at + cut :]
     words = line.split(" ")
+    if kind == "operand":
+        places = [at for at, word in enumerate(words) if at and word[0] not in '-!"']
+        words[draw(st.sampled_from(places))] = draw(st.sampled_from(_OPERANDS))
+        return " ".join(words)
     at = draw(st.integers(0, len(words) - 1))
     edit = draw(
         st.sampled_from(("replace", "insert", "delete", "double", "swap", "quote", "negate"))

@@ -317,3 +317,16 @@ def test_chains_in_a_circle_leave_findings_about_settings(tmp_path: Path) -> Non
     result = json.loads(done.stdout)
     assert {finding["rule"] for finding in result["findings"]} == {"CT202"}
     assert any("without end" in item["why"] for item in result["undecided"])
+
+
+def test_what_is_lost_with_a_live_entry_too_is_no_matter_of_expiry() -> None:
+    text = (
+        "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -p tcp -m tcp --tcp-flags RST RST -j DROP\nCOMMIT\n"
+    )
+    done = ctlint(["lint", "-", "--format", "json"], stdin=text)
+    result = json.loads(done.stdout)
+    assert result["findings"] == []
+    (item,) = result["undecided"]
+    assert item["location"]["line"] == 4
+    assert "with or without an entry" in item["why"]
