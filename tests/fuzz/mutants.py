@@ -132,8 +132,9 @@ _CHARACTERS = (
 # Operands that are right somewhere.
 _OPERANDS = (
     "10.9.8.7/32", "10.9.0.0/16", "2001:db8::1/128", "eth9", "8080", "1:2", "80,90", "0x5/0xff",
-    "NEW", "NEW,INVALID", "web", "a:b", "KUBE-SVC-7A", "INPUT", "5/min", "7", "0.5", "x", '"x y"', '"x"',
-    "10.9.8.7:80", "10.9.8.7-10.9.8.9", "02:00:00:00:00:02", "src", "LOCAL", "REJECT", "tcp-reset",
+    "NEW", "NEW,INVALID", "web", "a:b", "KUBE-SVC-7A", "INPUT", "5/min", "7", "0.5", "x", "src",
+    '"x y"', '"x"', "10.9.8.7:80", "10.9.8.7-10.9.8.9", "02:00:00:00:00:02", "LOCAL", "REJECT",
+    "tcp-reset",
 )  # fmt: skip
 _COUNTERS = (
     "[0:0] ", "[1:2]", "[1:2]  ", "[1:2]\t", "[ 1:2] ", "[1:] ", "[99999999999999999999:1] ",
