@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.corpus import find_corpus
 from tests.netns import PrivateNetns, private_netns, why_no_netns
 
 # Shared machines stall: a deadline would fail tests for what the machine did.
-settings.register_profile("quick", deadline=None)
+settings.register_profile("quick", deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile("quick")
 

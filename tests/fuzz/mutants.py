@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -158,8 +159,9 @@ def mutants(draw: st.DrawFn, line: str) -> str:
         return line[:at] + character + line[at + cut :]
     words = line.split(" ")
     if kind == "operand":
-        places = [at for at, word in enumerate(words) if at and word[0] not in '-!"']
-        words[draw(st.sampled_from(places))] = draw(st.sampled_from(_OPERANDS))
+        places = [at for at, word in enumerate(words) if at and word[:1] not in ("", "-", "!", '"')]
+        if places:
+            words[draw(st.sampled_from(places))] = draw(st.sampled_from(_OPERANDS))
         return " ".join(words)
     at = draw(st.integers(0, len(words) - 1))
     edit = draw(
@@ -182,6 +184,38 @@ def mutants(draw: st.DrawFn, line: str) -> str:
         words = [word for word in words if word != "!"]
         words.insert(min(at, len(words)), "!")
     return " ".join(words)
+
+
+# What an edit may bring in, few enough to try each of them everywhere.
+_EDIT_CHARACTERS = '"\\!-,+= \t\r\0' + "0\u00a0"
+_EDIT_WORDS = (
+    "!", "-", "-j", "-m", "-p", "--dport", "-x", "tcp", "udp", "web", "nosuch", "INPUT", "LOG",
+    '""', '"-j"', '"!"', '"x"', '"x \\" y"', 'a"b"', '"a"b', '"x\\\\y"', "0.0.0.0/0", "+",
+    "10.0.0.1,10.0.0.2", "host.example.net", "--dport=22", "--dpor", "x" * 300, "x" * 1100,
+)  # fmt: skip
+
+
+def edits(line: str) -> Iterator[str]:
+    """Every line that is one edit away from ``line``, for few characters and words."""
+    for at in range(len(line) + 1):
+        yield line[:at] + line[at + 1 :]
+        for character in _EDIT_CHARACTERS:
+            yield line[:at] + character + line[at:]
+            yield line[:at] + character + line[at + 1 :]
+    words = line.split(" ")
+    for at in range(len(words) + 1):
+        before, after = words[:at], words[at:]
+        yield " ".join((*before, *after[1:]))
+        yield " ".join((*before, *after[:1], *after))
+        yield " ".join((*before, *after[1:2], *after[:1], *after[2:]))
+        yield " ".join((*after, *before))
+        if after:
+            yield " ".join((*before, f'"{after[0]}"', *after[1:]))
+        for word in _EDIT_WORDS:
+            yield " ".join((*before, word, *after))
+            yield " ".join((*before, word, *after[1:]))
+    for prefix in _COUNTERS:
+        yield prefix + line.removeprefix("[0:0] ")
 
 
 @st.composite
