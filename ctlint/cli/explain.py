@@ -11,12 +11,14 @@ import click
 from ctlint.analysis.explain import explain
 from ctlint.analysis.explanation import Explanation
 from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError
+from ctlint.cli.exit_codes import EXIT_FINDINGS
 from ctlint.cli.options import (
-    EXIT_FINDINGS,
     color_option,
     console,
     kernel_option,
     no_garbage_collection,
+    sets_option,
+    sysctl_option,
     unusable_input,
 )
 from ctlint.finding import Role
@@ -50,14 +52,8 @@ Examples:
     metavar="FILE",
     help="iptables-save or ip6tables-save output, - for standard input, or a host's folder.",
 )
-@click.option(
-    "--sysctl",
-    "sysctls",
-    multiple=True,
-    metavar="FILE",
-    help="`sysctl -a` output, sysctl.conf or a sysctl.d folder; repeatable, the last one wins.",
-)
-@click.option("--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable.")
+@sysctl_option
+@sets_option
 @kernel_option
 @click.option(
     "--entry",

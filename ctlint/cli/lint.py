@@ -11,12 +11,14 @@ from typing import Final, TextIO
 import click
 
 from ctlint import __version__
+from ctlint.cli.exit_codes import EXIT_FINDINGS
 from ctlint.cli.options import (
-    EXIT_FINDINGS,
     color_option,
     console,
     kernel_option,
     no_garbage_collection,
+    sets_option,
+    sysctl_option,
     unusable_input,
 )
 from ctlint.finding import LintResult, Severity
@@ -40,14 +42,8 @@ Examples:
 """,
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option(
-    "--sysctl",
-    "sysctls",
-    multiple=True,
-    metavar="FILE",
-    help="`sysctl -a` output, sysctl.conf or a sysctl.d folder; repeatable, the last one wins.",
-)
-@click.option("--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable.")
+@sysctl_option
+@sets_option
 @kernel_option
 @click.option("--select", multiple=True, metavar="ID", help="Only these rules (CT101, CT1).")
 @click.option("--ignore", multiple=True, metavar="ID", help="Not these rules (CT101, CT1).")

@@ -11,12 +11,12 @@ from typing import Final
 import click
 
 from ctlint import __version__
-
-EXIT_CLEAN: Final = 0
-EXIT_FINDINGS: Final = 1
-EXIT_UNUSABLE: Final = 2
-EXIT_FAULT: Final = 3
-EXIT_INTERRUPTED: Final = 130
+from ctlint.cli.exit_codes import (
+    EXIT_CLEAN,
+    EXIT_FAULT,
+    EXIT_INTERRUPTED,
+    EXIT_UNUSABLE,
+)
 
 _COMMANDS: Final = {
     "explain": "Follow one packet through the rules.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from ctlint.analysis.settings import BadSettingError
+from ctlint.cli.exit_codes import EXIT_UNUSABLE
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, profile
 from ctlint.parse.errors import ParseError, Problem
 from ctlint.report.escape import visible
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-EXIT_FINDINGS = 1
-EXIT_UNUSABLE = 2
 
 
 def _kernel(ctx: click.Context, param: click.Parameter, value: str) -> KernelProfile:
@@ -45,6 +43,24 @@ def kernel_option(command: _F) -> _F:
         show_default=True,
         metavar="PROFILE",
         help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r`.",
+    )(command)
+
+
+def sysctl_option(command: _F) -> _F:
+    """``--sysctl FILE``, repeatable."""
+    return click.option(
+        "--sysctl",
+        "sysctls",
+        multiple=True,
+        metavar="FILE",
+        help="`sysctl -a` output, sysctl.conf or a sysctl.d folder; repeatable, the last one wins.",
+    )(command)
+
+
+def sets_option(command: _F) -> _F:
+    """``--sets FILE``, repeatable."""
+    return click.option(
+        "--sets", multiple=True, metavar="FILE", help="`ipset save` output; repeatable."
     )(command)
 
 

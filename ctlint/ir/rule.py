@@ -104,8 +104,3 @@ class Rule(NamedTuple):
     line: int
     text: str
     counters: Counters | None = None
-
-    @property
-    def is_unconditional(self) -> bool:
-        """Whether the rule applies to every packet."""
-        return not self.matches

@@ -204,16 +204,6 @@ def choices(names: Iterable[str], *, ignore_case: bool = False) -> Operand:
     return Operand(one.expected.replace("one of", "a list of"), parse, ",".join)
 
 
-def named_integer(names: Mapping[str, int], low: int, high: int) -> Operand:
-    """A number, or one of the names that stand for one. The value is the number."""
-
-    def parse(text: str, _: Family) -> int:
-        found = names.get(text.lower())
-        return parse_integer(text, low, high) if found is None else found
-
-    return Operand(f"a number in {low}-{high} or a name", parse)
-
-
 def list_of(item: Operand, *, most: int, separator: str = ",") -> Operand:
     """A list of at most ``most`` items; the value is a tuple."""
 
@@ -262,21 +252,6 @@ def format_mac(value: MacAddress) -> str:
 
 
 MAC: Final = Operand("a MAC address", parse_mac, format_mac)
-
-SYSLOG_LEVELS: Final[Mapping[str, int]] = {
-    "emerg": 0,
-    "panic": 0,
-    "alert": 1,
-    "crit": 2,
-    "error": 3,
-    "err": 3,
-    "warning": 4,
-    "warn": 4,
-    "notice": 5,
-    "info": 6,
-    "debug": 7,
-}
-SYSLOG_LEVEL: Final = named_integer(SYSLOG_LEVELS, 0, 7)
 
 
 def parse_interface(word: str, _: Family) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from ctlint.ir.values import Masked
 from ctlint.parse.extension import OptionSpec, match
 from ctlint.parse.operands import PORT_RANGE, Operand, integer
 from ctlint.wire.addresses import Family
@@ -11,7 +10,6 @@ from ctlint.wire.protocols import TCP
 
 _FLAG_BITS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32}
 _ALL = 0x3F
-SYN_MASK = 0x17
 
 
 def _parse_flags(text: str, _: Family) -> int:
@@ -31,9 +29,6 @@ def _format_flags(value: int) -> str:
 
 
 TCP_FLAGS = Operand("a list of TCP flags", _parse_flags, _format_flags)
-
-SYN_ONLY = Masked(2, SYN_MASK)
-"""What ``--syn`` stands for: of SYN, ACK, RST and FIN only SYN is set."""
 
 EXTENSIONS = (
     match(
