@@ -4,10 +4,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
 from ctlint.wire.tcp_flags import TcpFlags
+
+
+class TcpOptions(NamedTuple):
+    """The options of a TCP header (RFC 9293, RFC 7323, RFC 2018).
+
+    A header without any is None where this type is asked for: conntrack keeps what it knows of
+    a side then, and forgets it where there are options, whatever they are. ``sack`` holds the
+    left and right edges of blocks, ``timestamps`` the value and its echo.
+    """
+
+    mss: int | None = None
+    wscale: int | None = None
+    sack_permitted: bool = False
+    timestamps: tuple[int, int] | None = None
+    sack: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +32,9 @@ class Packet:
 
     ``sport`` and ``dport`` are None for protocols without ports, ``flags`` is None for all but
     TCP, ``icmp_type`` and ``icmp_code`` are None for all but ICMP and ICMPv6. ``payload`` counts
-    bytes behind the transport header.
+    bytes behind the transport header. ``seq``, ``ack``, ``window`` (as on the wire, unscaled) and
+    ``options`` are those of a TCP header, ``icmp_id`` is that of an ICMP query, ``quoted`` the
+    packet that an ICMP error quotes. ``has_valid_checksum`` is about the transport header.
     """
 
     family: Family
@@ -29,6 +47,13 @@ class Packet:
     icmp_type: int | None = None
     icmp_code: int | None = None
     payload: int = 0
+    seq: int = 0
+    ack: int = 0
+    window: int = 65535
+    options: TcpOptions | None = None
+    icmp_id: int = 0
+    quoted: Packet | None = None
+    has_valid_checksum: bool = True
 
     def __str__(self) -> str:
         source = format_address(self.family, self.saddr)
