@@ -79,6 +79,11 @@ class Reason(Enum):
         ),
         "invalid packet ignored",
     )
+    CHALLENGE_ACK = Wording(
+        "The ACK answers a SYN that was let through, not the FIN: it changes nothing.",
+        ((_COMMON, "challenge-ack ignored"),),
+        "challenge-ack ignored",
+    )
     INVALID_RST = Wording(
         "The RST lies before what the other side has acknowledged.",
         ((_COMMON, "invalid rst"),),
@@ -118,6 +123,37 @@ class Reason(Enum):
                 " lower timeout to {timeout}",
             ),
         ),
+        None,
+    )
+
+    BAD_UDP_CHECKSUM = Wording(
+        "The checksum of the UDP datagram is wrong.",
+        ((_COMMON, "bad checksum"),),
+        "bad UDP checksum",
+    )
+    BAD_ICMP_CHECKSUM = Wording(
+        "The checksum of the ICMP message is wrong.",
+        ((_COMMON, "bad hw icmp checksum"),),
+        "bad HW ICMP checksum",
+    )
+    BAD_ICMPV6_CHECKSUM = Wording(
+        "The checksum of the ICMPv6 message is wrong.",
+        ((_COMMON, "ICMPv6 checksum failed"),),
+        "ICMPv6 checksum failed",
+    )
+    UNKNOWN_ICMP_TYPE = Wording(
+        "No ICMP message of this type is known.",
+        ((_COMMON, "invalid icmp type"),),
+        "invalid ICMP type",
+    )
+    FAR_REDIRECT = Wording(
+        "A redirect is believed only from a neighbour.",
+        ((_COMMON, "invalid saddr or hoplimit for redirect"),),
+        None,
+    )
+    OUTER_DESTINATION = Wording(
+        "The ICMP error goes to another address than the packet that it quotes came from.",
+        ((_COMMON, "outer daddr {outer} != inner {inner}"),),
         None,
     )
 

@@ -37,6 +37,72 @@ class Dir(IntEnum):
         return Dir(1 - self)
 
 
+class CtInfo(IntEnum):
+    """How a packet relates to its entry (`enum ip_conntrack_info`); see CtState for rules."""
+
+    ESTABLISHED = 0
+    RELATED = 1
+    NEW = 2
+    ESTABLISHED_REPLY = 3
+    RELATED_REPLY = 4
+    UNTRACKED = 7
+
+    @property
+    def direction(self) -> Dir:
+        """Port of CTINFO2DIR."""
+        return Dir.REPLY if self >= CtInfo.ESTABLISHED_REPLY else Dir.ORIGINAL
+
+    @property
+    def ctstate(self) -> CtState:
+        """What a rule sees: the direction does not matter to it."""
+        return _CTSTATE[self]
+
+
+_CTSTATE: dict[CtInfo, CtState] = {
+    CtInfo.ESTABLISHED: CtState.ESTABLISHED,
+    CtInfo.RELATED: CtState.RELATED,
+    CtInfo.NEW: CtState.NEW,
+    CtInfo.ESTABLISHED_REPLY: CtState.ESTABLISHED,
+    CtInfo.RELATED_REPLY: CtState.RELATED,
+    CtInfo.UNTRACKED: CtState.UNTRACKED,
+}
+
+
+class EntryStatus(IntFlag):
+    """What is known of an entry (`enum ip_conntrack_status`)."""
+
+    EXPECTED = 0x001
+    SEEN_REPLY = 0x002
+    ASSURED = 0x004
+    CONFIRMED = 0x008
+    SRC_NAT = 0x010
+    DST_NAT = 0x020
+    DYING = 0x200
+
+
+class TcpDirFlags(IntFlag):
+    """What conntrack keeps of one side of a TCP connection (`IP_CT_TCP_FLAG_*`).
+
+    EXP_CHALLENGE_ACK and SIMULT_OPEN stand among the flags of the last packet (`last_flags`).
+    """
+
+    WINDOW_SCALE = 0x01
+    SACK_PERM = 0x02
+    CLOSE_INIT = 0x04
+    BE_LIBERAL = 0x08
+    DATA_UNACKED = 0x10
+    MAXACK_SET = 0x20
+    EXP_CHALLENGE_ACK = 0x40
+    SIMULT_OPEN = 0x80
+
+
+class Verdict(IntEnum):
+    """What netfilter does with a packet (`NF_*`)."""
+
+    DROP = 0
+    ACCEPT = 1
+
+
 class TcpCt(IntEnum):
     """State of a TCP entry (`enum tcp_conntrack`); not the state of a socket."""
 

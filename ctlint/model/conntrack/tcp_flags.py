@@ -42,15 +42,20 @@ def _class_of(flags: int) -> Seg:
     return Seg.NONE
 
 
-_CLASS: tuple[Seg, ...] = tuple(_class_of(flags) for flags in range(256))
-_VALID: tuple[bool, ...] = tuple(flags & ~FREE_FLAGS.value in VALID_FLAGS for flags in range(256))
+SEG_OF_FLAGS: tuple[int, ...] = tuple(int(_class_of(flags)) for flags in range(256))
+"""The class of each combination, as a number, for the tracker's every packet."""
+
+VALIDITY_OF_FLAGS: tuple[bool, ...] = tuple(
+    flags & ~FREE_FLAGS.value in VALID_FLAGS for flags in range(256)
+)
+"""Whether each combination passes the check of tcp_error."""
 
 
 def get_conntrack_index(flags: TcpFlags) -> Seg:
     """Port of get_conntrack_index: the class of a segment, valid or not."""
-    return _CLASS[flags]
+    return Seg(SEG_OF_FLAGS[flags])
 
 
 def has_valid_flags(flags: TcpFlags) -> bool:
     """Whether the flags pass the check of tcp_error; those that fail are INVALID in every state."""
-    return _VALID[flags]
+    return VALIDITY_OF_FLAGS[flags]

@@ -332,6 +332,17 @@ class Feature(Enum):
         (4, 20), "4.19", "4.20", _S,
         backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
     )
+    UDP_STREAM_AFTER_2S = Change(
+        Area.CORE,
+        "A UDP entry gets the stream timeout only once it has lived two seconds, not with the"
+        " first answer.",
+        (5, 0), None, "5.10.13", _U,
+    )
+    UDP_ASSURED_AS_STREAM = Change(
+        Area.CORE,
+        "A UDP entry is ASSURED only once it counts as a stream.",
+        (5, 16), None, "6.18.44", _U,
+    )
     ICMP_OUTER_DESTINATION = Change(
         Area.CORE,
         "An ICMP error is RELATED only if its own destination fits the quoted connection.",

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The trackers of ICMP and ICMPv6 queries, and what errors relate to.
+
+Source: net/netfilter/nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c, Linux 2.6.32 to
+7.2; include/uapi/linux/icmp.h and icmpv6.h for the types.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Final
+
+from ctlint.model.conntrack.entry import Entry
+from ctlint.model.conntrack.log import LogLine
+from ctlint.model.conntrack.reason import Reason
+from ctlint.model.conntrack.settings import Settings
+from ctlint.wire.moments import Micros
+from ctlint.wire.packet import Packet
+from ctlint.wire.protocols import ICMP, ICMPV6
+
+_ERRORS: Final = frozenset({3, 4, 5, 11, 12})
+"""Unreachable, source quench, redirect, time exceeded, parameter problem (icmp_is_err)."""
+
+_HIGHEST_ICMP_TYPE: Final = 18
+_OPENING: Final = {ICMP: frozenset({8, 13, 15, 17}), ICMPV6: frozenset({128, 139})}
+"""Queries, which open an entry (valid_new)."""
+
+_ICMPV6_UNTRACKED: Final = frozenset({130, 131, 132, 133, 134, 135, 136, 143, 151, 152})
+"""Neighbour discovery and multicast listeners (noct_valid_new)."""
+
+_REDIRECT: Final = 137
+_FIRST_ICMPV6_QUERY: Final = 128
+
+
+class IcmpKind(Enum):
+    """What conntrack makes of an ICMP packet before it looks for an entry."""
+
+    QUERY = auto()
+    ERROR = auto()
+    UNTRACKED = auto()
+    INVALID = auto()
+
+
+class IcmpTracker:
+    """The trackers of ICMP and ICMPv6 under their settings."""
+
+    __slots__ = ("_checksum", "_timeouts")
+
+    def __init__(self, settings: Settings) -> None:
+        self._checksum = settings.checksum
+        self._timeouts = {ICMP: settings.icmp, ICMPV6: settings.icmpv6}
+
+    def kind_of(self, packet: Packet, is_received: bool, log: list[LogLine]) -> IcmpKind:
+        """Port of nf_conntrack_icmpv4_error and nf_conntrack_icmpv6_error, up to the look-up."""
+        kind = packet.icmp_type or 0
+        is_wrong = not packet.has_valid_checksum and is_received and self._checksum
+        if packet.protocol == ICMP:
+            if is_wrong:
+                log.append(LogLine(Reason.BAD_ICMP_CHECKSUM, ICMP))
+                return IcmpKind.INVALID
+            if kind > _HIGHEST_ICMP_TYPE:
+                log.append(LogLine(Reason.UNKNOWN_ICMP_TYPE, ICMP))
+                return IcmpKind.INVALID
+            return IcmpKind.ERROR if kind in _ERRORS else IcmpKind.QUERY
+        if is_wrong:
+            log.append(LogLine(Reason.BAD_ICMPV6_CHECKSUM, ICMPV6))
+            return IcmpKind.INVALID
+        if kind in _ICMPV6_UNTRACKED:
+            return IcmpKind.UNTRACKED
+        if kind == _REDIRECT and not packet.icmp_code:
+            # Followed only from a link-local source with the hop limit of a neighbour.
+            log.append(LogLine(Reason.FAR_REDIRECT, ICMPV6))
+            return IcmpKind.INVALID
+        return IcmpKind.ERROR if kind < _FIRST_ICMPV6_QUERY else IcmpKind.QUERY
+
+    def nf_conntrack_icmp_packet(self, entry: Entry, now: Micros) -> bool:
+        """Port of nf_conntrack_icmp_packet and nf_conntrack_icmpv6_packet.
+
+        An entry is opened by a query and refreshed by whatever belongs to it: an answer does not
+        end it, for answers may be duplicates.
+        """
+        protocol = entry.original.protocol
+        if entry.original.dport >> 8 not in _OPENING[protocol]:
+            return False
+        own = entry.policy.icmp if protocol == ICMP else entry.policy.icmpv6
+        timeout = self._timeouts[protocol] if own is None else own
+        entry.timeout = timeout
+        entry.expires_at = now + timeout
+        return True

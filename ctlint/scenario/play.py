@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Plays scenarios on the model: the packet's path through the box, and conntrack on it.
+
+Scenarios without rule sets: every packet that conntrack does not drop passes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from ctlint.model.conntrack.core import NotModelledError, Tracked, Tracker
+from ctlint.model.conntrack.entry import Entry, Seen
+from ctlint.model.conntrack.settings import read_settings
+from ctlint.model.conntrack.status import Dir, TcpCt, TcpDirFlags, Verdict
+from ctlint.model.conntrack.tuple import Tuple, get_tuple
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.scenario.answer import (
+    Ends,
+    EntryAnswer,
+    Internals,
+    OpAnswer,
+    OutPacket,
+    PacketAnswer,
+    ScenarioAnswer,
+)
+from ctlint.scenario.scenario import (
+    Expire,
+    Flow,
+    Flush,
+    Forward,
+    Host,
+    Scenario,
+    ScenarioError,
+    Send,
+    SetSysctls,
+    Step,
+    Topology,
+    Wait,
+)
+from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.moments import Micros
+from ctlint.wire.packet import Packet
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
+
+_PREROUTING, _INPUT, _FORWARD, _OUTPUT = "PREROUTING", "INPUT", "FORWARD", "OUTPUT"
+_MAIN_HOOKS: Final = (_OUTPUT, _FORWARD, _INPUT, _PREROUTING)
+
+_LEFT, _RIGHT, _WIRE = "left", "right", "wire"
+_DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFlags)
+
+
+class Path(NamedTuple):
+    """Where a packet goes: the hooks that it passes, and the side where it comes out.
+
+    `side` is None for what the box keeps. `is_received`: it came in from outside.
+    """
+
+    hooks: tuple[str, ...]
+    side: str | None
+    is_received: bool
+
+
+class _Box(NamedTuple):
+    """The box's own addresses, and which side others are behind: the longest prefix first."""
+
+    own: frozenset[int]
+    routes: tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]
+    default: str | None
+
+    def side_of(self, address: int, family: Family) -> str | None:
+        """Behind which side an address is; None for the box itself."""
+        if address in self.own:
+            return None
+        found = ipaddress.ip_address(format_address(family, address))
+        for network, side in self.routes:
+            if found in network:
+                return side
+        return self.default
+
+
+def _box_of(topology: Topology, flow: Flow) -> _Box:
+    """The addresses and routes of a topology, as docs/scenario.md says."""
+    if isinstance(topology, Forward):
+        left, right = map(ipaddress.ip_interface, (topology.left_addr, topology.right_addr))
+        routes = ((left.network, _LEFT), (right.network, _RIGHT))
+        hosts = (
+            (_host(flow.saddr, topology.family), _LEFT),
+            (_host(flow.daddr, topology.family), _RIGHT),
+        )
+        return _Box(frozenset((int(left.ip), int(right.ip))), hosts + routes, _RIGHT)
+    if isinstance(topology, Host):
+        own = ipaddress.ip_interface(topology.addr)
+        return _Box(frozenset((int(own.ip),)), (), _WIRE)
+    return _Box(frozenset((flow.saddr, flow.daddr)), (), None)
+
+
+def _host(address: int, family: Family) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(format_address(family, address))
+
+
+class Player:
+    """One scenario on one kernel's model, step by step."""
+
+    def __init__(self, scenario: Scenario, kernel: KernelProfile) -> None:
+        if scenario.ruleset or scenario.ruleset6:
+            raise ScenarioError("rule sets are not simulated yet", name=scenario.name)
+        self._scenario = scenario
+        self._kernel = kernel
+        self._family = scenario.topology.family
+        self._box = _box_of(scenario.topology, scenario.flow)
+        self._sysctls = dict(scenario.sysctls)
+        self._missing: dict[str, None] = {}
+        self._note_missing(scenario.sysctls)
+        self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
+        self._now: Micros = 0
+        self._index = 0
+        self._received: dict[tuple[Dir, Dir], Packet] = {}
+
+    @property
+    def missing_sysctls(self) -> tuple[str, ...]:
+        """The sysctls that were given and that this kernel does not have."""
+        return tuple(self._missing)
+
+    def _note_missing(self, sysctls: Mapping[str, int]) -> None:
+        for name in sysctls:
+            if not self._kernel.has_sysctl(name):
+                self._missing[name] = None
+
+    def step(self, step: Step) -> PacketAnswer | OpAnswer:
+        """Do the next step. Raises ScenarioError, with the step's index."""
+        try:
+            return self._send(step) if isinstance(step, Send) else self._operate(step)
+        except NotModelledError as error:
+            raise self._error(f"not modelled: {error}") from error
+        finally:
+            self._index += 1
+
+    def entries(self) -> tuple[EntryAnswer, ...]:
+        """What is in the table now, oldest first."""
+        return tuple(self._show(entry) for entry in self._tracker.entries(self._now))
+
+    def _error(self, message: str) -> ScenarioError:
+        return ScenarioError(message, packet=self._index, name=self._scenario.name)
+
+    def _operate(self, step: Expire | Flush | Wait | SetSysctls) -> OpAnswer:
+        if isinstance(step, Wait):
+            self._now += step.span
+        elif isinstance(step, SetSysctls):
+            self._note_missing(step.sysctls)
+            self._sysctls |= step.sysctls
+            self._tracker.configure(read_settings(self._kernel, self._sysctls))
+        else:  # to a table, all timers running out is the same as being emptied
+            self._tracker.flush()
+        return OpAnswer(step.op)
+
+    # ---- packets
+
+    def _send(self, step: Send) -> PacketAnswer:
+        self._now += step.wait
+        if step.expire:
+            self._tracker.flush()
+        packet = self._packet_of(step)
+        path = self._path_of(step.sender, packet)
+        key = get_tuple(packet)
+        before = self._tracker.find(key, self._now)
+
+        hooks: dict[str, str] = {}
+        log: list[str] = []
+        tracked: Tracked | None = None
+        passes = True
+        for hook in path.hooks:
+            # Over lo a packet keeps its entry; one without is tracked again where it comes in.
+            if hook in (_OUTPUT, _PREROUTING) and (tracked is None or tracked.ctinfo is None):
+                tracked = self._tracker.nf_conntrack_in(
+                    packet, self._now, is_received=hook == _PREROUTING
+                )
+                log += [
+                    words for line in tracked.log if (words := line.words(self._kernel)) is not None
+                ]
+                if tracked.verdict is Verdict.DROP:
+                    passes = False
+                    break
+            assert tracked is not None
+            hooks[hook] = str(tracked.ctstate.name)
+            if hook != _PREROUTING and (
+                self._tracker.nf_conntrack_confirm(tracked, self._now) is Verdict.DROP
+            ):
+                passes = False
+                break
+
+        if passes:
+            self._received[step.sender.other, step.sender] = packet
+        half = self._tracker.find(key, self._now)
+        entry = None if half is None else half[0]
+        return PacketAnswer(
+            ctstate=next((hooks[hook] for hook in _MAIN_HOOKS if hook in hooks), None),
+            hooks=hooks,
+            delivered=passes,
+            out=(self._out(packet, path.side),) if passes and path.side is not None else (),
+            entry=None
+            if entry is None
+            else replace(self._show(entry), is_fresh=before is None or before[0] is not entry),
+            pktdir=None if half is None else Dir(half[1]),
+            why=tuple(log),
+        )
+
+    def _path_of(self, sender: Dir, packet: Packet) -> Path:
+        """The hooks from where the packet enters, by the box's routes."""
+        topology = self._scenario.topology
+        target = self._box.side_of(packet.daddr, self._family)
+        if not isinstance(topology, Forward | Host):
+            return Path((_OUTPUT, _PREROUTING, _INPUT), None, is_received=False)
+        if isinstance(topology, Host) and topology.role is sender:
+            if target is None:
+                return Path((_OUTPUT, _PREROUTING, _INPUT), None, is_received=False)
+            return Path((_OUTPUT,), target, is_received=False)
+        if target is None:
+            return Path((_PREROUTING, _INPUT), None, is_received=True)
+        return Path((_PREROUTING, _FORWARD), target, is_received=True)
+
+    def _packet_of(self, step: Send) -> Packet:
+        """The packet as it is on the wire, the flow's addresses filled in."""
+        flow = self._scenario.flow
+        if step.sender is Dir.ORIGINAL:
+            ends = (flow.saddr, flow.sport, flow.daddr, flow.dport)
+        else:
+            ends = (flow.daddr, flow.dport, flow.saddr, flow.sport)
+        own = (step.saddr, step.sport, step.daddr, step.dport)
+        saddr, sport, daddr, dport = (
+            usual if given is None else given for usual, given in zip(ends, own, strict=True)
+        )
+        has_ports = step.protocol in (TCP, UDP)
+        is_icmp = step.protocol in (ICMP, ICMPV6)
+        quoted = None
+        if step.quote is not None:
+            quoted = self._received.get((step.sender, step.quote))
+            if quoted is None:
+                raise self._error("there is no packet to quote: none has arrived from that end")
+        return Packet(
+            self._family,
+            saddr,
+            daddr,
+            step.protocol,
+            sport if has_ports else None,
+            dport if has_ports else None,
+            step.flags if step.protocol == TCP else None,
+            step.icmp_type if is_icmp else None,
+            step.icmp_code if is_icmp else None,
+            step.length,
+            step.seq,
+            step.ack,
+            step.window,
+            step.options,
+            step.icmp_id,
+            quoted,
+            not step.has_bad_checksum,
+        )
+
+    # ---- answers
+
+    def _out(self, packet: Packet, side: str) -> OutPacket:
+        is_tcp = packet.flags is not None
+        return OutPacket(
+            side=side,
+            src=format_address(self._family, packet.saddr),
+            sport=packet.sport or 0,
+            dst=format_address(self._family, packet.daddr),
+            dport=packet.dport or 0,
+            flags=None if packet.flags is None else packet.flags.letters,
+            seq=packet.seq if is_tcp else 0,
+            ack=packet.ack if is_tcp else 0,
+            win=packet.window if is_tcp else 0,
+            length=packet.payload,
+            is_same=True,
+        )
+
+    def _show(self, entry: Entry) -> EntryAnswer:
+        is_tcp = entry.original.protocol == TCP
+        flags = []
+        if entry.is_assured:
+            flags.append("ASSURED")
+        if not entry.has_reply:
+            flags.append("UNREPLIED")
+        return EntryAnswer(
+            state=TcpCt(entry.tcp.state).name if is_tcp else None,
+            timeout=entry.remaining(self._now),
+            flags=tuple(flags),
+            orig=_ends(entry.original),
+            reply=_ends(entry.reply),
+            mark=entry.mark,
+            internals=_internals(*entry.tcp.seen) if is_tcp else None,
+        )
+
+
+def _ends(found: Tuple) -> Ends:
+    family = Family(found.family)
+    is_icmp = found.protocol in (ICMP, ICMPV6)
+    return (
+        format_address(family, found.saddr),
+        found.sport,
+        format_address(family, found.daddr),
+        found.dport >> 8 if is_icmp else found.dport,
+    )
+
+
+def _internals(one: Seen, other: Seen) -> Internals:
+    return Internals(
+        (_dir_flags(one), _dir_flags(other)),
+        (one.td_scale, other.td_scale),
+    )
+
+
+def _dir_flags(seen: Seen) -> tuple[str, ...]:
+    return tuple(name for value, name in _DIR_FLAG_NAMES if seen.flags & value)
+
+
+def play(scenario: Scenario, kernel: KernelProfile) -> ScenarioAnswer:
+    """Play a whole scenario. Raises ScenarioError."""
+    player = Player(scenario, kernel)
+    answers = tuple(player.step(step) for step in scenario.steps)
+    return ScenarioAnswer(scenario.name, answers, player.entries(), player.missing_sysctls)
