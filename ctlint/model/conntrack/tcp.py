@@ -228,7 +228,10 @@ class TcpTracker:
         """
         assert packet.flags is not None
         flags = int(packet.flags)
-        if self.tcp_error(packet, flags, is_received, log):
+        # Nearly all packets are well: the check itself is for those that are not.
+        if not (VALIDITY_OF_FLAGS[flags] and packet.has_valid_checksum) and (
+            self.tcp_error(packet, flags, is_received, log)
+        ):
             return INVALID
         status = entry.status
         if not status & _CONFIRMED and not self.tcp_new(entry, packet, flags, log):

@@ -11,11 +11,9 @@ from typing import Final, NamedTuple
 
 from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet
-from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
+from ctlint.wire.protocols import ICMP, ICMPV6
 
 UDPLITE: Final = 136
-_WITH_PORTS: Final = frozenset({TCP, UDP, UDPLITE})
-
 
 class Tuple(NamedTuple):
     """One direction of a connection; addresses are integers of the family.
@@ -44,15 +42,10 @@ _INVERSE: Final[dict[int, dict[int, int]]] = {
 def get_tuple(packet: Packet) -> tuple[int, int, int, int, int, int]:
     """Port of nf_ct_get_tuple: the fields of the packet's Tuple, as a bare tuple equal to it."""
     protocol = packet.protocol
-    if protocol in _WITH_PORTS:
-        return (
-            packet.family,
-            protocol,
-            packet.saddr,
-            packet.sport or 0,
-            packet.daddr,
-            packet.dport or 0,
-        )
+    sport = packet.sport
+    dport = packet.dport
+    if sport is not None and dport is not None:
+        return (packet.family, protocol, packet.saddr, sport, packet.daddr, dport)
     if protocol in _INVERSE:
         kind = (packet.icmp_type or 0) << 8 | (packet.icmp_code or 0)
         return (packet.family, protocol, packet.saddr, packet.icmp_id, packet.daddr, kind)

@@ -261,7 +261,7 @@ class Feature(Enum):
         Area.TRACKER,
         "A side that starts anew after a pick-up stays liberal.",
         (5, 18), "5.17", "5.18", _S,
-        backports=(Backport("5.15", "5.15.y", _S),),
+        backports=(Backport("5.10", "5.10.262", _M), Backport("5.15", "5.15.y", _S)),
     )
     WINDOW_OVERSHOOT = Change(
         Area.TRACKER,
