@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.status import Dir
 from ctlint.scenario.scenario import DIR_NAMES
 
@@ -70,7 +71,11 @@ class OutPacket:
 
 @dataclass(frozen=True, slots=True)
 class PacketAnswer:
-    """What became of one packet. `rules` is None where the scenario has no rule set."""
+    """What became of one packet. `rules` is None where the scenario has no rule set.
+
+    `reasons` say why it is INVALID or ignored where the kernel logs it and where not; only the
+    model knows them.
+    """
 
     ctstate: str | None
     hooks: Mapping[str, str]
@@ -81,6 +86,7 @@ class PacketAnswer:
     why: tuple[str, ...] = ()
     rules: tuple[str, ...] | None = None
     undecided: tuple[Mapping[str, Any], ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

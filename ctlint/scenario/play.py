@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from ctlint.model.conntrack.core import NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.entry import Entry, Seen
+from ctlint.model.conntrack.log import LogLine
 from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import Dir, TcpCt, TcpDirFlags, Verdict
 from ctlint.model.conntrack.tuple import Tuple, get_tuple
@@ -168,7 +169,7 @@ class Player:
         before = self._tracker.find(key, self._now)
 
         hooks: dict[str, str] = {}
-        log: list[str] = []
+        log: list[LogLine] = []
         tracked: Tracked | None = None
         passes = True
         for hook in path.hooks:
@@ -177,9 +178,7 @@ class Player:
                 tracked = self._tracker.nf_conntrack_in(
                     packet, self._now, is_received=hook == _PREROUTING
                 )
-                log += [
-                    words for line in tracked.log if (words := line.words(self._kernel)) is not None
-                ]
+                log += tracked.log
                 if tracked.verdict is Verdict.DROP:
                     passes = False
                     break
@@ -204,7 +203,8 @@ class Player:
             if entry is None
             else replace(self._show(entry), is_fresh=before is None or before[0] is not entry),
             pktdir=None if half is None else Dir(half[1]),
-            why=tuple(log),
+            why=tuple(words for line in log if (words := line.words(self._kernel)) is not None),
+            reasons=tuple(line.reason for line in log),
         )
 
     def _path_of(self, sender: Dir, packet: Packet) -> Path:
