@@ -116,7 +116,8 @@ class Tracker:
     """The conntrack table of one network namespace.
 
     `pick_evicted` stands for the kernel's hash: asked which of the entries that may be evicted
-    stands in one of the eight buckets that early_drop looks at (None: none of them).
+    stands in one of the eight buckets that early_drop looks at (None: none of them). `count` is
+    how many entries are in the table, expired ones that were not met yet included.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Tracker:
         self._pick_evicted = pick_evicted
         self._default: dict[Key, Half] = {}
         self._zones: dict[int, dict[Key, Half]] = {DEFAULT_ZONE.number: self._default}
+        self.count = 0
         self._made = 0
         self._live_at_sweep = 0
         self._checks_after_allocation = Feature.CHECKS_AFTER_ALLOCATION in kernel
@@ -177,11 +179,12 @@ class Tracker:
 
     def nf_ct_kill(self, entry: Entry) -> None:
         """Port of nf_ct_kill: take an entry out of the table. A packet may still hold it."""
-        entry.status |= _DYING
-        if entry.status & _CONFIRMED:
+        if entry.status & (_CONFIRMED | _DYING) == _CONFIRMED:
             for direction in Dir:
                 table = self._zones[entry.zone.number_in(direction)]
                 table.pop(entry.tuple_in(direction), None)
+            self.count -= 1
+        entry.status |= _DYING
 
     def flush(self) -> None:
         """Delete all entries, as `conntrack -F` does."""
@@ -189,6 +192,7 @@ class Tracker:
             for entry, _ in table.values():
                 entry.status |= _DYING
             table.clear()
+        self.count = 0
 
     def expire(self, now: Micros) -> list[Entry]:
         """Take out all entries whose timer has run out, and return them."""
@@ -344,6 +348,7 @@ class Tracker:
         for direction in Dir:
             table = self._zones.setdefault(entry.zone.number_in(direction), {})
             table[entry.tuple_in(direction)] = (entry, int(direction))
+        self.count += 1
         self._made += 1
         if self._made >= max(_SWEEP_AT_LEAST, self._live_at_sweep):
             self.expire(now)
@@ -361,11 +366,6 @@ class Tracker:
         return Verdict.ACCEPT
 
     # ---- a full table
-
-    @property
-    def count(self) -> int:
-        """How many entries are in the table, expired ones that were not met yet included."""
-        return sum(len(table) for table in self._zones.values()) // 2
 
     def _has_room(self, now: Micros) -> bool:
         """Part of __nf_conntrack_alloc: whether one more entry may be made.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6
 
 UDPLITE: Final = 136
+
 
 class Tuple(NamedTuple):
     """One direction of a connection; addresses are integers of the family.
@@ -62,8 +62,3 @@ def invert_tuple(original: tuple[int, int, int, int, int, int]) -> Tuple | None:
     if inverse is None:
         return None
     return Tuple(family, protocol, daddr, sport, saddr, inverse << 8 | dport & 0xFF)
-
-
-def family_of(original: Tuple) -> Family:
-    """The address family of a tuple."""
-    return Family(original.family)
