@@ -43,7 +43,7 @@ from ctlint.scenario.scenario import (
 )
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import Micros
-from ctlint.wire.packet import Packet
+from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 _PREROUTING, _INPUT, _FORWARD, _OUTPUT = "PREROUTING", "INPUT", "FORWARD", "OUTPUT"
@@ -256,7 +256,7 @@ class Player:
             step.options,
             step.icmp_id,
             quoted,
-            not step.has_bad_checksum,
+            Defect.CHECKSUM if step.has_bad_checksum else None,
         )
 
     # ---- answers

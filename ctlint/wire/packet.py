@@ -4,11 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
 from ctlint.wire.tcp_flags import TcpFlags
+
+
+class Defect(Enum):
+    """What is wrong with a transport header, where it does not show in its fields."""
+
+    CHECKSUM = "wrong checksum"
+    TRUNCATED = "cut short, or of an impossible length"
 
 
 class TcpOptions(NamedTuple):
@@ -34,7 +42,7 @@ class Packet:
     TCP, ``icmp_type`` and ``icmp_code`` are None for all but ICMP and ICMPv6. ``payload`` counts
     bytes behind the transport header. ``seq``, ``ack``, ``window`` (as on the wire, unscaled) and
     ``options`` are those of a TCP header, ``icmp_id`` is that of an ICMP query, ``quoted`` the
-    packet that an ICMP error quotes. ``has_valid_checksum`` is about the transport header.
+    packet that an ICMP error quotes. ``defect`` is about the transport header.
     """
 
     family: Family
@@ -53,7 +61,7 @@ class Packet:
     options: TcpOptions | None = None
     icmp_id: int = 0
     quoted: Packet | None = None
-    has_valid_checksum: bool = True
+    defect: Defect | None = None
 
     def __str__(self) -> str:
         source = format_address(self.family, self.saddr)

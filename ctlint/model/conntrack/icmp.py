@@ -15,7 +15,7 @@ from ctlint.model.conntrack.log import LogLine
 from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.settings import Settings
 from ctlint.wire.moments import Micros
-from ctlint.wire.packet import Packet
+from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, ICMPV6
 
 _ERRORS: Final = frozenset({3, 4, 5, 11, 12})
@@ -53,7 +53,10 @@ class IcmpTracker:
     def kind_of(self, packet: Packet, is_received: bool, log: list[LogLine]) -> IcmpKind:
         """Port of nf_conntrack_icmpv4_error and nf_conntrack_icmpv6_error, up to the look-up."""
         kind = packet.icmp_type or 0
-        is_wrong = not packet.has_valid_checksum and is_received and self._checksum
+        is_wrong = packet.defect is Defect.CHECKSUM and is_received and self._checksum
+        if packet.defect is Defect.TRUNCATED:
+            log.append(LogLine(Reason.SHORT_ICMP, packet.protocol))
+            return IcmpKind.INVALID
         if packet.protocol == ICMP:
             if is_wrong:
                 log.append(LogLine(Reason.BAD_ICMP_CHECKSUM, ICMP))

@@ -126,6 +126,16 @@ class Reason(Enum):
         None,
     )
 
+    TRUNCATED_UDP = Wording(
+        "The UDP datagram is cut short, or its length is impossible.",
+        ((_COMMON, "truncated/malformed packet"),),
+        "truncated/malformed packet",
+    )
+    SHORT_ICMP = Wording(
+        "The ICMP message is cut short.",
+        ((_COMMON, "short packet"),),
+        "short packet",
+    )
     BAD_UDP_CHECKSUM = Wording(
         "The checksum of the UDP datagram is wrong.",
         ((_COMMON, "bad checksum"),),

@@ -28,7 +28,7 @@ from ctlint.model.conntrack.tcp_window import (
 from ctlint.model.kernel.features import Feature
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.wire.moments import SECOND, Micros
-from ctlint.wire.packet import Packet
+from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.sequence import LAST, before
 
 ACCEPT: Final = 1
@@ -183,7 +183,10 @@ class TcpTracker:
 
     def tcp_error(self, packet: Packet, flags: int, is_received: bool, log: list[LogLine]) -> bool:
         """Port of tcp_error: whether the header is wrong. Checksums are looked at on receipt."""
-        if not packet.has_valid_checksum and is_received and self._checksum:
+        if packet.defect is Defect.TRUNCATED:
+            log.append(LogLine(Reason.TRUNCATED))
+            return True
+        if packet.defect is Defect.CHECKSUM and is_received and self._checksum:
             log.append(LogLine(Reason.BAD_CHECKSUM))
             return True
         if not VALIDITY_OF_FLAGS[flags]:
@@ -229,8 +232,8 @@ class TcpTracker:
         assert packet.flags is not None
         flags = int(packet.flags)
         # Nearly all packets are well: the check itself is for those that are not.
-        if not (VALIDITY_OF_FLAGS[flags] and packet.has_valid_checksum) and (
-            self.tcp_error(packet, flags, is_received, log)
+        if (packet.defect is not None or not VALIDITY_OF_FLAGS[flags]) and self.tcp_error(
+            packet, flags, is_received, log
         ):
             return INVALID
         status = entry.status

@@ -16,7 +16,7 @@ from ctlint.model.conntrack.status import EntryStatus
 from ctlint.model.kernel.features import Feature
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.wire.moments import SECOND, Micros
-from ctlint.wire.packet import Packet
+from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import UDP
 
 STREAM_AFTER: Final[Micros] = 2 * SECOND
@@ -42,7 +42,10 @@ class UdpTracker:
         With traffic both ways the entry lives on for the stream timeout, and is ASSURED, once it
         is older than two seconds (before UDP_STREAM_AFTER_2S: at once).
         """
-        if not packet.has_valid_checksum and is_received and self._checksum:
+        if packet.defect is Defect.TRUNCATED:
+            log.append(LogLine(Reason.TRUNCATED_UDP, UDP))
+            return False
+        if packet.defect is Defect.CHECKSUM and is_received and self._checksum:
             log.append(LogLine(Reason.BAD_UDP_CHECKSUM, UDP))
             return False
         timeouts = entry.policy.udp or self._timeouts

@@ -20,19 +20,20 @@ from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
 from ctlint.model.kernel.profiles import KernelProfile, all_profiles, profile
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND
-from ctlint.wire.packet import Packet
+from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, UDP
 from ctlint.wire.tcp_flags import TcpFlags
 from tests.unit.model.conntrack.conversation import CLIENT, SERVER, Conversation
 
 
-def datagram(side: str, *, protocol: int = UDP, is_sound: bool = True) -> Packet:
+def datagram(side: str, *, protocol: int = UDP, defect: Defect | None = None) -> Packet:
     """A datagram between the two ends."""
-    ends = (CLIENT, SERVER, 5000, 53) if side == "o" else (SERVER, CLIENT, 53, 5000)
-    ports = (ends[2], ends[3]) if protocol == UDP else (None, None)
-    return Packet(
-        Family.IPV4, ends[0], ends[1], protocol, *ports, payload=10, has_valid_checksum=is_sound
+    saddr, daddr, sport, dport = (
+        (CLIENT, SERVER, 5000, 53) if side == "o" else (SERVER, CLIENT, 53, 5000)
     )
+    if protocol != UDP:
+        return Packet(Family.IPV4, saddr, daddr, protocol, payload=10, defect=defect)
+    return Packet(Family.IPV4, saddr, daddr, protocol, sport, dport, payload=10, defect=defect)
 
 
 def test_an_entry_is_gone_exactly_when_its_timer_is() -> None:
@@ -204,16 +205,30 @@ def test_udp_of_older_kernels(kernel: str, third: str) -> None:
 
 
 def test_a_wrong_checksum_counts_only_on_the_way_in() -> None:
-    broken = datagram("o", is_sound=False)
+    broken = datagram("o", defect=Defect.CHECKSUM)
     talk = Conversation()
     assert talk.give(broken) == "INVALID none"
     assert talk.log == ["bad checksum"]
     assert talk.give(broken, is_received=False) == "NEW 30 u"
     assert Conversation(checksum=0).give(broken) == "NEW 30 u"
-    segment = replace(talk.packet("o", "S", 1000), has_valid_checksum=False)
+    segment = replace(talk.packet("o", "S", 1000), defect=Defect.CHECKSUM)
     assert talk.give(segment) == "INVALID none"
     assert talk.give(segment, is_received=False) == "NEW SYN_SENT 120 u"
     assert Conversation(checksum=0).give(segment) == "NEW SYN_SENT 120 u"
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (datagram("o", defect=Defect.TRUNCATED), "truncated/malformed packet"),
+        (Conversation().packet("o", "S"), "truncated packet"),
+        (Packet(Family.IPV4, CLIENT, SERVER, ICMP, icmp_type=8), "short packet"),
+    ],
+)
+def test_a_header_that_is_cut_short(packet: Packet, words: str) -> None:
+    talk = Conversation()
+    assert talk.give(replace(packet, defect=Defect.TRUNCATED)) == "INVALID none"
+    assert talk.log == [words]
 
 
 def test_any_other_protocol() -> None:

@@ -14,7 +14,7 @@ from ctlint.model.conntrack.core import Template
 from ctlint.model.conntrack.entry import TimeoutPolicy
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND
-from ctlint.wire.packet import Packet
+from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, ICMPV6
 from tests.unit.model.conntrack.conversation import CLIENT, SERVER, Conversation
 
@@ -80,7 +80,7 @@ def test_a_redirect_from_afar() -> None:
     ("v6", "words"), [(False, "bad hw icmp checksum"), (True, "ICMPv6 checksum failed")]
 )
 def test_checksums(v6: bool, words: str) -> None:
-    query = replace(message("o", 128 if v6 else 8, v6=v6), has_valid_checksum=False)
+    query = replace(message("o", 128 if v6 else 8, v6=v6), defect=Defect.CHECKSUM)
     talk = Conversation()
     assert talk.give(query) == "INVALID none"
     assert talk.log == [words]
