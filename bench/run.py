@@ -130,6 +130,15 @@ def main() -> None:
                 ],
                 times,
             )
+        tracker = str(ROOT / "bench/track.py")
+        measure(
+            "Tracker, 5 x 172,000 packets",
+            [
+                Program("look-up alone", [sys.executable, tracker, "--look-up"]),
+                Program("tracker", [sys.executable, tracker]),
+            ],
+            times,
+        )
         measure(
             "Start-up",
             [
