@@ -53,7 +53,8 @@ class EntryAnswer:
 class OutPacket:
     """A packet that came out of the box. `is_same`: it is the one that went in, not a new one.
 
-    `flags` is None for all but TCP.
+    `flags` is None for all but TCP. For ICMP the ports are the identifier and the type, and
+    `length` does not count what an error quotes.
     """
 
     side: str

@@ -44,7 +44,7 @@ from ctlint.scenario.scenario import (
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Defect, Packet
-from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP, is_icmp_error
 
 _PREROUTING, _INPUT, _FORWARD, _OUTPUT = "PREROUTING", "INPUT", "FORWARD", "OUTPUT"
 _MAIN_HOOKS: Final = (_OUTPUT, _FORWARD, _INPUT, _PREROUTING)
@@ -263,17 +263,22 @@ class Player:
 
     def _out(self, packet: Packet, side: str) -> OutPacket:
         is_tcp = packet.flags is not None
+        sport, dport, length = packet.sport or 0, packet.dport or 0, packet.payload
+        if packet.icmp_type is not None:
+            sport, dport = packet.icmp_id, packet.icmp_type
+            if is_icmp_error(packet.protocol, packet.icmp_type):
+                length = 0  # what an error quotes is not its own
         return OutPacket(
             side=side,
             src=format_address(self._family, packet.saddr),
-            sport=packet.sport or 0,
+            sport=sport,
             dst=format_address(self._family, packet.daddr),
-            dport=packet.dport or 0,
+            dport=dport,
             flags=None if packet.flags is None else packet.flags.letters,
             seq=packet.seq if is_tcp else 0,
             ack=packet.ack if is_tcp else 0,
             win=packet.window if is_tcp else 0,
-            length=packet.payload,
+            length=length,
             is_same=True,
         )
 

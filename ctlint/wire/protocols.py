@@ -14,6 +14,20 @@ UDP: Final = 17
 ICMP: Final = 1
 ICMPV6: Final = 58
 
+_ICMP_ERRORS: Final = frozenset({3, 4, 5, 11, 12})
+"""Unreachable, source quench, redirect, time exceeded, parameter problem."""
+
+_FIRST_ICMPV6_QUERY: Final = 128
+
+
+def is_icmp_error(protocol: int, kind: int) -> bool:
+    """Whether ICMP or ICMPv6 messages of this type quote a packet.
+
+    Source: include/linux/icmp.h, icmp_is_err(); RFC 4443, section 2.1.
+    """
+    return kind in _ICMP_ERRORS if protocol == ICMP else kind < _FIRST_ICMPV6_QUERY
+
+
 PROTOCOL_NUMBERS: Final[dict[str, int]] = {
     "all": 0,
     "ip": 0,

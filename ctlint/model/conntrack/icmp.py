@@ -16,10 +16,7 @@ from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.settings import Settings
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Defect, Packet
-from ctlint.wire.protocols import ICMP, ICMPV6
-
-_ERRORS: Final = frozenset({3, 4, 5, 11, 12})
-"""Unreachable, source quench, redirect, time exceeded, parameter problem (icmp_is_err)."""
+from ctlint.wire.protocols import ICMP, ICMPV6, is_icmp_error
 
 _HIGHEST_ICMP_TYPE: Final = 18
 _OPENING: Final = {ICMP: frozenset({8, 13, 15, 17}), ICMPV6: frozenset({128, 139})}
@@ -29,7 +26,6 @@ _ICMPV6_UNTRACKED: Final = frozenset({130, 131, 132, 133, 134, 135, 136, 143, 15
 """Neighbour discovery and multicast listeners (noct_valid_new)."""
 
 _REDIRECT: Final = 137
-_FIRST_ICMPV6_QUERY: Final = 128
 
 
 class IcmpKind(Enum):
@@ -64,7 +60,7 @@ class IcmpTracker:
             if kind > _HIGHEST_ICMP_TYPE:
                 log.append(LogLine(Reason.UNKNOWN_ICMP_TYPE, ICMP))
                 return IcmpKind.INVALID
-            return IcmpKind.ERROR if kind in _ERRORS else IcmpKind.QUERY
+            return IcmpKind.ERROR if is_icmp_error(ICMP, kind) else IcmpKind.QUERY
         if is_wrong:
             log.append(LogLine(Reason.BAD_ICMPV6_CHECKSUM, ICMPV6))
             return IcmpKind.INVALID
@@ -74,7 +70,7 @@ class IcmpTracker:
             # Followed only from a link-local source with the hop limit of a neighbour.
             log.append(LogLine(Reason.FAR_REDIRECT, ICMPV6))
             return IcmpKind.INVALID
-        return IcmpKind.ERROR if kind < _FIRST_ICMPV6_QUERY else IcmpKind.QUERY
+        return IcmpKind.ERROR if is_icmp_error(ICMPV6, kind) else IcmpKind.QUERY
 
     def nf_conntrack_icmp_packet(self, entry: Entry, now: Micros) -> bool:
         """Port of nf_conntrack_icmp_packet and nf_conntrack_icmpv6_packet.
