@@ -202,7 +202,8 @@ class Player:
             entry=None
             if entry is None
             else replace(self._show(entry), is_fresh=before is None or before[0] is not entry),
-            pktdir=None if half is None else Dir(half[1]),
+            # A connection to itself has the same tuple twice.
+            pktdir=None if entry is None else Dir(key != entry.original),
             why=tuple(words for line in log if (words := line.words(self._kernel)) is not None),
             reasons=tuple(line.reason for line in log),
         )
