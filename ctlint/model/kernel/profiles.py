@@ -3,7 +3,8 @@
 
 A mainline name ("5.10") means the last release of that line, so it has what its stable branch took
 over, as far as that is known; "rhel6", "rhel7" and "rhel8" mean the newest tree of each that was
-read (2.6.32-642, 3.10.0-1160, 4.18.0-394). Vendor patches of other distributions are not
+read (2.6.32-642, 3.10.0-1160, 4.18.0-394). "openwrt-5.4" and "openwrt-5.15" are their lines with
+OpenWrt's sysctl nf_conntrack_tcp_no_window_check. Vendor patches of other distributions are not
 known, and kernels of RHEL 9 and 10 have no profile.
 """
 
@@ -12,11 +13,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ctlint.model.kernel.features import Feature, Version
-from ctlint.model.kernel.sysctls import resolve
+from ctlint.model.kernel.sysctls import NETFILTER, resolve
 
 _SHOWN = 80
 """How much of a wrong name a message repeats."""
@@ -34,13 +36,17 @@ class UnknownKernel(ValueError):  # noqa: N818 (named for what is wrong)
 
 @dataclass(frozen=True, slots=True)
 class KernelProfile:
-    """A named set of changes. `lifetime` says how long it is or was maintained, where known."""
+    """A named set of changes. `lifetime` says how long it is or was maintained, where known.
+
+    `patches` are the sysctls that no other kernel has, by their full names, with their defaults.
+    """
 
     name: str
     version: Version
     features: frozenset[Feature]
     description: str = field(compare=False)
     lifetime: str | None = field(compare=False, default=None)
+    patches: tuple[tuple[str, int], ...] = field(compare=False, default=())
 
     def __contains__(self, feature: Feature) -> bool:
         return feature in self.features
@@ -56,7 +62,7 @@ class KernelProfile:
         """
         sysctl, full = resolve(name)
         if sysctl.vendor is not None:
-            return False
+            return full in dict(self.patches)
         if full in sysctl.obsolete and Feature.IP_CONNTRACK_NAMES_GONE in self.features:
             return False
         if sysctl.since is not None and not self._has(sysctl.since):
@@ -72,7 +78,7 @@ class KernelProfile:
         if not self.has_sysctl(name):
             return None
         sysctl = resolve(name).sysctl
-        default = sysctl.default
+        default = dict(self.patches).get(sysctl.name, sysctl.default)
         for delta in sysctl.deltas:  # newest first: the oldest that is missing decides
             if delta.feature not in self.features:
                 default = delta.before
@@ -88,10 +94,24 @@ _MAINLINE: tuple[tuple[Version, range], ...] = (
     ((7,), range(3)),
 )
 
-_VENDOR: tuple[tuple[str, Version, str], ...] = (
-    ("rhel6", (2, 6, 32), "Red Hat Enterprise Linux 6 and rebuilds, as of 2.6.32-642.el6"),
-    ("rhel7", (3, 10), "Red Hat Enterprise Linux 7 and rebuilds, as of 3.10.0-1160.el7"),
-    ("rhel8", (4, 18), "Red Hat Enterprise Linux 8 and rebuilds, as of 4.18.0-394.el8"),
+
+class _Vendor(NamedTuple):
+    """A tree of a distribution, by the line that it is based on."""
+
+    name: str
+    version: Version
+    description: str
+    patches: tuple[tuple[str, int], ...] = ()
+
+
+_NO_WINDOW_CHECK = NETFILTER + "tcp_no_window_check"
+
+_VENDOR: tuple[_Vendor, ...] = (
+    _Vendor("rhel6", (2, 6, 32), "Red Hat Enterprise Linux 6 and rebuilds, as of 2.6.32-642.el6"),
+    _Vendor("rhel7", (3, 10), "Red Hat Enterprise Linux 7 and rebuilds, as of 3.10.0-1160.el7"),
+    _Vendor("rhel8", (4, 18), "Red Hat Enterprise Linux 8 and rebuilds, as of 4.18.0-394.el8"),
+    _Vendor("openwrt-5.4", (5, 4), "OpenWrt's 5.4, windows unchecked", ((_NO_WINDOW_CHECK, 1),)),
+    _Vendor("openwrt-5.15", (5, 15), "OpenWrt's 5.15, windows checked", ((_NO_WINDOW_CHECK, 0),)),
 )
 
 _LIFETIMES: Mapping[str, str] = MappingProxyType(
@@ -133,15 +153,19 @@ def _profile(name: str, version: Version, description: str) -> KernelProfile:
 
 def _profiles() -> Iterator[KernelProfile]:
     """All profiles in the order of their base version, a vendor's after the line it is based on."""
-    vendors = {version: (name, text) for name, version, text in _VENDOR}
+    vendors = {vendor.version: vendor for vendor in _VENDOR}
     for prefix, numbers in _MAINLINE:
         for number in numbers:
             version = (*prefix, number)
             name = ".".join(map(str, version))
             yield _profile(name, version, f"Linux {name}, the last release of its stable branch")
             if version in vendors:
-                vendor, text = vendors[version]
-                yield _profile(vendor, version, text)
+                vendor = vendors[version]
+                own = _profile(vendor.name, version, vendor.description)
+                if vendor.patches:  # the stable tree of its line, and the patches
+                    line = _profile(name, version, vendor.description)
+                    own = replace(own, features=line.features, patches=vendor.patches)
+                yield own
 
 
 _PROFILES: Mapping[str, KernelProfile] = MappingProxyType({p.name: p for p in _profiles()})

@@ -34,7 +34,9 @@ class Conversation:
         self, kernel: str = "6.18", sysctls: Mapping[str, int] | None = None, **given: int
     ) -> None:
         self.kernel = profile(kernel)
-        named = {canonical_name(name): value for name, value in {**(sysctls or {}), **given}.items()}
+        named = {
+            canonical_name(name): value for name, value in {**(sysctls or {}), **given}.items()
+        }
         self.sysctls = named
         self.tracker = Tracker(self.kernel, read_settings(self.kernel, named))
         self.now = 0

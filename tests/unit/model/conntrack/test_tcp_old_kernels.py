@@ -271,3 +271,42 @@ def test_a_reset_from_the_side_of_the_ignored_syn(kernel: str, state: str) -> No
     talk.send("o", "S", 2_000_000_000)
     # It carries the number behind its own SYN as an acknowledgement, far out of every window.
     assert talk.send("o", "RA", 3_000_000_000, 2_000_000_001).split(" ", 1)[1] == state
+
+
+def test_a_kernel_that_checks_no_window() -> None:
+    """OpenWrt's nf_conntrack_tcp_no_window_check: no condition, no bookkeeping, no zero window."""
+    talk = Conversation("openwrt-5.4")
+    talk.shake_hands()
+    assert talk.send("o", "PA", 3_000_000_000, 7, 10) == "ESTABLISHED ESTABLISHED 432000 a"
+    assert talk.send("r", "A", 5001, 1001, win=0) == "ESTABLISHED ESTABLISHED 432000 a"
+    assert talk.entry.tcp.seen[0].td_end == 1001
+    on = Conversation("openwrt-5.4", tcp_no_window_check=0)
+    on.shake_hands()
+    assert on.send("o", "PA", 3_000_000_000, 7, 10).startswith("INVALID")
+    mainline = Conversation("5.4", tcp_no_window_check=1)
+    mainline.shake_hands()
+    assert mainline.send("o", "PA", 3_000_000_000, 7, 10).startswith("INVALID")
+
+
+@pytest.mark.parametrize(("kernel", "passes"), [("5.16", "SYN_SENT2"), ("5.17", "SYN_SENT2")])
+def test_a_syn_of_the_server_starts_its_side_anew(kernel: str, passes: str) -> None:
+    """SYNACK_REINIT_IN_SYN_SENT: a lone SYN is a simultaneous open, whatever its number."""
+    talk = Conversation(kernel)
+    talk.send("o", "S", 1000)
+    talk.entry.tcp.seen[1].td_maxwin = 1  # heard before
+    talk.entry.tcp.seen[1].td_end = 5000
+    talk.entry.tcp.seen[1].td_maxend = 5000
+    answer = talk.send("r", "S", 9000)
+    assert answer == {"5.16": "INVALID SYN_SENT 120 u", "5.17": f"ESTABLISHED {passes} 120"}[kernel]
+
+
+def test_the_highest_edge_of_the_blocks_counts() -> None:
+    """tcp_sack, whatever the order of the blocks; an edge below the acknowledgement does not."""
+    talk = Conversation()
+    talk.shake_hands(options=SYN_OPTIONS)
+    talk.send("o", "PA", 1001, 5001, 3000)
+    blocks = ((3001, 4001), (2001, 2501), (900, 950))
+    assert talk.send("r", "A", 5001, 1001, options=TcpOptions(sack=blocks)).startswith("ESTAB")
+    beyond = TcpOptions(sack=((2001, 2501), (3001, 4002)))
+    assert talk.send("r", "A", 5001, 1001, options=beyond).startswith("INVALID")
+    assert talk.log == ["ACK is over upper bound 4002 (ACKed data not seen yet)"]

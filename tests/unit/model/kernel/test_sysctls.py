@@ -155,9 +155,15 @@ def test_rhel7_has_the_old_names_and_the_rate_limit() -> None:
     assert not profile("rhel8").has_sysctl("net.ipv4.netfilter.ip_conntrack_tcp_be_liberal")
 
 
-def test_a_vendor_sysctl_is_known_but_no_profile_has_it() -> None:
+def test_a_vendor_sysctl_is_known_but_no_mainline_profile_has_it() -> None:
     assert SYSCTLS[canonical_name("tcp_no_window_check")].vendor == "OpenWrt, Armbian"
-    assert not any(kernel.has_sysctl("tcp_no_window_check") for kernel in all_profiles())
+    having = [kernel for kernel in all_profiles() if kernel.has_sysctl("tcp_no_window_check")]
+    defaults = {kernel.name: kernel.sysctl_default("tcp_no_window_check") for kernel in having}
+    # Read in OpenWrt's patch of nf_conntrack_proto_tcp.c in a 5.4 and in a 5.15 tree.
+    assert defaults == {"openwrt-5.4": 1, "openwrt-5.15": 0}
+    assert all(
+        profile(kernel.name.partition("-")[2]).features == kernel.features for kernel in having
+    )
 
 
 # ---- what nine kernels printed -----------------------------------------------------------------
