@@ -1,0 +1,520 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Plays scenarios (docs/scenario.md) on the kernel of this machine.
+
+Everything happens in network namespaces of the lab's own. What a scenario cannot control is
+written at `ctlint.lab.timers`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
+from typing import Final, NamedTuple, TypeVar
+
+from ctlint.lab.errors import CannotLoadError, LabError, LabStalled, LabUnavailable
+from ctlint.lab.firewall import DELIVERED, STATE_LINES, Backend, Firewall, default_backend
+from ctlint.lab.log import Line, Log
+from ctlint.lab.namespace import PrivateNetns, private_netns
+from ctlint.lab.packets import LAST_NUMBER, Built, build, ends_of, number_of, protocol_of, read
+from ctlint.lab.settings import Settings
+from ctlint.lab.table import Table, Tracked
+from ctlint.lab.timers import Timers
+from ctlint.lab.wiring import Wiring
+from ctlint.model.conntrack.status import Dir, TcpCt
+from ctlint.scenario.answer import (
+    Ends,
+    EntryAnswer,
+    Internals,
+    OpAnswer,
+    OutPacket,
+    PacketAnswer,
+    ScenarioAnswer,
+)
+from ctlint.scenario.scenario import (
+    DIR_NAMES,
+    Expire,
+    Flow,
+    Flush,
+    Forward,
+    Scenario,
+    ScenarioError,
+    Send,
+    SetSysctls,
+    Step,
+    Wait,
+)
+from ctlint.wire.addresses import Family, format_address
+
+__all__ = [
+    "Backend",
+    "CannotLoadError",
+    "Lab",
+    "LabError",
+    "LabStalled",
+    "LabUnavailable",
+    "open_lab",
+    "why_unavailable",
+]
+
+_T = TypeVar("_T")
+
+_PROGRAMS: Final = ("ip", "nft")
+_MAIN_HOOKS: Final = ("OUTPUT", "FORWARD", "INPUT", "PREROUTING")
+_WHY: Final = b"nf_ct_"
+_TRACE: Final = b"TRACE: "
+_QUOTED: Final = 128
+"""Bytes of a packet that an ICMP error quotes at most: what is heard of a delivered one."""
+
+_TRIES: Final = 4
+"""How often a scenario is played whose answer was spoilt by a stall of the machine."""
+
+_ENTRY_FLAGS: Final = (("ASSURED", 1 << 2, True), ("UNREPLIED", 1 << 1, False))
+"""Names and bits of enum ip_conntrack_status, and whether the name says that the bit is set."""
+
+_TCP_FLAGS: Final = (
+    "WINDOW_SCALE",
+    "SACK_PERM",
+    "CLOSE_INIT",
+    "BE_LIBERAL",
+    "DATA_UNACKED",
+    "MAXACK_SET",
+    "CHALLENGE_ACK",
+    "SIMULT_OPEN",
+)
+"""IP_CT_TCP_FLAG_* and their kin in nf_conntrack_tcp.h, from bit 0 on."""
+
+# On lo a packet comes back through a queue that the kernel may serve a little later.
+_LOOPBACK_PATIENCE: Final = 0.003
+
+
+class _Kind(NamedTuple):
+    """Boxes that can follow one another in one namespace.
+
+    Once there, a nat table stays registered, emptied or not, and gives other ports to connections
+    that no rule names. Rules of the two backends would stand beside each other.
+    """
+
+    backend: Backend | None
+    nat: tuple[bool, bool]
+
+
+class _Box:
+    """A host in a namespace of its own, with all that is needed to watch it."""
+
+    def __init__(self, stack: ExitStack, kind: _Kind, ipsets: str) -> None:
+        self.namespace: PrivateNetns = stack.enter_context(private_netns())
+        self.traces = kind.backend is Backend.LEGACY
+        self.firewall = Firewall(self.namespace, traces=self.traces)
+        if ipsets:
+            done = self.namespace.run(["ipset", "restore", "-exist"], input=ipsets, check=False)
+            if done.returncode:
+                raise CannotLoadError(done.stderr.strip())
+        self.settings = stack.enter_context(Settings(self.namespace))
+        with self.namespace.inside():
+            self.log = Log()
+            stack.callback(self.log.close)
+            self.table = Table()
+            stack.callback(self.table.close)
+        self.wiring = Wiring(self.namespace)
+        stack.callback(self.wiring.close)
+        self.timers = Timers(self.table, self.settings.timeouts)
+
+
+class _Playing(NamedTuple):
+    """What is being played, where."""
+
+    scenario: Scenario
+    box: _Box
+    has_rules: bool
+    has_zones: bool
+    missing_sysctls: tuple[str, ...]
+
+
+class Lab:
+    """Plays scenarios; see `open_lab`.
+
+    A method raises ScenarioError where the scenario cannot be played by any kernel, and LabError
+    where this machine did not show what became of it.
+    """
+
+    release: str = platform.release()
+    """The kernel, as `uname -r` names it."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[_Kind, tuple[ExitStack, _Box]] = {}
+        self._ipsets = ""
+        self._playing: _Playing | None = None
+        self._steps = 0
+        self._number = 0
+        # What stands on the wire until the reply end has seen the flow, and then.
+        self._flow = Flow(0, 0, 0, 0)
+        self._reply_flow = Flow(0, 0, 0, 0)
+        self._received: dict[tuple[Dir, Dir], bytes] = {}
+
+    def close(self) -> None:
+        """Delete the lab's namespaces."""
+        self._playing = None
+        while self._boxes:
+            _, (stack, _) = self._boxes.popitem()
+            stack.close()
+
+    def restore_ipsets(self, text: str) -> None:
+        """From now on the sets are there that `ipset save` has printed, and no others."""
+        if text != self._ipsets:
+            self.close()
+            self._ipsets = text
+
+    # Scenarios
+
+    def play(self, scenario: Scenario, backend: Backend | None = None) -> ScenarioAnswer:
+        """The whole scenario; where the machine stalled in the middle of it, once more."""
+        for attempt in range(_TRIES):
+            try:
+                self.start(scenario, backend)
+                packets = tuple(self.step(step) for step in scenario.steps)
+                entries = self.entries()
+                break
+            except LabStalled:
+                if attempt == _TRIES - 1:
+                    raise
+            except ScenarioError as error:
+                raise ScenarioError(error.message, error.packet, scenario.name) from None
+        assert self._playing is not None
+        return ScenarioAnswer(scenario.name, packets, entries, self._playing.missing_sysctls)
+
+    def start(self, scenario: Scenario, backend: Backend | None = None) -> None:
+        """Load the rules, set the sysctls, lay the wires; there are no entries.
+
+        A rule set is loaded by the legacy backend where there is one and no other is asked for.
+        Raises CannotLoadError too.
+        """
+        self._playing = None
+        self._playing = _guarded(lambda: self._prepare(scenario, backend))
+        flow = scenario.flow
+        self._steps = 0
+        self._flow = flow
+        self._reply_flow = Flow(flow.daddr, flow.dport, flow.saddr, flow.sport)
+        self._received.clear()
+
+    def _prepare(self, scenario: Scenario, backend: Backend | None) -> _Playing:
+        texts = {Family.IPV4: scenario.ruleset, Family.IPV6: scenario.ruleset6}
+        has_rules = any(texts.values())
+        kind = _Kind(None, (False, False))
+        if has_rules:
+            has_nat4, has_nat6 = (_names_nat(text) for text in texts.values())
+            kind = _Kind(backend or default_backend(), (has_nat4, has_nat6))
+        box = self._box(kind)
+        if kind.backend is not None:
+            box.firewall.load(texts, kind.backend)
+        missing = box.settings.set(scenario.sysctls, only=True)
+        box.table.flush()
+        box.timers.restart()
+        box.wiring.lay(scenario.topology, scenario.flow)
+        for _ in box.log.lines():
+            pass
+        has_zones = any("--zone" in text for text in texts.values())
+        return _Playing(scenario, box, has_rules, has_zones, missing)
+
+    def _box(self, kind: _Kind) -> _Box:
+        if kind not in self._boxes:
+            with ExitStack() as stack:
+                box = _Box(stack, kind, self._ipsets)
+                self._boxes[kind] = stack.pop_all(), box
+        return self._boxes[kind][1]
+
+    @property
+    def _now(self) -> _Playing:
+        if self._playing is None:
+            raise LabError("no scenario was started")
+        return self._playing
+
+    def step(self, step: Step) -> PacketAnswer | OpAnswer:
+        """The next packet or operation of the scenario that was started."""
+        playing = self._now
+        index = self._steps
+        self._steps += 1
+        try:
+            return _guarded(lambda: self._step(playing, step))
+        except ScenarioError as error:
+            raise ScenarioError(error.message, index, playing.scenario.name) from None
+
+    def _step(self, playing: _Playing, step: Step) -> PacketAnswer | OpAnswer:
+        if isinstance(step, Send):
+            return self._send(playing, step)
+        timers = playing.box.timers
+        if isinstance(step, Wait):
+            timers.pass_time(step.span)
+        elif isinstance(step, Expire):
+            timers.expire()
+        elif isinstance(step, Flush):
+            playing.box.table.flush()
+            timers.forget()
+        else:
+            self._set_sysctls(playing, step)
+        return OpAnswer(step.op)
+
+    def _set_sysctls(self, playing: _Playing, step: SetSysctls) -> None:
+        missing = playing.box.settings.set(step.sysctls)
+        playing.box.timers.look_again()
+        known = dict.fromkeys((*playing.missing_sysctls, *missing))
+        self._playing = playing._replace(missing_sysctls=tuple(known))
+
+    def entries(self) -> tuple[EntryAnswer, ...]:
+        """The entries that there are now, oldest first."""
+        box = self._now.box
+
+        def look() -> tuple[EntryAnswer, ...]:
+            found = box.timers.entries()
+            return tuple(_entry_answer(entry, box.timers.left(entry), None) for entry in found)
+
+        return _guarded(look)
+
+    # Packets
+
+    def _send(self, playing: _Playing, send: Send) -> PacketAnswer:
+        box = playing.box
+        family = playing.scenario.topology.family
+        if send.wait:
+            box.timers.pass_time(send.wait)
+        if send.expire:
+            box.timers.expire()
+        ends = self._ends(send)
+        quoted = self._quoted(send)
+        self._number = self._number % LAST_NUMBER + 1
+        built = build(send, ends, family, self._number, quoted)
+        box.timers.settle(send.protocol)
+        sent = time.monotonic()
+        target = format_address(family, ends.daddr)
+        error = box.wiring.send(send.sender, built.data, family, target)
+        heard = _Heard(box, send.sender, self._number, send.protocol)
+        heard.listen()
+        if box.wiring.is_box(Dir.ORIGINAL) and box.wiring.is_box(Dir.REPLY) and error is None:
+            give_up = sent + _LOOPBACK_PATIENCE
+            while not heard.delivered and time.monotonic() < give_up:
+                heard.listen()
+        if error is not None and not (isinstance(error, PermissionError) or heard.hooks):
+            raise ScenarioError(f"the box cannot send it: {error.strerror}")
+        for end, data in heard.received:
+            self._received[end, send.sender] = data
+            if send.sender is Dir.ORIGINAL and end is Dir.REPLY and not _has_own_ends(send):
+                seen = ends_of(data, self._flow)
+                self._reply_flow = Flow(seen.daddr, seen.dport, seen.saddr, seen.sport)
+        entry, pktdir = self._entry(playing, built, sent)
+        main = next((hook for hook in _MAIN_HOOKS if hook in heard.hooks), None)
+        return PacketAnswer(
+            ctstate=None if main is None else heard.hooks[main],
+            hooks=heard.hooks,
+            delivered=heard.delivered,
+            out=tuple(heard.out),
+            entry=entry,
+            pktdir=pktdir,
+            why=tuple(heard.why),
+            rules=(*heard.rules, *heard.made_rules) if playing.has_rules and box.traces else None,
+        )
+
+    def _ends(self, send: Send) -> Flow:
+        flow = self._flow if send.sender is Dir.ORIGINAL else self._reply_flow
+        if not _has_own_ends(send):
+            return flow
+        own = {name: getattr(send, name) for name in ("saddr", "sport", "daddr", "dport")}
+        return replace(flow, **{name: each for name, each in own.items() if each is not None})
+
+    def _quoted(self, send: Send) -> bytes:
+        if send.quote is None:
+            return b""
+        found = self._received.get((send.sender, send.quote))
+        if found is None:
+            receiver, sender = DIR_NAMES[send.sender], DIR_NAMES[send.quote]
+            raise ScenarioError(f"{receiver} quotes a packet of {sender}, but has received none")
+        return found[:_QUOTED]
+
+    def _entry(
+        self, playing: _Playing, built: Built, sent: float
+    ) -> tuple[EntryAnswer | None, Dir | None]:
+        box = playing.box
+        if built.key is None:
+            return None, None
+        entry = box.table.get(built.key)
+        if entry is None:
+            if not playing.has_zones:
+                return None, None
+            entry = _find_in_zones(box.table.dump(), built.data)
+            if entry is None:
+                return None, None
+        seconds, is_fresh = box.timers.read(entry, sent)
+        return _entry_answer(entry, seconds, is_fresh), _pktdir(entry, built.data)
+
+
+class _Heard:
+    """What became of one packet, as far as it was heard."""
+
+    def __init__(self, box: _Box, sender: Dir, number: int, protocol: int) -> None:
+        self._number = number
+        self._protocol = protocol
+        self._box = box
+        self._sender = sender
+        self.hooks: dict[str, str] = {}
+        self.delivered = False
+        self.out: list[OutPacket] = []
+        self.received: list[tuple[Dir, bytes]] = []
+        self.why: list[str] = []
+        self.rules: list[str] = []
+        self.made_rules: list[str] = []
+
+    def _is_same(self, data: bytes) -> bool:
+        return number_of(data) == self._number and protocol_of(data) == self._protocol
+
+    def listen(self) -> None:
+        """Hear what there is to hear now."""
+        for side, end, data in self._box.wiring.came_out():
+            is_same = self._is_same(data)
+            if is_same:
+                self.delivered = True
+                self.received.append((end, data))
+            _, src, sport, dst, dport, flags, seq, ack, window, length = read(data)
+            self.out.append(
+                OutPacket(side, src, sport, dst, dport, flags, seq, ack, window, length, is_same)
+            )
+        for line in self._box.log.lines():
+            self._note(line)
+
+    def _note(self, line: Line) -> None:
+        prefix, data = line
+        if not data:
+            return
+        is_same = self._is_same(data)
+        state = STATE_LINES.get(prefix)
+        if state is not None:
+            if is_same:
+                self.hooks.setdefault(*state)
+        elif prefix.startswith(_TRACE):
+            match = self._box.firewall.match(prefix, Family(data[0] >> 4))
+            if match is not None:
+                (self.rules if is_same else self.made_rules).append(match.words)
+        elif not is_same:
+            return
+        elif prefix == DELIVERED:
+            self.delivered = True
+            # On lo both ends are the box.
+            other = self._sender.other
+            self.received.append((other if self._box.wiring.is_box(other) else self._sender, data))
+        elif prefix.startswith(_WHY):
+            self.why.append(prefix.decode("utf-8", "replace").rstrip())
+
+
+def _has_own_ends(send: Send) -> bool:
+    return not (send.saddr is send.sport is send.daddr is send.dport is None)
+
+
+def _entry_answer(entry: Tracked, seconds: int, is_fresh: bool | None) -> EntryAnswer:
+    state = internals = None
+    if entry.tcp is not None:
+        state = _STATES.get(entry.tcp.state, str(entry.tcp.state))
+        orig, reply = entry.tcp.flags
+        internals = Internals((_flag_names(orig), _flag_names(reply)), entry.tcp.wscale)
+    return EntryAnswer(
+        state,
+        seconds,
+        tuple(name for name, bit, when in _ENTRY_FLAGS if bool(entry.status & bit) is when),
+        entry.orig,
+        entry.reply,
+        entry.mark,
+        internals,
+        is_fresh,
+    )
+
+
+@cache
+def _flag_names(flags: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate(_TCP_FLAGS) if flags >> bit & 1)
+
+
+def _tuple_of(data: bytes) -> Ends:
+    packet = read(data)
+    return packet.src, packet.sport, packet.dst, packet.dport
+
+
+def _pktdir(entry: Tracked, data: bytes) -> Dir | None:
+    ends = _tuple_of(data)
+    if ends == entry.orig:
+        return Dir.ORIGINAL
+    return Dir.REPLY if ends == entry.reply else None
+
+
+def _find_in_zones(entries: list[Tracked], data: bytes) -> Tracked | None:
+    """The entry of a packet in whatever zone it is: ctnetlink finds those of one at a time."""
+    ends, protocol = _tuple_of(data), protocol_of(data)
+    found = [
+        entry
+        for entry in entries
+        if entry.protocol == protocol and ends in (entry.orig, entry.reply)
+    ]
+    if len(found) > 1:
+        raise LabError("entries of several zones have the tuple of the packet")
+    return found[0] if found else None
+
+
+def _names_nat(ruleset: str) -> bool:
+    return ruleset.startswith("*nat") or "\n*nat" in ruleset
+
+
+def _guarded(action: Callable[[], _T]) -> _T:
+    """Do it; what fails below is a LabError."""
+    try:
+        return action()
+    except OSError as error:
+        raise LabError(f"the kernel did not answer: {error.strerror or error}") from error
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or "").strip()
+        raise LabError(f"{error.cmd[0]} failed: {said}") from error
+
+
+_STATES: Final = {state.value: state.name for state in TcpCt}
+
+_EMPTY: Final = Scenario(
+    name=None,
+    kernel=None,
+    sysctls={},
+    ruleset="",
+    ruleset6="",
+    topology=Forward(Family.IPV4, "eth0", "10.1.0.1/16", "eth1", "10.2.0.1/16"),
+    flow=Flow(0x0A010002, 40000, 0x0A020002, 80),
+    steps=(),
+)
+
+
+@cache
+def why_unavailable() -> str | None:
+    """Why this machine cannot play scenarios; None where it can."""
+    try:
+        with open_lab() as lab:
+            lab.start(_EMPTY)
+    except (LabUnavailable, LabError) as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def open_lab() -> Iterator[Lab]:
+    """A lab, whose namespaces are deleted at the end. Raises LabUnavailable."""
+    if os.geteuid() != 0:
+        raise LabUnavailable("needs root")
+    for program in _PROGRAMS:
+        if shutil.which(program) is None:
+            raise LabUnavailable(f"needs the program {program}")
+    lab = Lab()
+    try:
+        try:
+            lab.start(_EMPTY)
+        except LabError as error:
+            raise LabUnavailable(str(error)) from error
+        yield lab
+    finally:
+        lab.close()

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The time of scenarios, which passes without waiting.
+
+An entry's timer is moved through ctnetlink instead. Ctnetlink knows whole seconds only: what it
+shows is cut, and what it is given it counts from now. So the lab keeps what is left of each entry
+to the microsecond, and finds out after each packet whether the kernel has set a timer anew:
+
+- a reading of R or R − 1, where R is what the timer was last set to, means: not set anew;
+- T or T − 1, where T is one of the protocol's timeouts, means: set to T;
+- where both or neither fit, a second reading decides, taken one tick of the kernel's clock after
+  the packet: by then every timer shows one second less than it was set to.
+
+Where a part of a second is left, the kernel's timer is set to a nearby whole number that is no
+timeout in force, so that the two can be told apart. Timers are set anew before they have run for
+long in real time. What this cannot do: a match on `--ctexpire` sees the kernel's timer, with whole
+seconds; limits of rules (limit, hashlimit, recent) count real time.
+
+One thing in conntrack compares clocks and not timers: a UDP entry counts as a stream from two
+seconds after its first packet on (nf_conntrack_proto_udp.c, `stream_ts`). Before a UDP packet the
+lab therefore really waits, up to about two seconds, until each young UDP entry is as old as the
+scenario says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ctlint.lab.errors import LabStalled
+from ctlint.lab.table import Table, Tracked
+from ctlint.wire.moments import SECOND, Micros, whole_seconds
+from ctlint.wire.protocols import UDP
+
+_FRESH_ENOUGH: Final = 0.4
+"""Seconds that a kernel timer may run before it is set anew."""
+
+_TOO_LONG: Final = 0.9
+"""Seconds after which a reading may have lost more than one second."""
+
+_TICK: Final = 0.012
+"""Seconds: more than a tick of any kernel's clock (100 Hz)."""
+
+_STREAM_AFTER: Final[Micros] = 2 * SECOND
+_YOUNG: Final = 1.8
+"""Seconds to which a UDP entry is let age that is two seconds old, or a little less."""
+_NO_LONGER_YOUNG: Final = 1.98
+_OLD: Final = 2.03
+"""Seconds to which a UDP entry is let age that is more than two seconds old."""
+
+
+@dataclass(slots=True)
+class _Timer:
+    """What is left of an entry. `armed` is what the kernel's timer was set to, at `since`."""
+
+    key: bytes
+    protocol: int
+    left: Micros
+    armed: int
+    since: float
+    born: Micros
+    really_born: float
+
+
+class Timers:
+    """The timers of all entries of a scenario."""
+
+    def __init__(self, table: Table, timeouts: Callable[[int], Collection[int]]) -> None:
+        """`timeouts` tells the timeouts in force of a protocol, in seconds."""
+        self._table = table
+        self._timeouts = timeouts
+        self._timers: dict[int, _Timer] = {}
+        self._seen: set[int] = set()
+        self._now: Micros = 0
+        self._is_due = False
+        self._check_at = 0.0
+
+    def forget(self) -> None:
+        """All entries are gone."""
+        self._timers.clear()
+
+    def restart(self) -> None:
+        """A new scenario begins, without entries."""
+        self._timers.clear()
+        self._seen.clear()
+        self._now = 0
+        self._is_due = False
+
+    def pass_time(self, span: Micros) -> None:
+        """Time passes; it takes effect with `settle`. Raises OSError."""
+        if not span:
+            return
+        self._find_others()
+        self._now += span
+        for timer in self._timers.values():
+            timer.left -= span
+        self._is_due = True
+
+    def _find_others(self) -> None:
+        """Learn of entries that no packet of the scenario has the tuple of."""
+        if self._table.count() == len(self._timers):
+            return
+        self._live()
+        if self._table.count() == len(self._timers):
+            return
+        now = time.monotonic()
+        for entry in self._table.dump():
+            if entry.start not in self._timers:
+                # Its first packet was not long ago.
+                shown = entry.timeout
+                seconds = shown if shown in self._timeouts(entry.protocol) else shown + 1
+                self._add(entry, seconds, now)
+
+    def _live(self) -> list[Tracked]:
+        """Those of the known entries that still exist; the others are forgotten.
+
+        A new entry with the tuple of an old one is not the old one.
+        """
+        starts = list(self._timers)
+        found = self._table.get_all([timer.key for timer in self._timers.values()])
+        live: list[Tracked] = []
+        for start, entry in zip(starts, found, strict=True):
+            if entry is not None and entry.start == start:
+                live.append(entry)
+            else:
+                del self._timers[start]
+        return live
+
+    def _add(self, entry: Tracked, seconds: int, now: float) -> _Timer:
+        self._seen.add(entry.start)
+        timer = _Timer(entry.key, entry.protocol, seconds * SECOND, seconds, now, self._now, now)
+        self._timers[entry.start] = timer
+        return timer
+
+    def look_again(self) -> None:
+        """The timeouts in force have changed."""
+        self._is_due = True
+
+    def expire(self) -> None:
+        """All timers run out; it takes effect with `settle`. Raises OSError."""
+        self._find_others()
+        for timer in self._timers.values():
+            timer.left = 0
+        self._is_due = True
+
+    def settle(self, protocol: int | None = None) -> None:
+        """Let the kernel's timers show the scenario's time, before a packet of that protocol.
+
+        Raises OSError, LabStalled.
+        """
+        if protocol == UDP and self._timers:
+            self._let_udp_age()
+        now = time.monotonic()
+        if not self._is_due and now < self._check_at:
+            return
+        late = now - _FRESH_ENOUGH
+        oldest = now
+        self._live()
+        wanted: list[tuple[int, int]] = []
+        for start, timer in self._timers.items():
+            seconds = self._whole(timer)
+            if seconds != timer.armed or timer.since < late:
+                wanted.append((start, seconds))
+            else:
+                oldest = min(oldest, timer.since)
+        self._is_due = False
+        self._check_at = oldest + _FRESH_ENOUGH
+        if not wanted:
+            return
+        keys = [(self._timers[start].key, seconds) for start, seconds in wanted]
+        for (start, seconds), alive in zip(wanted, self._table.set_timeouts(keys), strict=True):
+            timer = self._timers[start]
+            timer.armed, timer.since = seconds, now
+            if not alive:
+                del self._timers[start]
+            elif not seconds:
+                raise LabStalled("an entry did not expire")
+
+    def _whole(self, timer: _Timer) -> int:
+        """What the kernel's timer is set to."""
+        if timer.left <= 0:
+            return 0
+        seconds = -(-timer.left // SECOND)
+        if seconds * SECOND == timer.left:
+            return seconds
+        timeouts = self._timeouts(timer.protocol)
+        if seconds > 1 and seconds in timeouts:
+            seconds -= 1
+        while seconds in timeouts:
+            seconds += 1
+        return seconds
+
+    def _let_udp_age(self) -> None:
+        now = time.monotonic()
+        pause = 0.0
+        young: list[_Timer] = []
+        for timer in self._timers.values():
+            if timer.protocol != UDP or timer.left <= 0:
+                continue
+            age = self._now - timer.born
+            if age > _STREAM_AFTER:
+                wanted = _OLD
+            else:
+                wanted = min(age / SECOND, _YOUNG)
+                young.append(timer)
+            pause = max(pause, timer.really_born + wanted - now)
+        if pause > 0:
+            time.sleep(pause)
+        now = time.monotonic()
+        if any(now - timer.really_born > _NO_LONGER_YOUNG for timer in young):
+            raise LabStalled("a UDP entry is really older than in the scenario")
+
+    def read(self, entry: Tracked, sent: float) -> tuple[int, bool]:
+        """What is left of an entry in whole seconds, and whether it was not there before.
+
+        `sent` is when the last packet was sent, on the monotonic clock. Raises OSError, LabStalled.
+        """
+        timer = self._timers.get(entry.start)
+        armed = None if timer is None else timer.armed
+        earliest = sent if timer is None else min(sent, timer.since)
+        shown = entry.timeout
+        timeouts = self._timeouts(entry.protocol)
+        fitting = {each for each in (shown, shown + 1) if each in timeouts or each == armed}
+        if len(fitting) == 1:
+            (seconds,) = fitting
+        else:
+            time.sleep(max(0.0, sent + _TICK - time.monotonic()))
+            again = self._table.get(entry.key)
+            if again is None or again.start != entry.start:
+                raise LabStalled("an entry went away while it was looked at")
+            seconds = again.timeout + 1
+        if time.monotonic() - earliest > _TOO_LONG:
+            raise LabStalled("too much real time went by while a packet was handled")
+        is_fresh = entry.start not in self._seen
+        if timer is None:
+            timer = self._add(entry, seconds, sent)
+        elif seconds != timer.armed:
+            timer.left, timer.armed, timer.since = seconds * SECOND, seconds, sent
+        return whole_seconds(timer.left), is_fresh
+
+    def entries(self) -> list[Tracked]:
+        """All entries, oldest first. Raises OSError, LabStalled."""
+        self.settle()
+        found = self._live()
+        if self._table.count() != len(found):
+            found = self._table.dump()
+        return sorted(found, key=lambda entry: entry.start)
+
+    def left(self, entry: Tracked) -> int:
+        """What is left of an entry that was read before, else what the kernel shows."""
+        timer = self._timers.get(entry.start)
+        return entry.timeout if timer is None else whole_seconds(timer.left)
+
+
+def timeouts_of(values: Mapping[str, int]) -> Mapping[str, frozenset[int]]:
+    """Timeouts by the prefix of their protocol, from sysctls below `nf_conntrack_`.
+
+    TCP has one of 120 s without a name (SYN_SENT2).
+    """
+    found: dict[str, set[int]] = {"tcp": {120}}
+    for name, value in values.items():
+        prefix, is_timeout, _ = name.partition("_timeout")
+        if is_timeout:
+            found.setdefault(prefix, set()).add(value)
+    return {prefix: frozenset(each) for prefix, each in found.items()}

@@ -1,0 +1,773 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads scenarios from JSON. docs/scenario.md is the definition of the format.
+
+Nothing is guessed: a key that the format does not have, a value of another type and a packet that
+cannot be put on a wire are errors. Numbers are read exactly, so a span of 0.1 s is 100000 µs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, NoReturn, TypeVar
+
+from ctlint.model.conntrack.status import Dir
+from ctlint.model.kernel.profiles import UnknownKernel, profile
+from ctlint.model.kernel.sysctls import Unit, UnknownSysctl, resolve
+from ctlint.scenario.defaults import (
+    LEFT_ADDRESS,
+    LEFT_INTERFACE,
+    RIGHT_ADDRESS,
+    RIGHT_INTERFACE,
+    default_flow,
+    default_icmp_type,
+)
+from ctlint.scenario.scenario import (
+    DIR_NAMES,
+    Expire,
+    Flow,
+    Flush,
+    Forward,
+    Host,
+    Loopback,
+    Scenario,
+    ScenarioError,
+    Send,
+    SetSysctls,
+    Step,
+    Topology,
+    Wait,
+)
+from ctlint.wire.addresses import Family, format_address, parse_dotted_quad, parse_ipv6
+from ctlint.wire.moments import SECOND, Micros
+from ctlint.wire.packet import TcpOptions
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
+from ctlint.wire.sequence import LAST
+from ctlint.wire.tcp_flags import TcpFlags
+
+_T = TypeVar("_T")
+
+MAX_PACKETS: Final = 1_000_000
+"""Packets and operations of one scenario."""
+
+MAX_TEXT: Final = 64 << 20
+"""Characters of one document."""
+
+MAX_WAIT: Final[Micros] = 3650 * 86_400 * SECOND
+"""The longest span between two packets: ten years."""
+
+# A packet is an object that may hold one more (opts, sysctls) and one fraction (dt); a scenario
+# holds a handful.
+_MAX_OBJECTS: Final = 3 * MAX_PACKETS + 100
+_MAX_LISTS: Final = 6 * MAX_PACKETS
+_MAX_NUMBER: Final = 64
+_MICRO_DIGITS: Final = 6
+_SHOWN: Final = 60
+_INT_MAX: Final = 2**31 - 1
+
+_SCENARIO_KEYS: Final = frozenset(
+    ("name", "kernel", "sysctls", "ruleset", "ruleset6", "topology", "flow", "packets")
+)
+_FLOW_KEYS: Final = frozenset(("saddr", "sport", "daddr", "dport"))
+_FORWARD_KEYS: Final = frozenset(
+    ("kind", "v6", "left_if", "right_if", "left_addr", "right_addr", "left_addr6", "right_addr6")
+)
+_HOST_KEYS: Final = frozenset(("kind", "v6", "role", "if", "addr", "addr6"))
+_LOOPBACK_KEYS: Final = frozenset(("kind", "v6"))
+_ANY_KEYS: Final = frozenset(("dir", "proto", "len", "saddr", "daddr", "dt", "expire"))
+_PORT_KEYS: Final = frozenset(("sport", "dport"))
+_TCP_KEYS: Final = _ANY_KEYS | _PORT_KEYS | {"flags", "seq", "ack", "win", "opts", "badsum"}
+_UDP_KEYS: Final = _ANY_KEYS | _PORT_KEYS | {"badsum"}
+_ICMP_KEYS: Final = _ANY_KEYS | {"type", "code", "id", "seq", "quote", "badsum"}
+_PACKET_KEYS: Final = _TCP_KEYS | _ICMP_KEYS
+_OPTION_KEYS: Final = frozenset(("mss", "wscale", "sackok", "ts", "sack"))
+_OP_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    Expire.op: frozenset(("op",)),
+    Flush.op: frozenset(("op",)),
+    Wait.op: frozenset(("op", "dt")),
+    SetSysctls.op: frozenset(("op", "sysctls")),
+}
+
+_DIRS: Final[Mapping[str, Dir]] = {name: direction for direction, name in DIR_NAMES.items()}
+_PROTOCOLS: Final[Mapping[str, int]] = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
+_OWN_TRACKER: Final[Mapping[int, str]] = {
+    33: "DCCP",
+    47: "GRE",
+    132: "SCTP",
+    136: "UDP-Lite",
+}
+"""Protocols that conntrack follows in their own ways, which are not modelled."""
+# ipv6_ext_hdr() of net/ipv6/exthdrs_core.c.
+_EXTENSION_HEADERS: Final = frozenset((0, 43, 44, 51, 59, 60))
+# RFC 792; icmp_error_message() of net/netfilter/nf_conntrack_proto_icmp.c.
+_ICMP_ERRORS: Final = frozenset((3, 4, 5, 11, 12))
+# RFC 4443, section 2.1: errors have types below 128.
+_FIRST_INFORMATION: Final = 128
+
+# RFC 9293, section 3.1; RFC 7323, section 2.2 and 3.2; RFC 2018, section 2 and 3.
+_OPTIONS_ROOM: Final = 40
+_MSS_LENGTH: Final = 4
+_WSCALE_LENGTH: Final = 3
+_SACKOK_LENGTH: Final = 2
+_TS_LENGTH: Final = 10
+_SACK_HEAD: Final = 2
+_SACK_BLOCK: Final = 8
+_MAX_BLOCKS: Final = 4
+# What a payload may have: the datagram's most less the IP header (IPv6 does not count it).
+_DATAGRAM: Final[Mapping[Family, int]] = {Family.IPV4: 65535 - 20, Family.IPV6: 65535}
+_TCP_HEADER: Final = 20
+_UDP_HEADER: Final = 8
+_ICMP_HEADER: Final = 8
+
+# dev_valid_name() of net/core/dev.c; IFNAMSIZ is 16 with the final NUL.
+_INTERFACE: Final = re.compile(r"(?!\.\.?\Z)[^\s/:\0]+\Z")
+_MAX_INTERFACE: Final = 15
+
+_RANGES: Final[Mapping[Unit, int]] = {
+    Unit.FLAG: 1,
+    Unit.CHOICE: 255,
+    Unit.PACKETS: 255,
+    # proc_dointvec_jiffies refuses more than INT_MAX ticks; no kernel ticks slower than at 100 Hz.
+    Unit.SECONDS: _INT_MAX // 100,
+}
+"""The highest value of a sysctl by what it counts; others go up to INT_MAX. The lowest is 0."""
+
+_BLANK: Final = re.compile(r"[ \t\r\n]*")
+
+
+class ScenarioSyntaxError(ScenarioError):
+    """A text that is not JSON, or not a document of scenarios. Line and column count from 1."""
+
+    def __init__(self, message: str, line: int, column: int, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+
+def read_scenarios(text: str) -> Iterator[Scenario]:
+    """The scenarios of a document: one object, a list of them, or JSON Lines.
+
+    They are read one at a time. Raises ScenarioError when it comes to what it cannot read;
+    ScenarioSyntaxError where the text is no JSON.
+    """
+    if len(text) > MAX_TEXT:
+        raise ScenarioError(f"longer than {MAX_TEXT >> 20} MiB")
+    if text.count("[") > _MAX_LISTS:
+        raise ScenarioError(f"more than {_MAX_LISTS:,} lists")
+    for value in _values(text):
+        yield scenario_from_json(value)
+
+
+def scenario_from_json(obj: object, *, name_hint: str | None = None) -> Scenario:
+    """The scenario that a JSON value says, with all defaults filled in.
+
+    `name_hint` names a scenario without a name in errors. Raises ScenarioError.
+    """
+    name = name_hint
+    try:
+        given = _object(obj, _SCENARIO_KEYS, "a scenario")
+        if "name" in given:
+            name = _text(given["name"], "name")
+        return _scenario(given)
+    except ScenarioError as error:
+        raise ScenarioError(error.message, error.packet, name) from None
+
+
+# Documents
+
+
+class _Doubled(dict[str, Any]):
+    """An object in which a key stands twice; it is refused where it is looked at."""
+
+    key = ""
+
+
+class _Bounded:
+    """Makes the objects and fractions of one JSON value, as many as a scenario may have."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self.object, parse_float=self.decimal, parse_constant=_refuse
+        )
+
+    def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        self.take_one()
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        doubled = _Doubled(found)
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                doubled.key = key
+            seen.add(key)
+        return doubled
+
+    def decimal(self, text: str) -> Decimal:
+        self.take_one()
+        return _decimal(text)
+
+    def take_one(self) -> None:
+        self.count += 1
+        if self.count > _MAX_OBJECTS:
+            raise ScenarioError(
+                f"more than {_MAX_OBJECTS:,} objects and fractions in one scenario, which may have "
+                f"{MAX_PACKETS:,} packets"
+            )
+
+    def value(self, text: str, start: int) -> tuple[Any, int]:
+        """The value that begins there, and where it ends."""
+        self.count = 0
+        try:
+            found, end = self.decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            raise _syntax_error(text, error.pos, f"not JSON: {error.msg}") from None
+        except RecursionError:
+            raise ScenarioError("lists or objects are nested too deeply") from None
+        except ScenarioError:
+            raise
+        except ValueError:
+            # sys.set_int_max_str_digits: Python's own limit.
+            raise ScenarioError("a number has too many digits") from None
+        return found, end
+
+
+def _values(text: str) -> Iterator[Any]:
+    """The JSON values of a document, those of a list one by one."""
+    start = _after_blanks(text, 0)
+    if start == len(text):
+        raise _syntax_error(text, start, "empty: no scenario here")
+    if text[start] not in "{[":
+        hint = None
+        if text[start] in "*#:-" or text.startswith(("table", "flush")):
+            hint = 'a rule set is the "ruleset" of a scenario: docs/scenario.md'
+        raise _syntax_error(text, start, "not a scenario: JSON begins with { or [", hint)
+    reader = _Bounded()
+    if text[start] == "[":
+        yield from _elements(reader, text, start + 1)
+        return
+    while start < len(text):
+        if text[start] != "{":
+            raise _syntax_error(text, start, "a scenario is an object: { is expected here")
+        value, end = reader.value(text, start)
+        yield value
+        del value
+        start = _after_blanks(text, end)
+        if start < len(text) and "\n" not in text[end:start]:
+            raise _syntax_error(text, start, "not JSON: extra text behind a scenario")
+
+
+def _elements(reader: _Bounded, text: str, start: int) -> Iterator[Any]:
+    start = _after_blanks(text, start)
+    if text[start : start + 1] == "]":
+        end = start
+    else:
+        while True:
+            value, end = reader.value(text, start)
+            yield value
+            del value
+            end = _after_blanks(text, end)
+            if text[end : end + 1] != ",":
+                break
+            start = _after_blanks(text, end + 1)
+    if text[end : end + 1] != "]":
+        raise _syntax_error(text, end, "not JSON: Expecting ',' or ']'")
+    rest = _after_blanks(text, end + 1)
+    if rest < len(text):
+        raise _syntax_error(text, rest, "not JSON: extra text behind the list")
+
+
+def _after_blanks(text: str, start: int) -> int:
+    found = _BLANK.match(text, start)
+    assert found is not None
+    return found.end()
+
+
+def _syntax_error(
+    text: str, position: int, message: str, hint: str | None = None
+) -> ScenarioSyntaxError:
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    return ScenarioSyntaxError(message, line, column, hint)
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > _MAX_NUMBER:
+        raise ScenarioError(f"the number {text[:_SHOWN]}… has more than {_MAX_NUMBER} characters")
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ScenarioError(f"the number {text} is out of all range") from None
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ScenarioError(f"{word} is not a number that JSON has")
+
+
+# Scenarios
+
+
+def _scenario(given: Mapping[str, Any]) -> Scenario:
+    topology = _topology(given.get("topology", "forward"))
+    return Scenario(
+        name=_text(given["name"], "name") if "name" in given else None,
+        kernel=_kernel(given["kernel"]) if "kernel" in given else None,
+        sysctls=_sysctls(given.get("sysctls", {})),
+        ruleset=_text(given.get("ruleset", ""), "ruleset"),
+        ruleset6=_text(given.get("ruleset6", ""), "ruleset6"),
+        topology=topology,
+        flow=_flow(given["flow"], topology) if "flow" in given else default_flow(topology),
+        steps=_steps(_required(given, "packets", "a scenario"), topology.family),
+    )
+
+
+def _kernel(value: object) -> str:
+    name = _text(value, "kernel")
+    try:
+        profile(name)
+    except UnknownKernel as error:
+        raise ScenarioError(str(error)) from None
+    return name
+
+
+def _sysctls(value: object) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, setting in _object(value, None, '"sysctls"').items():
+        try:
+            sysctl = resolve(name).sysctl
+        except UnknownSysctl as error:
+            raise ScenarioError(str(error)) from None
+        if sysctl.name in found:
+            raise ScenarioError(f'"sysctls" sets {sysctl.name} twice')
+        found[sysctl.name] = _whole(setting, name, 0, _RANGES.get(sysctl.unit, _INT_MAX))
+    return found
+
+
+def _topology(value: object) -> Topology:
+    given = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(given, dict):
+        raise ScenarioError(f'"topology" must be a name or an object, not {_show(value)}')
+    kind = _required(given, "kind", '"topology"')
+    reader = _one_of(kind, _TOPOLOGIES, "topology" if given is not value else "kind")
+    return reader(given)
+
+
+def _forward(given: Mapping[str, Any]) -> Forward:
+    given = _object(given, _FORWARD_KEYS, 'a "forward" topology')
+    family = _family(given, ("left_addr", "right_addr"))
+    left = _interface(given.get("left_if", LEFT_INTERFACE), "left_if")
+    right = _interface(given.get("right_if", RIGHT_INTERFACE), "right_if")
+    if left == right:
+        raise ScenarioError(f'"left_if" and "right_if" are both {_show(left)}')
+    return Forward(
+        family,
+        left,
+        _own_address(given, "left_addr", family, LEFT_ADDRESS),
+        right,
+        _own_address(given, "right_addr", family, RIGHT_ADDRESS),
+    )
+
+
+def _host(given: Mapping[str, Any]) -> Host:
+    given = _object(given, _HOST_KEYS, 'a "host" topology')
+    family = _family(given, ("addr",))
+    return Host(
+        family,
+        _one_of(given.get("role", "orig"), _DIRS, "role"),
+        _interface(given.get("if", LEFT_INTERFACE), "if"),
+        _own_address(given, "addr", family, LEFT_ADDRESS),
+    )
+
+
+def _loopback(given: Mapping[str, Any]) -> Loopback:
+    return Loopback(_family(_object(given, _LOOPBACK_KEYS, 'a "lo" topology'), ()))
+
+
+_TOPOLOGIES: Final[Mapping[str, Callable[[Mapping[str, Any]], Topology]]] = {
+    "forward": _forward,
+    "host": _host,
+    "lo": _loopback,
+}
+
+
+def _family(given: Mapping[str, Any], addresses: Iterable[str]) -> Family:
+    if _truth(given.get("v6", False), "v6"):
+        return Family.IPV6
+    for key in addresses:
+        if f"{key}6" in given and key not in given:
+            raise ScenarioError(f'"{key}6" is used with "v6": true only')
+    return Family.IPV4
+
+
+def _own_address(
+    given: Mapping[str, Any], key: str, family: Family, default: Mapping[Family, str]
+) -> str:
+    """An address of the box with its prefix length; that of the other family is only checked."""
+    found = dict(default)
+    for each, name in ((Family.IPV4, key), (Family.IPV6, f"{key}6")):
+        if name in given:
+            found[each] = _prefixed(given[name], name, each)
+    return found[family]
+
+
+def _prefixed(value: object, what: str, family: Family) -> str:
+    text = _text(value, what)
+    host, slash, length = text.partition("/")
+    if not (slash and length.isascii() and length.isdigit() and len(length) <= 3):
+        raise ScenarioError(
+            f'"{what}" must be an address with its prefix length, as '
+            f"{LEFT_ADDRESS[family]}, not {_show(value)}"
+        )
+    address = _address(host, what, family)
+    if int(length) > family.bits:
+        raise ScenarioError(f'"{what}": prefix length /{length} is more than {family.bits}')
+    return f"{format_address(family, address)}/{int(length)}"
+
+
+def _interface(value: object, what: str) -> str:
+    name = _text(value, what)
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if not _INTERFACE.match(name) or size > _MAX_INTERFACE or name == "lo":
+        raise ScenarioError(
+            f'"{what}" must be an interface name of up to {_MAX_INTERFACE} characters, other than '
+            f"lo, not {_show(value)}"
+        )
+    return name
+
+
+def _flow(value: object, topology: Topology) -> Flow:
+    given = _object(value, _FLOW_KEYS, '"flow"')
+    default = default_flow(topology)
+    family = topology.family
+    return Flow(
+        _address(given["saddr"], "saddr", family) if "saddr" in given else default.saddr,
+        _whole(given.get("sport", default.sport), "sport", 0, 65535),
+        _address(given["daddr"], "daddr", family) if "daddr" in given else default.daddr,
+        _whole(given.get("dport", default.dport), "dport", 0, 65535),
+    )
+
+
+# Packets
+
+
+def _steps(value: object, family: Family) -> tuple[Step, ...]:
+    if not isinstance(value, list):
+        raise ScenarioError(f'"packets" must be a list, not {_show(value)}')
+    if len(value) > MAX_PACKETS:
+        raise ScenarioError(f"{len(value):,} packets: more than {MAX_PACKETS:,}")
+    steps: list[Step] = []
+    senders: set[Dir] = set()
+    for index, each in enumerate(value):
+        try:
+            step = _step(each, family)
+            if isinstance(step, Send):
+                if step.quote is not None and step.quote not in senders:
+                    raise ScenarioError(
+                        f'"quote": there is no packet of {DIR_NAMES[step.quote]} before this one'
+                    )
+                senders.add(step.sender)
+        except ScenarioError as error:
+            raise ScenarioError(error.message, index) from None
+        steps.append(step)
+    return tuple(steps)
+
+
+def _step(value: object, family: Family) -> Step:
+    if isinstance(value, dict) and "op" in value:
+        return _operation(value)
+    given = _object(value, _PACKET_KEYS, "a packet")
+    protocol = _protocol(given.get("proto", "tcp"), family)
+    if protocol == TCP:
+        return _tcp(given, family)
+    if protocol == UDP:
+        _require_applicable(given, _UDP_KEYS, "UDP")
+        return _send(given, family, protocol, _UDP_HEADER)
+    if protocol in (ICMP, ICMPV6):
+        return _icmp(given, family, protocol)
+    _require_applicable(given, _ANY_KEYS, f"protocol {protocol}")
+    return _send(given, family, protocol, 0)
+
+
+def _operation(given: Mapping[str, Any]) -> Step:
+    op = given["op"]
+    keys = _one_of(op, _OP_KEYS, "op")
+    _object(given, keys, f'operation "{op}"')
+    if op == Expire.op:
+        return Expire()
+    if op == Flush.op:
+        return Flush()
+    if op == Wait.op:
+        return Wait(_span(_required(given, "dt", 'operation "wait"')))
+    return SetSysctls(_sysctls(_required(given, "sysctls", 'operation "sysctl"')))
+
+
+def _protocol(value: object, family: Family) -> int:
+    if isinstance(value, str):
+        number = _one_of(value, _PROTOCOLS, "proto")
+        return ICMPV6 if number == ICMP and family is Family.IPV6 else number
+    number = _whole(value, "proto", 0, 255)
+    if number in _OWN_TRACKER:
+        raise ScenarioError(
+            f'"proto" {number}: the kernel tracks {_OWN_TRACKER[number]} in its own way, which is '
+            "not modelled"
+        )
+    if family is Family.IPV6 and number in _EXTENSION_HEADERS:
+        raise ScenarioError(f'"proto" {number} is an extension header of IPv6, not a protocol')
+    if number == (ICMP if family is Family.IPV6 else ICMPV6):
+        raise ScenarioError(f'"proto" {number} is the ICMP of the other family; write "icmp"')
+    return number
+
+
+def _tcp(given: Mapping[str, Any], family: Family) -> Send:
+    _require_applicable(given, _TCP_KEYS, "TCP")
+    options, room = _options(given["opts"]) if "opts" in given else (None, 0)
+    return _send(
+        given,
+        family,
+        TCP,
+        _TCP_HEADER + room,
+        flags=_flags(given.get("flags", "")),
+        seq=_whole(given.get("seq", 0), "seq", 0, LAST),
+        ack=_whole(given.get("ack", 0), "ack", 0, LAST),
+        window=_whole(given.get("win", 65535), "win", 0, 65535),
+        options=options,
+    )
+
+
+def _icmp(given: Mapping[str, Any], family: Family, protocol: int) -> Send:
+    _require_applicable(given, _ICMP_KEYS, "ICMP")
+    sender = _dir(given)
+    quote = _one_of(given["quote"], _DIRS, "quote") if "quote" in given else None
+    kind = default_icmp_type(family, sender, is_error=quote is not None)
+    kind = _whole(given.get("type", kind), "type", 0, 255)
+    if quote is not None:
+        is_v6 = family is Family.IPV6
+        if not (kind < _FIRST_INFORMATION if is_v6 else kind in _ICMP_ERRORS):
+            raise ScenarioError(f'"quote": an ICMP packet of type {kind} is no error')
+        if quote is sender:
+            raise ScenarioError('"quote": an end does not receive its own packets')
+        if "len" in given and _whole(given["len"], "len", 0, 65535):
+            raise ScenarioError('"len": what an ICMP error carries is the packet that it quotes')
+    return _send(
+        given,
+        family,
+        protocol,
+        _ICMP_HEADER,
+        icmp_type=kind,
+        icmp_code=_whole(given.get("code", 0), "code", 0, 255),
+        icmp_id=_whole(given.get("id", 0), "id", 0, 65535),
+        icmp_seq=_whole(given.get("seq", 0), "seq", 0, 65535),
+        quote=quote,
+    )
+
+
+def _send(given: Mapping[str, Any], family: Family, protocol: int, header: int, **own: Any) -> Send:
+    """A packet: what all protocols have, and what is its own. `header` counts bytes."""
+    return Send(
+        sender=_dir(given),
+        protocol=protocol,
+        length=_whole(given.get("len", 0), "len", 0, _DATAGRAM[family] - header),
+        saddr=_address(given["saddr"], "saddr", family) if "saddr" in given else None,
+        sport=_whole(given["sport"], "sport", 0, 65535) if "sport" in given else None,
+        daddr=_address(given["daddr"], "daddr", family) if "daddr" in given else None,
+        dport=_whole(given["dport"], "dport", 0, 65535) if "dport" in given else None,
+        has_bad_checksum=_truth(given.get("badsum", False), "badsum"),
+        wait=_span(given["dt"]) if "dt" in given else 0,
+        expire=_truth(given.get("expire", False), "expire"),
+        **own,
+    )
+
+
+def _dir(given: Mapping[str, Any]) -> Dir:
+    return _one_of(_required(given, "dir", "a packet"), _DIRS, "dir")
+
+
+def _require_applicable(given: Mapping[str, Any], keys: frozenset[str], what: str) -> None:
+    """Refuses keys of packets of another protocol."""
+    if not given.keys() <= keys:
+        key = next(key for key in given if key not in keys)
+        raise ScenarioError(f'"{key}" says nothing of a packet of {what}')
+
+
+def _flags(value: object) -> TcpFlags:
+    text = _text(value, "flags")
+    known = _KNOWN_FLAGS.get(text)
+    if known is not None:
+        return known
+    if len(text) > _SHOWN:
+        raise ScenarioError(f'"flags" must be letters of SFRPAUEC, not {_show(text)}')
+    try:
+        return TcpFlags.parse(text)
+    except ValueError as error:
+        raise ScenarioError(f'"flags": {error}') from None
+
+
+_KNOWN_FLAGS: Final = {
+    letters: TcpFlags.parse(letters)
+    for letters in ("", "S", "SA", "A", "PA", "FA", "F", "R", "RA", "FPA")
+}
+
+
+def _options(value: object) -> tuple[TcpOptions | None, int]:
+    """The options, and the bytes that they take, filled up to whole words.
+
+    A header has options only where there is one: without any, they are None.
+    """
+    given = _object(value, _OPTION_KEYS, '"opts"')
+    mss = _whole(given["mss"], "mss", 0, 65535) if "mss" in given else None
+    wscale = _whole(given["wscale"], "wscale", 0, 255) if "wscale" in given else None
+    sackok = _truth(given.get("sackok", False), "sackok")
+    stamps = _pair(given["ts"], "ts") if "ts" in given else None
+    sack = _sack(given.get("sack", []))
+    size = (
+        _MSS_LENGTH * (mss is not None)
+        + _WSCALE_LENGTH * (wscale is not None)
+        + _SACKOK_LENGTH * sackok
+        + _TS_LENGTH * (stamps is not None)
+        + (_SACK_HEAD + _SACK_BLOCK * len(sack) if sack else 0)
+    )
+    if size > _OPTIONS_ROOM:
+        raise ScenarioError(f'"opts" take {size} bytes; a TCP header has {_OPTIONS_ROOM} for them')
+    if not size:
+        return None, 0
+    return TcpOptions(mss, wscale, sackok, stamps, sack), (size + 3) // 4 * 4
+
+
+def _sack(value: object) -> tuple[tuple[int, int], ...]:
+    if not isinstance(value, list):
+        raise ScenarioError(f'"sack" must be a list of blocks, not {_show(value)}')
+    if len(value) > _MAX_BLOCKS:
+        raise ScenarioError(f'"sack" has {len(value)} blocks; at most {_MAX_BLOCKS} fit')
+    return tuple(_pair(block, "sack") for block in value)
+
+
+def _pair(value: object, what: str) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ScenarioError(f'"{what}" needs pairs of two numbers, not {_show(value)}')
+    return _whole(value[0], what, 0, LAST), _whole(value[1], what, 0, LAST)
+
+
+def _span(value: object) -> Micros:
+    """Seconds as whole microseconds, exactly."""
+    number: int | Decimal
+    if type(value) is int or isinstance(value, Decimal):
+        number = value
+    elif isinstance(value, float) and math.isfinite(value):
+        number = Decimal(repr(value))
+    else:
+        raise ScenarioError(f'"dt" must be a number of seconds, not {_show(value)}')
+    if isinstance(number, Decimal) and not number.is_finite():
+        raise ScenarioError(f'"dt" must be a number of seconds, not {_show(value)}')
+    if not 0 <= number <= MAX_WAIT // SECOND:
+        raise ScenarioError(
+            f'"dt" must be from 0 to {MAX_WAIT // SECOND} seconds (ten years), not {_show(value)}'
+        )
+    if isinstance(number, int):
+        return number * SECOND
+    # Through integers: the operators of Decimal round to their context.
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    if not any(digits):
+        return 0
+    power = exponent + _MICRO_DIGITS
+    if len(digits) <= _MAX_NUMBER:
+        mantissa = int("".join(map(str, digits)))
+        if power >= 0:
+            return mantissa * int(10**power)
+        whole, rest = divmod(mantissa, int(10 ** min(-power, len(digits) + 1)))
+        if not rest:
+            return whole
+    raise ScenarioError(f'"dt" has parts of a microsecond: {_show(value)}')
+
+
+# Values
+
+
+def _object(value: object, keys: frozenset[str] | None, what: str) -> dict[str, Any]:
+    """An object that has none but these keys (None: any), each once."""
+    if not isinstance(value, dict):
+        raise ScenarioError(f"{what} must be an object, not {_show(value)}")
+    if isinstance(value, _Doubled):
+        raise ScenarioError(f"{what} has the key {_show(value.key)} twice")
+    if keys is None:
+        if not all(isinstance(key, str) for key in value):
+            raise ScenarioError(f"{what} has a key that is no text")
+    elif not value.keys() <= keys:
+        key = next(key for key in value if key not in keys)
+        raise ScenarioError(f"{what} has an unknown key {_show(key)}{_suggest(key, keys)}")
+    return value
+
+
+def _required(given: Mapping[str, Any], key: str, what: str) -> Any:
+    if key not in given:
+        raise ScenarioError(f'{what} needs "{key}"')
+    return given[key]
+
+
+def _suggest(word: object, known: Iterable[str]) -> str:
+    known = sorted(known)
+    if isinstance(word, str) and len(word) <= _SHOWN:
+        close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+        if close:
+            return f'; did you mean "{close[0]}"?'
+    return f"; known are {', '.join(known)}"
+
+
+def _one_of(value: object, known: Mapping[str, _T], what: str) -> _T:
+    if isinstance(value, str) and value in known:
+        return known[value]
+    raise ScenarioError(f'"{what}" is {_show(value)}{_suggest(value, known)}')
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ScenarioError(f'"{what}" must be text, not {_show(value)}')
+    return value
+
+
+def _truth(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise ScenarioError(f'"{what}" must be true or false, not {_show(value)}')
+    return value
+
+
+def _whole(value: object, what: str, low: int, high: int) -> int:
+    # bool is a subclass of int.
+    if type(value) is int and low <= value <= high:
+        return value
+    raise ScenarioError(
+        f'"{what[:_SHOWN]}" must be a whole number from {low} to {high}, not {_show(value)}'
+    )
+
+
+def _address(value: object, what: str, family: Family) -> int:
+    try:
+        text = _text(value, what)
+        if len(text) <= _SHOWN:
+            return parse_dotted_quad(text) if family is Family.IPV4 else parse_ipv6(text)
+    except ScenarioError:
+        raise
+    except ValueError:
+        pass
+    raise ScenarioError(f'"{what}" must be an IPv{family.value} address, not {_show(value)}')
+
+
+def _show(value: object) -> str:
+    """A value in a message, short whatever it is."""
+    if isinstance(value, str):
+        return json.dumps(value[:_SHOWN] + "…" * (len(value) > _SHOWN), ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**_SHOWN else "a very large number"
+    if isinstance(value, float | Decimal):
+        return str(value)[:_SHOWN]
+    if isinstance(value, dict):
+        return "an object"
+    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
