@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "kernel": "Show what a kernel's connection tracking does.",
     "lint": "Check rule sets.",
     "rules": "List the lint rules, or print one rule's page.",
+    "simulate": "Play scenarios on the model of conntrack.",
 }
 
 

@@ -32,14 +32,14 @@ _CHUNK: Final = 1 << 20
 _KEPT_LINE: Final = MAX_LINE + 1
 _FIFO_WAIT: Final = 2_000
 _BINARY: Final[tuple[tuple[bytes, str, str | None], ...]] = (
-    (b"\x1f\x8b", "compressed with gzip", "zcat FILE | ctlint lint -"),
-    (b"\xfd7zXZ", "compressed with xz", "xzcat FILE | ctlint lint -"),
-    (b"BZh", "compressed with bzip2", "bzcat FILE | ctlint lint -"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstdcat FILE | ctlint lint -"),
+    (b"\x1f\x8b", "compressed with gzip", "zcat FILE | ctlint COMMAND -"),
+    (b"\xfd7zXZ", "compressed with xz", "xzcat FILE | ctlint COMMAND -"),
+    (b"BZh", "compressed with bzip2", "bzcat FILE | ctlint COMMAND -"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstdcat FILE | ctlint COMMAND -"),
     (b"PK\x03\x04", "a zip archive", "give the files that it holds"),
-    (b"\xef\xbb\xbf", "text with a byte order mark, which iptables-restore refuses", "remove it"),
-    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint lint -"),
-    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint lint -"),
+    (b"\xef\xbb\xbf", "text with a byte order mark, which its readers refuse", "remove it"),
+    (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint COMMAND -"),
+    (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint COMMAND -"),
 )
 _GIVE_A_DUMP: Final = "give what iptables-save prints"
 _OTHER_TEXT: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -70,6 +70,30 @@ def read_text(path: str) -> str:
     except ValueError as error:
         # A name with a NUL byte.
         raise SourceError(f"{path!r}: {error}") from error
+
+
+def read_document(path: str, most: int, command: str) -> str:
+    """The text of a file, of a pipe, or of standard input (``-``), with no line cut.
+
+    ``command`` is who reads it, for hints. Raises SourceError for what cannot be read, holds more
+    than ``most`` bytes, or is no text.
+    """
+    try:
+        parts: list[bytes] = []
+        size = 0
+        for chunk in _read(path):
+            if not parts:
+                _require_text(chunk, path, command)
+            size += len(chunk)
+            if size > most:
+                raise SourceError(f"{path}: larger than {most >> 20} MiB")
+            parts.append(chunk)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        # A name with a NUL byte.
+        raise SourceError(f"{path!r}: {error}") from error
+    return b"".join(parts).decode("utf-8", "surrogateescape")
 
 
 def first_line(text: str) -> str:
@@ -162,10 +186,11 @@ def _cut(chunk: bytes, width: int) -> tuple[bytes, int]:
     return chunk, open_width
 
 
-def _require_text(start: bytes, path: str) -> None:
+def _require_text(start: bytes, path: str, command: str = "lint") -> None:
     for magic, what, hint in _BINARY:
         if start.startswith(magic):
             name = "FILE" if path == STANDARD_INPUT else path
-            raise SourceError(f"{path}: {what}", hint and hint.replace("FILE", name))
+            said = hint and hint.replace("COMMAND", command).replace("FILE", name)
+            raise SourceError(f"{path}: {what}", said)
     if b"\0" in start:
         raise SourceError(f"{path}: binary data (it holds NUL bytes), not text")

@@ -1,0 +1,581 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios from JSON. What is right is said by docs/scenario.md, RFCs and kernel sources."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ctlint.model.conntrack.status import Dir
+from ctlint.scenario.reader import (
+    MAX_PACKETS,
+    MAX_TEXT,
+    ScenarioSyntaxError,
+    read_scenarios,
+    scenario_from_json,
+)
+from ctlint.scenario.scenario import (
+    Expire,
+    Flow,
+    Flush,
+    Forward,
+    Host,
+    Loopback,
+    Scenario,
+    ScenarioError,
+    Send,
+    SetSysctls,
+    Wait,
+)
+from ctlint.wire.addresses import Family, parse_address
+from ctlint.wire.packet import TcpOptions
+from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.conntrack.recorded import KERNELS
+from tests.unit.model.kernel.kernel_facts import shared
+
+V4, V6 = Family.IPV4, Family.IPV6
+TCP_LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
+
+
+def read(*packets: dict[str, Any], **keys: Any) -> Scenario:
+    return scenario_from_json({"packets": list(packets)} | keys)
+
+
+def send(**keys: Any) -> Send:
+    (step,) = read({"dir": "orig"} | keys).steps
+    assert isinstance(step, Send)
+    return step
+
+
+def fault(*packets: object, **keys: Any) -> ScenarioError:
+    with pytest.raises(ScenarioError) as caught:
+        scenario_from_json({"packets": list(packets)} | keys)
+    return caught.value
+
+
+def syntax_fault(text: str) -> tuple[int, int, str]:
+    with pytest.raises(ScenarioSyntaxError) as caught:
+        list(read_scenarios(text))
+    return caught.value.line, caught.value.column, caught.value.message
+
+
+# ---- what is filled in
+
+
+def flow(saddr: str, daddr: str, family: Family = V4) -> Flow:
+    return Flow(parse_address(saddr, family), 40000, parse_address(daddr, family), 80)
+
+
+@pytest.mark.parametrize(
+    ("said", "topology", "expected"),
+    [
+        (
+            "forward",
+            Forward(V4, "eth0", "10.1.0.1/16", "eth1", "10.2.0.1/16"),
+            flow("10.1.0.2", "10.2.0.2"),
+        ),
+        (
+            {"kind": "forward", "v6": True},
+            Forward(V6, "eth0", "fd01::1/64", "eth1", "fd02::1/64"),
+            flow("fd01::2", "fd02::2", V6),
+        ),
+        (
+            "host",
+            Host(V4, Dir.ORIGINAL, "eth0", "10.1.0.1/16"),
+            flow("10.1.0.1", "10.2.0.2"),
+        ),
+        (
+            {"kind": "host", "role": "reply"},
+            Host(V4, Dir.REPLY, "eth0", "10.1.0.1/16"),
+            flow("10.2.0.2", "10.1.0.1"),
+        ),
+        (
+            {"kind": "host", "v6": True, "if": "wg0", "addr6": "FD0A:0:0::5/48"},
+            Host(V6, Dir.ORIGINAL, "wg0", "fd0a::5/48"),
+            flow("fd0a::5", "fd02::2", V6),
+        ),
+        ("lo", Loopback(V4), flow("127.0.0.1", "127.0.0.1")),
+        ({"kind": "lo", "v6": True}, Loopback(V6), flow("::1", "::1", V6)),
+    ],
+)
+def test_topologies_and_their_flows(said: object, topology: object, expected: Flow) -> None:
+    scenario = read(topology=said)
+    assert scenario.topology == topology
+    assert scenario.flow == expected
+
+
+def test_a_scenario_of_nothing_but_packets() -> None:
+    assert read({"dir": "orig"}) == Scenario(
+        name=None,
+        kernel=None,
+        sysctls={},
+        ruleset="",
+        ruleset6="",
+        topology=Forward(V4, "eth0", "10.1.0.1/16", "eth1", "10.2.0.1/16"),
+        flow=flow("10.1.0.2", "10.2.0.2"),
+        steps=(Send(Dir.ORIGINAL, 6),),
+    )
+
+
+def test_a_flow_says_what_is_not_usual() -> None:
+    usual = flow("10.1.0.2", "10.2.0.2")
+    assert read(flow={"dport": 443}).flow == replace(usual, dport=443)
+    assert read(flow={"saddr": "192.0.2.1"}).flow == flow("192.0.2.1", "10.2.0.2")
+
+
+def test_a_packet_with_everything() -> None:
+    step = send(
+        flags="AF",
+        seq=4294967295,
+        ack=7,
+        win=0,
+        len=100,
+        opts={"wscale": 7, "sackok": True, "ts": [1, 2], "sack": [[3, 4], [5, 6]]},
+        sport=1,
+        dport=65535,
+        saddr="10.9.9.9",
+        daddr="10.8.8.8",
+        badsum=True,
+        dt=1.5,
+        expire=True,
+    )
+    assert step == Send(
+        Dir.ORIGINAL,
+        6,
+        flags=TcpFlags.FIN | TcpFlags.ACK,
+        seq=4294967295,
+        ack=7,
+        window=0,
+        length=100,
+        options=TcpOptions(None, 7, True, (1, 2), ((3, 4), (5, 6))),
+        saddr=0x0A090909,
+        sport=1,
+        daddr=0x0A080808,
+        dport=65535,
+        has_bad_checksum=True,
+        wait=1_500_000,
+        expire=True,
+    )
+
+
+def test_a_header_without_options_has_none() -> None:
+    assert send(opts={}).options is None
+    assert send(opts={"sackok": False, "sack": []}).options is None
+
+
+def test_protocols() -> None:
+    assert send(proto="udp").protocol == send(proto=17).protocol == 17
+    assert send(proto=50, len=1).protocol == 50
+    v6 = {"kind": "forward", "v6": True}
+    (step,) = read({"dir": "reply", "proto": "icmp", "id": 7, "seq": 3}, topology=v6).steps
+    # RFC 4443, section 4.2: type 129 is an echo reply.
+    assert step == Send(Dir.REPLY, 58, icmp_type=129, icmp_id=7, icmp_seq=3)
+
+
+def test_an_icmp_error_quotes() -> None:
+    step = read(
+        {"dir": "orig"},
+        {"dir": "reply", "proto": "icmp", "type": 3, "code": 4, "quote": "orig"},
+    ).steps[1]
+    assert step == Send(Dir.REPLY, 1, icmp_type=3, icmp_code=4, quote=Dir.ORIGINAL)
+
+
+def test_operations() -> None:
+    steps = read(
+        {"op": "expire"},
+        {"op": "flush"},
+        {"op": "wait", "dt": 3},
+        {"op": "sysctl", "sysctls": {"nf_conntrack_tcp_loose": 0}},
+    ).steps
+    assert steps == (Expire(), Flush(), Wait(3_000_000), SetSysctls({TCP_LOOSE: 0}))
+
+
+@pytest.mark.parametrize("name", ["tcp_loose", "nf_conntrack_tcp_loose", TCP_LOOSE])
+def test_names_of_sysctls(name: str) -> None:
+    assert read(sysctls={name: 0}).sysctls == {TCP_LOOSE: 0}
+
+
+def test_a_sysctl_that_the_kernel_lacks_is_kept() -> None:
+    scenario = read(kernel="rhel7", sysctls={"tcp_timeout_unacknowledged": 5})
+    assert scenario.kernel == "rhel7"
+    assert len(scenario.sysctls) == 1
+
+
+# ---- exact numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "micros"),
+    [
+        ("0.1", 100_000),
+        ("0.000001", 1),
+        ("1e-6", 1),
+        ("1.10", 1_100_000),
+        ("3.153600e8", 315_360_000_000_000),
+        ("315359999.999999", 315_359_999_999_999),
+        ("0e999999", 0),
+        ("-0.0", 0),
+        ("7", 7_000_000),
+    ],
+)
+def test_spans_are_exact(text: str, micros: int) -> None:
+    (scenario,) = read_scenarios(f'{{"packets": [{{"op": "wait", "dt": {text}}}]}}')
+    assert scenario.steps == (Wait(micros),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e-7",
+        "0.0000001",
+        "1e-999999",
+        "315360000.000001",
+        "-1e-6",
+        "1e999999",
+        "1e99999999999999999999",
+        "0." + "1" * 5000,
+        "9" * 5000,
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        '"1"',
+        "true",
+        "null",
+    ],
+)
+def test_spans_that_are_none(text: str) -> None:
+    with pytest.raises(ScenarioError):
+        list(read_scenarios(f'{{"packets": [{{"op": "wait", "dt": {text}}}]}}'))
+
+
+def test_floats_count_as_they_are_written() -> None:
+    assert read({"op": "wait", "dt": 0.3}).steps == (Wait(300_000),)
+    for wrong in (float("nan"), float("inf"), 1e300, 1e-300):
+        fault({"op": "wait", "dt": wrong})
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"seq": True}, '"seq" must be a whole number from 0 to 4294967295, not true'),
+        ({"seq": 1.0}, "not 1.0"),
+        ({"seq": "1"}, 'not "1"'),
+        ({"seq": None}, "not null"),
+        ({"seq": -1}, "not -1"),
+        ({"seq": 2**32}, "not 4294967296"),
+        ({"seq": 10**4000}, "not a very large number"),
+        ({"ack": 2**32}, '"ack"'),
+        ({"win": 65536}, '"win" must be a whole number from 0 to 65535'),
+        ({"sport": 65536}, '"sport"'),
+        ({"dport": -1}, '"dport"'),
+        ({"flags": "SX"}, "letters of SFRPAUEC"),
+        ({"flags": "SS"}, "twice"),
+        ({"flags": "S" * 100_000}, "letters of SFRPAUEC"),
+        ({"flags": 2}, '"flags" must be text'),
+        ({"saddr": "fd01::1"}, '"saddr" must be an IPv4 address'),
+        ({"daddr": "10.1"}, '"daddr" must be an IPv4 address'),
+        ({"daddr": "1" * 100_000}, '"daddr" must be an IPv4 address'),
+        ({"badsum": 1}, '"badsum" must be true or false'),
+        ({"expire": "yes"}, '"expire" must be true or false'),
+        ({"dir": "original"}, 'did you mean "orig"?'),
+        ({"flag": "S"}, 'unknown key "flag"; did you mean "flags"?'),
+        ({"opts": []}, '"opts" must be an object'),
+        ({"opts": {"wscal": 7}}, 'did you mean "wscale"?'),
+        ({"opts": {"wscale": 256}}, "from 0 to 255"),
+        ({"opts": {"mss": 65536}}, "from 0 to 65535"),
+        ({"opts": {"ts": [1]}}, "pairs of two numbers"),
+        ({"opts": {"ts": [1, 2**32]}}, '"ts"'),
+        ({"opts": {"sack": [[1, 2]] * 5}}, "at most 4"),
+        ({"opts": {"sack": [1, 2]}}, "pairs"),
+        ({"opts": {"sack": [[1, 2]] * 4, "ts": [1, 2]}}, "take 44 bytes"),
+        ({"opts": {"sack": [[1, 2]] * 4, "mss": 1, "sackok": True, "wscale": 1}}, "take 43"),
+        ({"proto": "tpc"}, 'did you mean "tcp"?'),
+        ({"proto": 256}, '"proto"'),
+        ({"proto": 47}, "GRE"),
+        ({"proto": 132}, "SCTP"),
+        ({"proto": 33}, "DCCP"),
+        ({"proto": 136}, "UDP-Lite"),
+        ({"proto": 58}, 'write "icmp"'),
+        ({"proto": "udp", "flags": "S"}, '"flags" says nothing of a packet of UDP'),
+        ({"proto": "icmp", "sport": 1}, '"sport" says nothing of a packet of ICMP'),
+        ({"proto": 50, "badsum": True}, '"badsum" says nothing of a packet of protocol 50'),
+        ({"proto": "icmp", "type": 256}, '"type"'),
+        ({"proto": "icmp", "id": 65536}, '"id"'),
+        ({"proto": "icmp", "quote": "reply"}, "there is no packet of reply before this one"),
+        ({"proto": "icmp", "quote": "orig"}, "does not receive its own packets"),
+        ({"proto": "icmp", "quote": "reply", "type": 8}, "type 8 is no error"),
+        ({"proto": "icmp", "quote": "reply", "len": 8}, '"len"'),
+        ({"quote": "reply"}, '"quote" says nothing of a packet of TCP'),
+    ],
+)
+def test_packets_that_cannot_be(keys: dict[str, Any], words: str) -> None:
+    error = fault({"op": "flush"}, {"dir": "orig"} | keys, name="N")
+    assert words in error.message
+    assert (error.packet, error.name) == (1, "N")
+    assert str(error).startswith("packet 1: ")
+    assert len(error.message) < 250
+
+
+@pytest.mark.parametrize(
+    ("proto", "v6", "most"),
+    [
+        # RFC 791: 65535 bytes with the header; RFC 8200: 65535 without.
+        ("tcp", False, 65495),
+        ("tcp", True, 65515),
+        ("udp", False, 65507),
+        ("udp", True, 65527),
+        ("icmp", False, 65507),
+        ("icmp", True, 65527),
+        (50, False, 65515),
+        (50, True, 65535),
+    ],
+)
+def test_the_longest_packets(proto: str | int, v6: bool, most: int) -> None:
+    topology = {"kind": "forward", "v6": v6}
+    packet = {"dir": "orig", "proto": proto}
+    read(packet | {"len": most}, topology=topology)
+    assert '"len"' in fault(packet | {"len": most + 1}, topology=topology).message
+
+
+def test_options_take_room_from_the_payload() -> None:
+    # Eleven bytes of options take three words.
+    opts = {"mss": 1460, "wscale": 7, "sackok": True}
+    send(len=65495 - 12, opts=opts)
+    fault({"dir": "orig", "len": 65495 - 11, "opts": opts})
+
+
+def test_every_scale_that_fits_on_the_wire() -> None:
+    assert send(opts={"wscale": 255}).options == TcpOptions(wscale=255)
+
+
+@pytest.mark.parametrize("number", [0, 43, 44, 51, 60])
+def test_extension_headers_are_no_protocols(number: int) -> None:
+    packet = {"dir": "orig", "proto": number}
+    read(packet)
+    v6 = {"kind": "forward", "v6": True}
+    assert "extension header" in fault(packet, topology=v6).message
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"nmae": "x"}, 'unknown key "nmae"; did you mean "name"?'),
+        ({"trace": False}, 'unknown key "trace"'),
+        ({"\x1b[31m": 1}, "unknown key"),
+        ({"name": 1}, '"name" must be text, not 1'),
+        ({"ruleset": ["*filter"]}, '"ruleset" must be text, not a list'),
+        ({"kernel": "6.99"}, "unknown kernel '6.99': the nearest known is 6.19"),
+        ({"kernel": 6.18}, '"kernel" must be text'),
+        ({"packets": {}}, '"packets" must be a list, not an object'),
+        ({"packets": [[]]}, "a packet must be an object, not a list"),
+        ({"packets": [{"seq": 1}]}, 'a packet needs "dir"'),
+        ({"packets": [{"op": "wiat"}]}, 'did you mean "wait"?'),
+        ({"packets": [{"op": ["wait"]}]}, '"op" is a list'),
+        ({"packets": [{"op": "wait"}]}, 'needs "dt"'),
+        ({"packets": [{"op": "sysctl"}]}, 'needs "sysctls"'),
+        ({"packets": [{"op": "flush", "dt": 1}]}, 'unknown key "dt"'),
+        ({"sysctls": []}, '"sysctls" must be an object'),
+        ({"sysctls": {"tcp_lose": 1}}, f"did you mean {TCP_LOOSE}?"),
+        ({"sysctls": {"tcp_loose": 2}}, "from 0 to 1, not 2"),
+        ({"sysctls": {"tcp_loose": False}}, "not false"),
+        ({"sysctls": {"tcp_loose": 1, TCP_LOOSE: 0}}, "twice"),
+        ({"sysctls": {"tcp_timeout_close": -1}}, "not -1"),
+        ({"sysctls": {"tcp_timeout_close": 2**31}}, "from 0 to"),
+        ({"flow": {"sadr": "10.0.0.1"}}, 'did you mean "saddr"?'),
+        ({"flow": {"saddr": "fd01::1"}}, "IPv4 address"),
+        ({"flow": {"sport": 65536}}, '"sport"'),
+        ({"topology": "lol"}, 'did you mean "lo"?'),
+        ({"topology": 4}, '"topology" must be a name or an object'),
+        ({"topology": {}}, 'needs "kind"'),
+        ({"topology": {"kind": "host", "left_if": "a"}}, 'unknown key "left_if"'),
+        ({"topology": {"kind": "host", "role": "server"}}, '"role" is "server"'),
+        ({"topology": {"kind": "host", "addr": "10.1.0.1"}}, "prefix length"),
+        ({"topology": {"kind": "host", "addr": "10.1.0.1/33"}}, "more than 32"),
+        ({"topology": {"kind": "host", "addr": "fd01::1/64"}}, "IPv4 address"),
+        ({"topology": {"kind": "host", "addr6": "fd01::1/64"}}, '"v6": true'),
+        ({"topology": {"kind": "host", "v6": True, "addr": "x/1"}}, "IPv4 address"),
+        ({"topology": {"kind": "host", "v6": 1}}, '"v6" must be true or false'),
+        ({"topology": {"kind": "forward", "left_if": "eth1"}}, "are both"),
+        *(
+            ({"topology": {"kind": "host", "if": name}}, "interface name")
+            for name in ("", ".", "..", "a b", "a/b", "a:b", "a\n", "x" * 16, "ä" * 8, "lo", "\0")
+        ),
+    ],
+)
+def test_scenarios_that_cannot_be(keys: dict[str, Any], words: str) -> None:
+    error = fault(**keys)
+    assert words in error.message
+    assert len(error.message) < 250
+
+
+def test_an_error_has_the_scenarios_name_or_what_stands_for_it() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        scenario_from_json({"packets": 1}, name_hint="third")
+    assert caught.value.name == "third"
+    with pytest.raises(ScenarioError) as caught:
+        scenario_from_json({"packets": 1, "name": "own"}, name_hint="third")
+    assert caught.value.name == "own"
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", [], [{}], 1.5, True, object(), {1: 2}, {None: 1}])
+def test_what_is_no_scenario(value: object) -> None:
+    with pytest.raises(ScenarioError):
+        scenario_from_json(value)
+    with pytest.raises(ScenarioError):
+        scenario_from_json({"packets": [], "sysctls": value if value != [] else {1: 1}})
+
+
+# ---- documents
+
+
+def test_one_object_a_list_or_json_lines() -> None:
+    one, two = '{"name": "1", "packets": []}', '{"name": "2", "packets": []}'
+
+    def names(text: str) -> list[str | None]:
+        return [scenario.name for scenario in read_scenarios(text)]
+
+    assert names(f" {one}\n") == ["1"]
+    assert names(f"[{one},\n {two}]\n") == names(f"{one}\n{two}\n") == ["1", "2"]
+    assert names(f"{one}\r\n\r\n{two}") == ["1", "2"]
+    assert names(json.dumps(json.loads(one), indent=2) + "\n" + two) == ["1", "2"]
+    assert names(" [ ] ") == []
+
+
+@pytest.mark.parametrize("text", ['{"packets": []}\nx', '[{"packets": []}, x]'])
+def test_scenarios_come_before_the_fault_behind_them(text: str) -> None:
+    found = read_scenarios(text)
+    assert next(found).steps == ()
+    with pytest.raises(ScenarioSyntaxError):
+        next(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("", 1, 1),
+        ("\n\n ", 3, 2),
+        ("*filter\n", 1, 1),
+        ("\x00\xff", 1, 1),
+        ("17", 1, 1),
+        ('{"packets": [}', 1, 14),
+        ('{"name": "a\nb"}', 1, 12),
+        ('{"packets": []} {"packets": []}', 1, 17),
+        ('{"packets": []}\n[]', 2, 1),
+        ('[{"packets": []}', 1, 17),
+        ('[{"packets": []},]', 1, 18),
+        ('[{"packets": []}]\n{}', 2, 1),
+        ("{'packets': []}", 1, 2),
+        ('{"packets": []', 1, 15),
+        ('{"packets": [] // no\n}', 1, 16),
+    ],
+)
+def test_a_syntax_error_says_where(text: str, line: int, column: int) -> None:
+    assert syntax_fault(text)[:2] == (line, column)
+
+
+def test_a_rule_set_is_told_from_a_scenario() -> None:
+    with pytest.raises(ScenarioSyntaxError) as caught:
+        list(read_scenarios("*filter\nCOMMIT\n"))
+    assert caught.value.hint is not None
+    assert '"ruleset"' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "packet"),
+    [
+        ('{"packets": [], "packets": []}', None),
+        ('{"packets": [{"op": "flush"}, {"dir": "orig", "seq": 1, "seq": 1}]}', 1),
+        ('{"packets": [{"dir": "orig", "opts": {"mss": 1, "mss": 1}}]}', 0),
+        ('{"packets": [], "sysctls": {"tcp_loose": 0, "tcp_loose": 0}}', None),
+        ('{"packets": [], "flow": {"sport": 0, "sport": 0}}', None),
+        ('{"packets": [], "topology": {"kind": "lo", "kind": "lo"}}', None),
+    ],
+)
+def test_a_key_that_stands_twice(text: str, packet: int | None) -> None:
+    with pytest.raises(ScenarioError, match="twice") as caught:
+        list(read_scenarios(text))
+    assert caught.value.packet == packet
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, '{"packets":' + "[" * 100_000])
+def test_deep_nesting(text: str) -> None:
+    with pytest.raises(ScenarioError, match="nested too deeply"):
+        list(read_scenarios(text))
+
+
+# ---- bounds
+
+
+def _peak(text: str, words: str) -> int:
+    """The memory that refusing a text takes, in bytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ScenarioError, match=words):
+            list(read_scenarios(text))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_packets_than_are_played() -> None:
+    packets = ",".join(["{}"] * (MAX_PACKETS + 1))
+    assert "1,000,001 packets" in fault(*([{}] * (MAX_PACKETS + 1))).message
+    with pytest.raises(ScenarioError, match="more than 1,000,000"):
+        list(read_scenarios(f'{{"packets": [{packets}]}}'))
+
+
+@pytest.mark.slow
+def test_ten_million_packets() -> None:
+    text = '{"packets": [' + "{}," * 10_000_000 + "{}]}"
+    assert _peak(text, "1,000,000 packets") < 300 << 20
+    text = '{"packets": [' + '{"dir":"orig","flags":"A"},' * 10_000_000 + "{}]}"
+    assert _peak(text, "longer than 64 MiB") < 1 << 20
+
+
+@pytest.mark.slow
+def test_many_lists_and_fractions() -> None:
+    assert _peak('{"packets": [' + "[]," * 10_000_000 + "1]}", "lists") < 1 << 20
+    assert _peak('{"packets": [' + "0.5," * 10_000_000 + "1]}", "fractions") < 600 << 20
+
+
+def test_a_text_over_the_bound() -> None:
+    with pytest.raises(ScenarioError, match="longer than 64 MiB"):
+        list(read_scenarios(" " * (MAX_TEXT + 1)))
+
+
+def test_json_lines_are_read_one_at_a_time() -> None:
+    line = json.dumps({"packets": [{"dir": "orig", "flags": "A"}] * 1000}) + "\n"
+    text = line * 60
+    tracemalloc.start()
+    try:
+        for scenario in read_scenarios(text):
+            assert len(scenario.steps) == 1000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # A scenario of this size takes some 600 kB, all of them 60 times as much.
+    assert peak < 8 << 20
+
+
+# ---- what others wrote
+
+
+@pytest.mark.parametrize("folder", KERNELS)
+def test_the_scenarios_that_kernels_answered(folder: str) -> None:
+    count = 0
+    for path in sorted(shared("kernel-answers", folder).glob("*.jsonl.xz")):
+        with lzma.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                given = json.loads(line)["scenario"]
+                given.pop("trace", None)
+                assert len(scenario_from_json(given).steps) == len(given["packets"])
+                count += 1
+    assert count > 500
