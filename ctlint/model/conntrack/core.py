@@ -259,6 +259,7 @@ class Tracker:
             if half is None:
                 reply = invert_tuple(key)
                 if reply is None:
+                    log.append(LogLine(Reason.OPENS_NOTHING, protocol))
                     return Tracked(None, None, log)
                 if not self._has_room(now):
                     return Tracked(None, None, log, Verdict.DROP)
@@ -296,7 +297,7 @@ class Tracker:
         if protocol == UDP:
             return self._udp.nf_conntrack_udp_packet(entry, packet, now, is_received, log)
         if protocol in (ICMP, ICMPV6):
-            return self._icmp.nf_conntrack_icmp_packet(entry, now)
+            return self._icmp.nf_conntrack_icmp_packet(entry, now, log)
         timeout = entry.policy.generic
         entry.timeout = self.settings.generic if timeout is None else timeout
         entry.expires_at = now + entry.timeout
@@ -309,6 +310,7 @@ class Tracker:
         quoted = None if packet.quoted is None else invert_tuple(get_tuple(packet.quoted))
         half = None if quoted is None else self.find(quoted, now, zone)
         if half is None:
+            log.append(LogLine(Reason.UNRELATED_ERROR, packet.protocol))
             return Tracked(None, None, log)
         entry, direction = half
         inner = entry.tuple_in(Dir(direction)).daddr

@@ -72,7 +72,7 @@ class IcmpTracker:
             return IcmpKind.INVALID
         return IcmpKind.ERROR if is_icmp_error(ICMPV6, kind) else IcmpKind.QUERY
 
-    def nf_conntrack_icmp_packet(self, entry: Entry, now: Micros) -> bool:
+    def nf_conntrack_icmp_packet(self, entry: Entry, now: Micros, log: list[LogLine]) -> bool:
         """Port of nf_conntrack_icmp_packet and nf_conntrack_icmpv6_packet.
 
         An entry is opened by a query and refreshed by whatever belongs to it: an answer does not
@@ -80,6 +80,7 @@ class IcmpTracker:
         """
         protocol = entry.original.protocol
         if entry.original.dport >> 8 not in _OPENING[protocol]:
+            log.append(LogLine(Reason.OPENS_NOTHING, protocol))
             return False
         own = entry.policy.icmp if protocol == ICMP else entry.policy.icmpv6
         timeout = self._timeouts[protocol] if own is None else own

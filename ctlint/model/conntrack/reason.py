@@ -161,6 +161,16 @@ class Reason(Enum):
         ((_COMMON, "invalid saddr or hoplimit for redirect"),),
         None,
     )
+    OPENS_NOTHING = Wording(
+        "There is no entry, and an ICMP message of this type cannot open one.",
+        (),
+        None,
+    )
+    UNRELATED_ERROR = Wording(
+        "The ICMP error quotes a packet of a connection that is not known.",
+        (),
+        None,
+    )
     OUTER_DESTINATION = Wording(
         "The ICMP error goes to another address than the packet that it quotes came from.",
         ((_COMMON, "outer daddr {outer} != inner {inner}"),),
