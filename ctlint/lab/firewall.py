@@ -76,14 +76,20 @@ class Match(NamedTuple):
 def default_backend() -> Backend:
     """The backend that tells most, of those that are installed. Raises LabError."""
     for backend in Backend:
-        if _has_restore(backend):
+        if shutil.which(f"{_program(Family.IPV4, backend)}-restore") is not None:
             return backend
-    raise LabError("needs iptables-legacy-restore or iptables-nft-restore to load a rule set")
+    raise LabError("needs iptables-restore to load a rule set")
 
 
 @cache
-def _has_restore(backend: Backend) -> bool:
-    return shutil.which(f"iptables-{backend.value}-restore") is not None
+def _program(family: Family, backend: Backend) -> str:
+    """What the programs of a backend begin with."""
+    name = "iptables" if family is Family.IPV4 else "ip6tables"
+    knows_backends = any(shutil.which(f"{name}-{each.value}-restore") for each in Backend)
+    if backend is Backend.LEGACY and not knows_backends:
+        # iptables before 1.8 has only this one.
+        return name
+    return f"{name}-{backend.value}"
 
 
 class Firewall:
@@ -94,8 +100,7 @@ class Firewall:
 
     def __init__(self, namespace: PrivateNetns, *, traces: bool) -> None:
         self._namespace = namespace
-        self._loaded: dict[str, str] = {}
-        self._saved: dict[str, str] = {}
+        self._loaded: dict[Family, str] = {}
         self._rule_counts: dict[Family, Counter[tuple[str, str]]] = {}
         self._tables: dict[Family, frozenset[str]] = {}
         for table in (_SINK, "\n".join(_watch(traces))):
@@ -104,41 +109,35 @@ class Firewall:
     def load(self, texts: Mapping[Family, str], backend: Backend) -> None:
         """Load rule sets as iptables-save prints them, in place of those before.
 
-        Raises CannotLoadError.
+        Always by the same backend. Raises CannotLoadError; the tables may then be left half way.
         """
         for family in Family:
             text = texts.get(family, "")
-            name = "iptables" if family is Family.IPV4 else "ip6tables"
-            tool = f"{name}-{backend.value}"
-            if text == self._loaded.get(tool, ""):
+            before = self._loaded.get(family, "")
+            if text == before:
                 continue
-            self._restore(tool, text, backend)
-            self._tables[family] = frozenset(_NAMED_TABLE.findall(text))
-            self._rule_counts[family] = _count_rules(self._saved[tool])
+            named = frozenset(_NAMED_TABLE.findall(text))
+            old = dict.fromkeys(_NAMED_TABLE.findall(before))
+            emptied = "".join(_empty(table) for table in old if table not in named)
+            saved = self._restore(_program(family, backend), emptied + text, backend)
+            self._loaded[family] = text
+            self._tables[family] = named
+            self._rule_counts[family] = _count_rules(saved)
 
-    def _restore(self, tool: str, text: str, backend: Backend) -> None:
-        named = _NAMED_TABLE.findall(text)
-        old = _NAMED_TABLE.findall(self._loaded.get(tool, ""))
-        emptied = "".join(_empty(table) for table in dict.fromkeys(old) if table not in named)
-        # Should it fail, any table may have been left half way.
-        self._loaded[tool] = _EVERY_TABLE
+    def _restore(self, tool: str, text: str, backend: Backend) -> str:
+        """Load rules, and tell how the real save prints them where that is needed."""
         wait = ["-w", "60"] if backend is Backend.LEGACY else []
         try:
-            done = self._namespace.run(
-                [f"{tool}-restore", *wait], input=emptied + text, check=False
-            )
+            done = self._namespace.run([f"{tool}-restore", *wait], input=text, check=False)
             if done.returncode:
                 raise CannotLoadError(done.stderr.strip())
-            saved = ""
-            if backend is Backend.LEGACY:
-                saved = self._namespace.run([f"{tool}-save"]).stdout
+            return self._namespace.run([f"{tool}-save"]).stdout if wait else ""
         except FileNotFoundError as error:
             raise LabError(f"needs the program {error.filename}") from None
         except UnicodeEncodeError:
             raise CannotLoadError("the rule set has characters that cannot be written") from None
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise LabError(f"{tool}: {error}") from None
-        self._loaded[tool], self._saved[tool] = text, saved
 
     def match(self, prefix: bytes, family: Family) -> Match | None:
         """What a line of TRACE says, if it is about a table that the rule set has.
@@ -175,7 +174,6 @@ def _watch(traces: bool) -> Iterator[str]:
     yield "}"
 
 
-_EVERY_TABLE: Final = "".join(f"*{table}\n" for table in BUILTIN_CHAINS)
 _NAMED_TABLE = re.compile(r"^\*(\w+)", re.MULTILINE)
 _TRACE = re.compile(
     r"TRACE: (?P<table>\w+):(?P<chain>.+):(?:rule|policy|return):(?P<number>\d+) ?", re.ASCII

@@ -212,7 +212,11 @@ class Lab:
             kind = _Kind(backend or default_backend(), (has_nat4, has_nat6))
         box = self._box(kind)
         if kind.backend is not None:
-            box.firewall.load(texts, kind.backend)
+            try:
+                box.firewall.load(texts, kind.backend)
+            except LabError:
+                self._boxes.pop(kind)[0].close()
+                raise
         missing = box.settings.set(scenario.sysctls, only=True)
         box.table.flush()
         box.timers.restart()
@@ -402,9 +406,10 @@ class _Heard:
             return
         elif prefix == DELIVERED:
             self.delivered = True
-            # On lo both ends are the box.
+            # On lo both ends are the box; of a router neither is.
             other = self._sender.other
-            self.received.append((other if self._box.wiring.is_box(other) else self._sender, data))
+            if self._box.wiring.is_box(other):
+                self.received.append((other, data))
         elif prefix.startswith(_WHY):
             self.why.append(prefix.decode("utf-8", "replace").rstrip())
 

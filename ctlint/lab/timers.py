@@ -43,6 +43,7 @@ _TICK: Final = 0.012
 """Seconds: more than a tick of any kernel's clock (100 Hz)."""
 
 _STREAM_AFTER: Final[Micros] = 2 * SECOND
+_LONG: Final = 3600
 _YOUNG: Final = 1.8
 """Seconds to which a UDP entry is let age that is two seconds old, or a little less."""
 _NO_LONGER_YOUNG: Final = 1.98
@@ -156,6 +157,10 @@ class Timers:
             return
         late = now - _FRESH_ENOUGH
         oldest = now
+        if any(
+            timer.left > 0 and now - timer.since > timer.armed for timer in self._timers.values()
+        ):
+            raise LabStalled("so much real time went by that an entry has expired")
         self._live()
         wanted: list[tuple[int, int]] = []
         for start, timer in self._timers.items():
@@ -206,10 +211,21 @@ class Timers:
                 young.append(timer)
             pause = max(pause, timer.really_born + wanted - now)
         if pause > 0:
+            self._hold()
             time.sleep(pause)
         now = time.monotonic()
         if any(now - timer.really_born > _NO_LONGER_YOUNG for timer in young):
             raise LabStalled("a UDP entry is really older than in the scenario")
+
+    def _hold(self) -> None:
+        """Let no entry expire in the meantime; `settle` sets all timers afterwards."""
+        self._live()
+        live = [timer for timer in self._timers.values() if timer.left > 0]
+        now = time.monotonic()
+        self._table.set_timeouts([(timer.key, _LONG) for timer in live])
+        for timer in live:
+            timer.armed, timer.since = _LONG, now
+        self._is_due = True
 
     def read(self, entry: Tracked, sent: float) -> tuple[int, bool]:
         """What is left of an entry in whole seconds, and whether it was not there before.

@@ -264,17 +264,19 @@ class Wiring:
         return self._entrances[end] is None
 
     def send(self, end: Dir, data: bytes, family: Family, target: str) -> OSError | None:
-        """Send a packet of that end.
+        """Send a packet of that end. Raises OSError where a wire does not take it.
 
-        An error is what the kernel told the box's own sender: mostly that rules dropped it.
+        What is returned is what the kernel told the box's own sender: mostly that rules dropped it.
         """
         entrance = self._entrances[end]
+        if entrance is not None:
+            os.write(self._devices[entrance].descriptor, data)
+            return None
         try:
-            if entrance is None:
-                self._raw[family].sendto(data, (target, 0))
-            else:
-                os.write(self._devices[entrance].descriptor, data)
+            self._raw[family].sendto(data, (target, 0))
         except OSError as error:
+            if error.errno in (errno.ENOBUFS, errno.ENOMEM):
+                raise
             return error
         return None
 

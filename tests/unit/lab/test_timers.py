@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The time of scenarios, against a table that runs as the kernel's does: in ticks, cut to seconds.
+
+Source of the rules: nf_conntrack_core.c (nf_ct_expires, nf_ct_is_expired) and ctnetlink.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+
+from ctlint.lab.errors import LabStalled
+from ctlint.lab.table import Table, Tracked
+from ctlint.lab.timers import Timers, timeouts_of
+from ctlint.wire.moments import SECOND
+from ctlint.wire.protocols import TCP, UDP
+
+HZ = 250
+
+
+class Clock:
+    """Stands for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    @property
+    def ticks(self) -> int:
+        return int(self.now * HZ)
+
+
+class Entries(Table):
+    """A table without a kernel: key, start, and the tick at which an entry expires."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[bytes, tuple[int, int, int]] = {}
+        self._starts = itertools.count(1)
+
+    def add(self, key: bytes, seconds: int, protocol: int = TCP) -> None:
+        expires = self._clock.ticks + seconds * HZ
+        self._entries[key] = next(self._starts), expires, protocol
+
+    def refresh(self, key: bytes, seconds: int) -> None:
+        start, _, protocol = self._entries[key]
+        self._entries[key] = start, self._clock.ticks + seconds * HZ, protocol
+
+    def count(self) -> int:
+        return len(self.dump())
+
+    def get_all(self, keys: Sequence[bytes]) -> list[Tracked | None]:
+        return [self._show(key) for key in keys]
+
+    def dump(self) -> list[Tracked]:
+        return [entry for entry in map(self._show, list(self._entries)) if entry is not None]
+
+    def _show(self, key: bytes) -> Tracked | None:
+        if key not in self._entries:
+            return None
+        start, expires, protocol = self._entries[key]
+        left = expires - self._clock.ticks
+        if left <= 0:
+            del self._entries[key]
+            return None
+        ends = "", 0, "", 0
+        return Tracked(key, protocol, ends, ends, 0, left // HZ, 0, start, None)
+
+    def set_timeouts(self, wanted: Sequence[tuple[bytes, int]]) -> list[bool]:
+        for key, seconds in wanted:
+            if self._show(key) is not None:
+                self.refresh(key, seconds)
+        return [self._show(key) is not None for key, _ in wanted]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("ctlint.lab.timers.time", found)
+    return found
+
+
+@pytest.fixture
+def table(clock: Clock) -> Entries:
+    return Entries(clock)
+
+
+TIMEOUTS = {TCP: {120, 60, 61, 300}, UDP: {30, 120}}
+
+
+@pytest.fixture
+def timers(table: Entries) -> Timers:
+    return Timers(table, TIMEOUTS.__getitem__)
+
+
+def read(timers: Timers, table: Entries, clock: Clock, sent: float) -> tuple[int, bool]:
+    entry = table.get(b"a")
+    assert entry is not None
+    return timers.read(entry, sent)
+
+
+@pytest.mark.parametrize("delay", [0.0001, 0.0039, 0.0041, 0.02])
+@pytest.mark.parametrize("offset", [0.0, 0.0005, 0.0038])
+@pytest.mark.parametrize("first", [120, 60, 61, 300])
+@pytest.mark.parametrize("waited", [0, SECOND // 2, SECOND, 58 * SECOND, 58 * SECOND + 1])
+@pytest.mark.parametrize("then", [None, 120, 60, 61, 300, 97])
+def test_what_is_left(
+    delay: float,
+    offset: float,
+    first: int,
+    waited: int,
+    then: int | None,
+    clock: Clock,
+    table: Entries,
+    timers: Timers,
+) -> None:
+    """A packet sets a timer anew or not; ticks fall wherever they fall."""
+    clock.now += offset
+    sent = clock.now
+    table.add(b"a", first)
+    clock.now += delay
+    assert read(timers, table, clock, sent) == (first, True)
+    timers.pass_time(waited)
+    timers.settle()
+    clock.now += delay
+    sent = clock.now
+    if then is not None:
+        table.refresh(b"a", then)
+    clock.now += delay
+    left = first * SECOND - waited if then is None else then * SECOND
+    assert read(timers, table, clock, sent) == (left // SECOND, False)
+
+
+def test_an_entry_is_gone_when_nothing_is_left(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    table.add(b"a", 120)
+    read(timers, table, clock, clock.now)
+    timers.pass_time(120 * SECOND - 1)
+    assert [entry.key for entry in timers.entries()] == [b"a"]
+    timers.pass_time(1)
+    assert timers.entries() == []
+
+
+def test_real_time_is_taken_back(clock: Clock, table: Entries, timers: Timers) -> None:
+    table.add(b"a", 60)
+    read(timers, table, clock, clock.now)
+    for _ in range(200):
+        clock.now += 0.5
+        timers.settle()
+        assert read(timers, table, clock, clock.now)[0] == 60
+
+
+def test_a_stall_is_no_answer(clock: Clock, table: Entries, timers: Timers) -> None:
+    table.add(b"a", 60)
+    sent = clock.now
+    clock.now += 1.5
+    with pytest.raises(LabStalled):
+        read(timers, table, clock, sent)
+
+
+def test_entries_that_nobody_asked_for_age_too(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    table.add(b"a", 60)
+    timers.pass_time(59 * SECOND)
+    assert len(timers.entries()) == 1
+    timers.pass_time(SECOND)
+    assert timers.entries() == []
+
+
+def test_a_successor_keeps_its_timer(clock: Clock, table: Entries, timers: Timers) -> None:
+    table.add(b"a", 60)
+    read(timers, table, clock, clock.now)
+    table.add(b"a", 120)
+    assert read(timers, table, clock, clock.now) == (120, True)
+    timers.pass_time(70 * SECOND)
+    timers.settle()
+    assert read(timers, table, clock, clock.now) == (50, False)
+
+
+@pytest.mark.parametrize(
+    ("waits", "low", "high"),
+    [([1], 1, 1.9), ([2], 1.5, 1.99), ([2.1], 2.01, 2.2), ([1.5, 1], 2.01, 2.2), ([29], 2.01, 2.2)],
+)
+def test_udp_entries_age_really(
+    waits: list[float], low: float, high: float, clock: Clock, table: Entries, timers: Timers
+) -> None:
+    """More than two seconds in the scenario are more than two real ones, and less are less."""
+    table.add(b"a", 30, UDP)
+    born = clock.now
+    read(timers, table, clock, born)
+    for wait in waits:
+        timers.pass_time(int(wait * SECOND))
+    timers.settle(TCP)
+    assert clock.now == born
+    timers.settle(UDP)
+    assert low <= clock.now - born <= high
+
+
+def test_timeouts_by_protocol() -> None:
+    values = {"tcp_timeout_close": 10, "udp_timeout": 30, "udp_timeout_stream": 120}
+    values |= {"generic_timeout": 600, "frag6_timeout": 60}
+    found = timeouts_of(values)
+    assert found["tcp"] == {10, 120}
+    assert found["udp"] == {30, 120}
+    assert found["generic"] == {600}
