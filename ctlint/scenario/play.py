@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from ctlint.model.conntrack.core import NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.entry import Entry, Seen
@@ -53,6 +53,9 @@ _LEFT, _RIGHT, _WIRE = "left", "right", "wire"
 _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFlags)
 
 
+_Routes: TypeAlias = tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]
+
+
 class Path(NamedTuple):
     """Where a packet goes: the hooks that it passes, and the side where it comes out.
 
@@ -68,7 +71,7 @@ class _Box(NamedTuple):
     """The box's own addresses, and which side others are behind: the longest prefix first."""
 
     own: frozenset[int]
-    routes: tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]
+    routes: _Routes
     default: str | None
 
     def side_of(self, address: int, family: Family) -> str | None:
@@ -86,11 +89,13 @@ def _box_of(topology: Topology, flow: Flow) -> _Box:
     """The addresses and routes of a topology, as docs/scenario.md says."""
     if isinstance(topology, Forward):
         left, right = map(ipaddress.ip_interface, (topology.left_addr, topology.right_addr))
-        routes = ((left.network, _LEFT), (right.network, _RIGHT))
+        routes: _Routes = ((left.network, _LEFT), (right.network, _RIGHT))
         hosts = (
             (_host(flow.saddr, topology.family), _LEFT),
             (_host(flow.daddr, topology.family), _RIGHT),
         )
+        if topology.left_if == topology.right_if:
+            routes = ()  # one wire for both: who is meant stands there
         return _Box(frozenset((int(left.ip), int(right.ip))), hosts + routes, _RIGHT)
     if isinstance(topology, Host):
         own = ipaddress.ip_interface(topology.addr)
@@ -190,8 +195,8 @@ class Player:
                 passes = False
                 break
 
-        if passes:
-            self._received[step.sender.other, step.sender] = packet
+        if passes and (receiver := self._receiver_of(step.sender, path)) is not None:
+            self._received[receiver, step.sender] = packet
         half = self._tracker.find(key, self._now)
         entry = None if half is None else half[0]
         return PacketAnswer(
@@ -221,6 +226,17 @@ class Player:
         if target is None:
             return Path((_PREROUTING, _INPUT), None, is_received=True)
         return Path((_PREROUTING, _FORWARD), target, is_received=True)
+
+    def _receiver_of(self, sender: Dir, path: Path) -> Dir | None:
+        """Which end gets a packet that passes: what a router keeps for itself is nobody's."""
+        topology = self._scenario.topology
+        if isinstance(topology, Host):
+            if path.side is not None:
+                return topology.role.other
+            return None if topology.role is sender else topology.role
+        if isinstance(topology, Forward):
+            return {None: None, _LEFT: Dir.ORIGINAL, _RIGHT: Dir.REPLY}[path.side]
+        return sender.other
 
     def _packet_of(self, step: Send) -> Packet:
         """The packet as it is on the wire, the flow's addresses filled in."""

@@ -131,7 +131,7 @@ _RANGES: Final[Mapping[Unit, int]] = {
     Unit.FLAG: 1,
     Unit.CHOICE: 255,
     Unit.PACKETS: 255,
-    # proc_dointvec_jiffies refuses more than INT_MAX ticks; no kernel ticks slower than at 100 Hz.
+    # proc_dointvec_jiffies refuses more than INT_MAX ticks; the usual least is 100 a second.
     Unit.SECONDS: _INT_MAX // 100,
 }
 """The highest value of a sysctl by what it counts; others go up to INT_MAX. The lowest is 0."""
@@ -363,8 +363,6 @@ def _forward(given: Mapping[str, Any]) -> Forward:
     family = _family(given, ("left_addr", "right_addr"))
     left = _interface(given.get("left_if", LEFT_INTERFACE), "left_if")
     right = _interface(given.get("right_if", RIGHT_INTERFACE), "right_if")
-    if left == right:
-        raise ScenarioError(f'"left_if" and "right_if" are both {_show(left)}')
     return Forward(
         family,
         left,

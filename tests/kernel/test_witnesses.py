@@ -10,8 +10,7 @@ of the rules it names.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,6 @@ from ctlint.parse.printer import print_ruleset
 from ctlint.parse.sysctl import parse_sysctl
 from ctlint.scenario.answer import OpAnswer, PacketAnswer
 from ctlint.scenario.reader import scenario_from_json
-from ctlint.scenario.scenario import Forward, Scenario
 from ctlint.wire.addresses import Family
 from tests.corpus import corpus_files
 from tests.rules.pages import Example, example
@@ -153,7 +151,7 @@ def replay(finding: Finding, kernel: Lab, backend: Backend = Backend.LEGACY) -> 
         assert finding.role is None, "a finding about packets has a witness"
         return
     try:
-        played = kernel.play(scenario_of(witness.scenario), backend)
+        played = kernel.play(scenario_from_json(witness.scenario), backend)
     except CannotLoadError as error:
         pytest.skip(f"the real restore refuses the rules: {error}")
     answers = of_packets(played.packets)
@@ -170,17 +168,6 @@ def replay(finding: Finding, kernel: Lab, backend: Backend = Backend.LEGACY) -> 
         assert answer.delivered is wanted["delivered"], where
         if "rules" in wanted and answer.rules is not None:
             assert list(answer.rules) == wanted["rules"], where
-
-
-def scenario_of(given: Mapping[str, Any]) -> Scenario:
-    """The scenario; a rule with one interface for both ways is about a router on a stick."""
-    topology = given["topology"]
-    if isinstance(topology, dict) and topology.get("left_if", "") == topology.get("right_if"):
-        given = {**given, "topology": {**topology, "right_if": "other"}}
-        found = scenario_from_json(given)
-        assert isinstance(found.topology, Forward)
-        return replace(found, topology=replace(found.topology, right_if=topology["left_if"]))
-    return scenario_from_json(given)
 
 
 def of_packets(answers: tuple[PacketAnswer | OpAnswer, ...]) -> list[PacketAnswer]:
@@ -235,7 +222,7 @@ def judge_case(
     packets = CONVERSATION + [first_packet(sender, kind) for sender, kind in later]
     scenario = {**firewall, **stage(case.connection), "packets": packets}
     try:
-        answers = of_packets(kernel.play(scenario_of(scenario)).packets)
+        answers = of_packets(kernel.play(scenario_from_json(scenario)).packets)
     except CannotLoadError as error:
         pytest.skip(f"the real restore refuses the rules: {error}")
     opening, rest = answers[: len(CONVERSATION)], answers[len(CONVERSATION) :]

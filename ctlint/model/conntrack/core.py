@@ -10,6 +10,7 @@ Time is passed in; nothing here reads a clock, draws lots or does I/O.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -105,6 +106,13 @@ _ESTABLISHED: Final = CtInfo.ESTABLISHED
 _RELATED: Final = CtInfo.RELATED
 _NEW: Final = CtInfo.NEW
 _ESTABLISHED_REPLY: Final = CtInfo.ESTABLISHED_REPLY
+
+
+def _logged(packet: Packet, address: int) -> str:
+    """An address as the kernel's log writes it: IPv6 in full (%pI6)."""
+    if packet.family == Family.IPV6:
+        return ipaddress.IPv6Address(address).exploded
+    return format_address(Family.IPV4, address)
 
 
 def evict_none(_candidates: Sequence[Entry]) -> Entry | None:
@@ -315,11 +323,7 @@ class Tracker:
         entry, direction = half
         inner = entry.tuple_in(Dir(direction)).daddr
         if packet.daddr != inner and self._checks_outer:
-            family = Family(packet.family)
-            numbers = {
-                "outer": format_address(family, packet.daddr),
-                "inner": format_address(family, inner),
-            }
+            numbers = {"outer": _logged(packet, packet.daddr), "inner": _logged(packet, inner)}
             log.append(LogLine(Reason.OUTER_DESTINATION, packet.protocol, numbers))
             return Tracked(None, None, log)
         return Tracked(entry, CtInfo.RELATED_REPLY if direction else CtInfo.RELATED, log)

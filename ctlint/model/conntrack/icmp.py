@@ -26,6 +26,8 @@ _ICMPV6_UNTRACKED: Final = frozenset({130, 131, 132, 133, 134, 135, 136, 143, 15
 """Neighbour discovery and multicast listeners (noct_valid_new)."""
 
 _REDIRECT: Final = 137
+_REDIRECT_ADDRESSES: Final = 32
+"""Bytes of the two addresses that a redirect names (struct rd_msg)."""
 
 
 class IcmpKind(Enum):
@@ -68,7 +70,8 @@ class IcmpTracker:
             return IcmpKind.UNTRACKED
         if kind == _REDIRECT and not packet.icmp_code:
             # Followed only from a link-local source with the hop limit of a neighbour.
-            log.append(LogLine(Reason.FAR_REDIRECT, ICMPV6))
+            is_short = packet.payload < _REDIRECT_ADDRESSES
+            log.append(LogLine(Reason.SHORT_REDIRECT if is_short else Reason.FAR_REDIRECT, ICMPV6))
             return IcmpKind.INVALID
         return IcmpKind.ERROR if is_icmp_error(ICMPV6, kind) else IcmpKind.QUERY
 

@@ -156,6 +156,11 @@ class Reason(Enum):
         ((_COMMON, "invalid icmp type"),),
         "invalid ICMP type",
     )
+    SHORT_REDIRECT = Wording(
+        "The redirect is cut short.",
+        ((_COMMON, "short redirect"),),
+        None,
+    )
     FAR_REDIRECT = Wording(
         "A redirect is believed only from a neighbour.",
         ((_COMMON, "invalid saddr or hoplimit for redirect"),),

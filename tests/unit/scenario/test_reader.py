@@ -403,7 +403,6 @@ def test_extension_headers_are_no_protocols(number: int) -> None:
         ({"topology": {"kind": "host", "addr6": "fd01::1/64"}}, '"v6": true'),
         ({"topology": {"kind": "host", "v6": True, "addr": "x/1"}}, "IPv4 address"),
         ({"topology": {"kind": "host", "v6": 1}}, '"v6" must be true or false'),
-        ({"topology": {"kind": "forward", "left_if": "eth1"}}, "are both"),
         *(
             ({"topology": {"kind": "host", "if": name}}, "interface name")
             for name in ("", ".", "..", "a b", "a/b", "a:b", "a\n", "x" * 16, "ä" * 8, "lo", "\0")

@@ -71,6 +71,9 @@ def test_neighbour_discovery_is_untracked(kind: int) -> None:
 def test_a_redirect_from_afar() -> None:
     talk = Conversation()
     assert talk.give(message("o", 137, v6=True)) == "INVALID none"
+    assert talk.log == ["short redirect"]
+    whole = replace(message("o", 137, v6=True), payload=32)
+    assert talk.give(whole) == "INVALID none"
     assert talk.log == ["invalid saddr or hoplimit for redirect"]
     assert talk.give(message("o", 137, v6=True, code=1)) == "INVALID none"
     assert talk.log == []
@@ -135,6 +138,16 @@ def test_errors_to_somebody_else() -> None:
         error = replace(message("r", 3), quoted=segment, daddr=CLIENT + 1)
         assert talk.give(error).split()[0] == answer
     assert talk.log == ["outer daddr 10.1.0.3 != inner 10.1.0.2"]
+
+
+def test_an_ipv6_error_to_somebody_else_is_logged_in_full() -> None:
+    """%pI6: eight groups of four digits."""
+    talk = Conversation()
+    talk.give(message("o", 128, v6=True))
+    error = replace(message("r", 1, v6=True), quoted=message("o", 128, v6=True), daddr=5)
+    assert talk.give(error) == "INVALID none"
+    groups = ":".join(["0000"] * 6)
+    assert talk.log == [f"outer daddr {groups}:0000:0005 != inner {groups}:0a01:0002"]
 
 
 def test_the_prefix_of_a_line_names_the_protocol() -> None:
