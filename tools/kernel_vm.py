@@ -30,6 +30,7 @@ import lzma
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -273,6 +274,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="the time the guest has")
     parser.add_argument("command", nargs="+", help="what to run, behind --")
     given = parser.parse_args()
+    # So that qemu is stopped and the temporary files go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(CANNOT_RUN))
     try:
         return run(
             given.kernel,

@@ -239,6 +239,11 @@ class Lab:
             raise LabError("no scenario was started")
         return self._playing
 
+    @property
+    def namespace(self) -> PrivateNetns:
+        """Where the scenario that was started is played."""
+        return self._now.box.namespace
+
     def step(self, step: Step) -> PacketAnswer | OpAnswer:
         """The next packet or operation of the scenario that was started."""
         playing = self._now
