@@ -68,11 +68,14 @@ class IcmpTracker:
             return IcmpKind.INVALID
         if kind in _ICMPV6_UNTRACKED:
             return IcmpKind.UNTRACKED
-        if kind == _REDIRECT and not packet.icmp_code:
-            # Followed only from a link-local source with the hop limit of a neighbour.
-            is_short = packet.payload < _REDIRECT_ADDRESSES
-            log.append(LogLine(Reason.SHORT_REDIRECT if is_short else Reason.FAR_REDIRECT, ICMPV6))
-            return IcmpKind.INVALID
+        if kind == _REDIRECT:
+            if packet.payload < _REDIRECT_ADDRESSES:
+                log.append(LogLine(Reason.SHORT_REDIRECT, ICMPV6))
+                return IcmpKind.INVALID
+            if not packet.icmp_code:
+                # Followed only from a link-local source with the hop limit of a neighbour.
+                log.append(LogLine(Reason.FAR_REDIRECT, ICMPV6))
+                return IcmpKind.INVALID
         return IcmpKind.ERROR if is_icmp_error(ICMPV6, kind) else IcmpKind.QUERY
 
     def nf_conntrack_icmp_packet(self, entry: Entry, now: Micros, log: list[LogLine]) -> bool:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import tracemalloc
 from dataclasses import replace
 from typing import Any
@@ -35,8 +34,7 @@ from ctlint.scenario.scenario import (
 from ctlint.wire.addresses import Family, parse_address
 from ctlint.wire.packet import TcpOptions
 from ctlint.wire.tcp_flags import TcpFlags
-from tests.unit.model.conntrack.recorded import KERNELS
-from tests.unit.model.kernel.kernel_facts import shared
+from tests.conformance.answers import Recording, read_answers, recordings
 
 V4, V6 = Family.IPV4, Family.IPV6
 TCP_LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
@@ -567,14 +565,7 @@ def test_json_lines_are_read_one_at_a_time() -> None:
 # ---- what others wrote
 
 
-@pytest.mark.parametrize("folder", KERNELS)
-def test_the_scenarios_that_kernels_answered(folder: str) -> None:
-    count = 0
-    for path in sorted(shared("kernel-answers", folder).glob("*.jsonl.xz")):
-        with lzma.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                given = json.loads(line)["scenario"]
-                given.pop("trace", None)
-                assert len(scenario_from_json(given).steps) == len(given["packets"])
-                count += 1
-    assert count > 500
+@pytest.mark.parametrize("recording", recordings(), ids=str)
+def test_the_scenarios_that_kernels_answered(recording: Recording) -> None:
+    for answer in read_answers(recording):
+        assert len(answer.scenario.steps) == len(answer.source["packets"])

@@ -3,25 +3,18 @@
 
 from __future__ import annotations
 
-import json
-import lzma
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
 from ctlint.model.kernel.sysctls import canonical_name
 from ctlint.wire.tcp_flags import TcpFlags
-from tests.unit.model.kernel.kernel_facts import shared
+from tests.conformance.answers import PROFILES, RecordedAnswer, Recording, read_answers
 
-KERNELS = {
-    "5.10.262-debian": "5.10",
-    "6.0.0-1016-ubuntu": "6.0",
-    "6.1.192-debian": "6.1",
-    "6.12.107-debian": "6.12",
-    "6.18.44": "6.18",
-    "7.2.13-debian": "7.2",
-}
-"""Folders of recorded answers, and the profile of each."""
+KERNELS = PROFILES
+"""Kernels that answered, and the profile of each."""
+
+_OF_ONE_CONNECTION = ("cases", "cases2", "seed100")
 
 ADDRESS_KEYS = ("saddr", "daddr", "sport", "dport", "proto")
 
@@ -52,20 +45,19 @@ class Step(NamedTuple):
 
 def read_steps(folder: str) -> Iterator[Step]:
     """Every TCP packet of a kernel's recorded scenarios that keep to one connection."""
-    for path in sorted(shared("kernel-answers", folder).glob("*.jsonl.xz")):
-        with lzma.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                yield from _steps(json.loads(line))
+    for name in _OF_ONE_CONNECTION:
+        for answer in read_answers(Recording(folder, name)):
+            yield from _steps(answer)
 
 
-def _steps(record: dict[str, Any]) -> Iterator[Step]:
-    scenario = record["scenario"]
+def _steps(record: RecordedAnswer) -> Iterator[Step]:
+    scenario = record.source
     packets = scenario["packets"]
     if any(key in packet for packet in packets for key in ADDRESS_KEYS):
         return
     sysctls = {canonical_name(name): value for name, value in scenario["sysctls"].items()}
     before: dict[str, Any] | Before = Before.NONE
-    for packet, answer in zip(packets, record["packets"], strict=True):
+    for packet, answer in zip(packets, record.packets, strict=True):
         if "op" in packet:
             assert packet["op"] == "sysctl"
             changed = {canonical_name(name): value for name, value in packet["sysctls"].items()}

@@ -76,6 +76,8 @@ def test_a_redirect_from_afar() -> None:
     assert talk.give(whole) == "INVALID none"
     assert talk.log == ["invalid saddr or hoplimit for redirect"]
     assert talk.give(message("o", 137, v6=True, code=1)) == "INVALID none"
+    assert talk.log == ["short redirect"]
+    assert talk.give(replace(whole, icmp_code=1)) == "INVALID none"
     assert talk.log == []
 
 
