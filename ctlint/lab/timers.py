@@ -39,8 +39,11 @@ _FRESH_ENOUGH: Final = 0.4
 _TOO_LONG: Final = 0.9
 """Seconds after which a reading may have lost more than one second."""
 
-_TICK: Final = 0.012
-"""Seconds: more than a tick of any kernel's clock (100 Hz)."""
+_CLOCK_MONOTONIC_COARSE: Final = 6
+"""A clock that moves together with the kernel's tick, and right after it (clock_getres(2))."""
+
+_PART_OF_A_TICK: Final = 0.002
+_LONGEST_TICK: Final = 0.5
 
 _STREAM_AFTER: Final[Micros] = 2 * SECOND
 _LONG: Final = 3600
@@ -241,7 +244,7 @@ class Timers:
         if len(fitting) == 1:
             (seconds,) = fitting
         else:
-            time.sleep(max(0.0, sent + _TICK - time.monotonic()))
+            _await_tick()
             again = self._table.get(entry.key)
             if again is None or again.start != entry.start:
                 raise LabStalled("an entry went away while it was looked at")
@@ -267,6 +270,16 @@ class Timers:
         """What is left of an entry that was read before, else what the kernel shows."""
         timer = self._timers.get(entry.start)
         return entry.timeout if timer is None else whole_seconds(timer.left)
+
+
+def _await_tick() -> None:
+    """Wait until the kernel has counted a tick, however long a busy machine keeps it from that."""
+    start = time.clock_gettime(_CLOCK_MONOTONIC_COARSE)
+    give_up = time.monotonic() + _LONGEST_TICK
+    while time.clock_gettime(_CLOCK_MONOTONIC_COARSE) == start:
+        if time.monotonic() > give_up:
+            raise LabStalled("the kernel's clock stands still")
+        time.sleep(_PART_OF_A_TICK)
 
 
 def timeouts_of(values: Mapping[str, int]) -> Mapping[str, frozenset[int]]:

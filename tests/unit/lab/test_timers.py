@@ -21,10 +21,12 @@ HZ = 250
 
 
 class Clock:
-    """Stands for the module `time`."""
+    """Stands for the module `time`. `ticks` stand still until `held_until`, then catch up."""
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.held_until = 0.0
+        self._held_at = 0
 
     def monotonic(self) -> float:
         return self.now
@@ -32,9 +34,17 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
+    def clock_gettime(self, clock: int) -> float:
+        assert clock == 6, "CLOCK_MONOTONIC_COARSE"
+        return self.ticks / HZ
+
+    def hold_ticks(self, seconds: float) -> None:
+        self._held_at = self.ticks
+        self.held_until = self.now + seconds
+
     @property
     def ticks(self) -> int:
-        return int(self.now * HZ)
+        return self._held_at if self.now < self.held_until else int(self.now * HZ)
 
 
 class Entries(Table):
@@ -104,6 +114,23 @@ def read(timers: Timers, table: Entries, clock: Clock, sent: float) -> tuple[int
     entry = table.get(b"a")
     assert entry is not None
     return timers.read(entry, sent)
+
+
+def test_a_tick_that_comes_late(clock: Clock, table: Entries, timers: Timers) -> None:
+    """A busy machine does not count ticks for a while: 59 is 59 then, not 60 less a second."""
+    table.add(b"a", 120)
+    assert read(timers, table, clock, clock.now) == (120, True)
+    timers.pass_time(61 * SECOND)
+    clock.hold_ticks(0.05)
+    timers.settle()
+    assert read(timers, table, clock, clock.now) == (59, False)
+
+
+def test_a_clock_that_stands_still(clock: Clock, table: Entries, timers: Timers) -> None:
+    clock.hold_ticks(10)
+    table.add(b"a", 77)
+    with pytest.raises(LabStalled):
+        read(timers, table, clock, clock.now)
 
 
 @pytest.mark.parametrize("delay", [0.0001, 0.0039, 0.0041, 0.02])
