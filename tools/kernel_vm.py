@@ -15,7 +15,9 @@ modules as they are asked for.
 
 qemu emulates the processor, some 20 times slower than the real one; ``--accel kvm`` makes it quick
 where /dev/kvm works. With ``--skip-idle`` the time that the guest spends asleep passes at once, a
-quarter of an hour in about a second, so that a test can really wait until a connection expires.
+quarter of an hour in about a second, so that a test can really wait until a connection expires; so
+does the time that it waits for files, which programs with timeouts may not bear: load them, and
+kernel modules, before.
 
 The command runs as root in the same working directory, with the same PATH. Its output and its
 errors become the standard output of this program, and its exit status the program's own; 125 says
