@@ -16,7 +16,7 @@ class Defect(Enum):
     """What is wrong with a transport header, where it does not show in its fields."""
 
     CHECKSUM = "wrong checksum"
-    TRUNCATED = "cut short, or of an impossible length"
+    TRUNCATED = "a length that the packet does not have"
 
 
 class TcpOptions(NamedTuple):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Connection tracking itself: look-up, new entries, confirmation, expiry, a full table.
 
-Source: net/netfilter/nf_conntrack_core.c, Linux 2.6.32 to 7.2. A packet is tracked where it comes
+Source: net/netfilter/nf_conntrack_core.c, Linux 2.6.32 to 7.3. A packet is tracked where it comes
 in (PREROUTING, or OUTPUT for the host's own), and its entry becomes real where it leaves
 (POSTROUTING, or INPUT): what is dropped in between leaves no entry behind.
 
@@ -37,11 +37,14 @@ from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
-NOT_TRACKED_HERE: Final = {33: "DCCP", 47: "GRE", 132: "SCTP", UDPLITE: "UDP-Lite"}
+_NOT_MODELLED: Final = {33: "DCCP", 47: "GRE", 132: "SCTP", UDPLITE: "UDP-Lite"}
 """Protocols that have a tracker of their own which is not modelled."""
 
-_REFUSES_CLASH: Final = frozenset({TCP, ICMP, ICMPV6})
-"""Protocols in which two packets cannot both open a connection (allow_clash is not set)."""
+_TRACKER_GONE: Final = {
+    33: Feature.DCCP_TRACKER_GONE,
+    UDPLITE: Feature.UDPLITE_TRACKER_GONE,
+}
+"""Since when a protocol is as any other."""
 
 _SWEEP_AT_LEAST: Final = 1024
 """Entries that are made between two sweeps of expired ones, at least."""
@@ -108,6 +111,14 @@ _NEW: Final = CtInfo.NEW
 _ESTABLISHED_REPLY: Final = CtInfo.ESTABLISHED_REPLY
 
 
+def nf_ct_can_merge(one: Entry, other: Entry) -> bool:
+    """Port of nf_ct_can_merge: whether two entries are one connection, seen from either end."""
+    first, second = (
+        [(entry.tuple_in(way), entry.zone.number_in(way)) for way in Dir] for entry in (one, other)
+    )
+    return first in (second, second[::-1])
+
+
 def _logged(packet: Packet, address: int) -> str:
     """An address as the kernel's log writes it: IPv6 in full (%pI6)."""
     if packet.family == Family.IPV6:
@@ -143,6 +154,17 @@ class Tracker:
         self._live_at_sweep = 0
         self._checks_after_allocation = Feature.CHECKS_AFTER_ALLOCATION in kernel
         self._checks_outer = Feature.ICMP_OUTER_DESTINATION in kernel
+        self._clash_resolved = Feature.CLASH_RESOLVED in kernel
+        self._clash_needs_match = Feature.CLASH_NEEDS_MATCH in kernel
+        self._refuses_clash = {TCP}
+        if Feature.ICMP_ALLOWS_CLASH not in kernel:
+            self._refuses_clash |= {ICMP, ICMPV6}
+        self._allows_generic_clash = Feature.GENERIC_ALLOWS_CLASH in kernel
+        self._not_modelled = {
+            protocol: name
+            for protocol, name in _NOT_MODELLED.items()
+            if protocol not in _TRACKER_GONE or _TRACKER_GONE[protocol] not in kernel
+        }
         self._early_drops_closing = Feature.GC_EARLY_DROP in kernel
         self.configure(settings)
 
@@ -151,7 +173,7 @@ class Tracker:
         self.settings = settings
         self._tcp = TcpTracker(self.kernel, settings, self.nf_ct_kill)
         self._udp = UdpTracker(self.kernel, settings)
-        self._icmp = IcmpTracker(settings)
+        self._icmp = IcmpTracker(self.kernel, settings)
         self._handle_tcp = self._tcp.nf_conntrack_tcp_packet
 
     # ---- the table
@@ -255,8 +277,11 @@ class Tracker:
                 return Tracked(None, CtInfo.UNTRACKED, log)
             if kind is IcmpKind.ERROR:
                 return self._nf_conntrack_inet_error(packet, now, zone, log)
-        elif protocol in NOT_TRACKED_HERE:
-            raise NotModelledError(f"conntrack's tracker of {NOT_TRACKED_HERE[protocol]}")
+        elif protocol == UDP:
+            if not self._checks_after_allocation and self._udp.udp_error(packet, is_received, log):
+                return Tracked(None, None, log)
+        elif protocol in self._not_modelled:
+            raise NotModelledError(f"conntrack's tracker of {self._not_modelled[protocol]}")
 
         key = get_tuple(packet)
         while True:
@@ -314,7 +339,10 @@ class Tracker:
     def _nf_conntrack_inet_error(
         self, packet: Packet, now: Micros, zone: Zone, log: list[LogLine]
     ) -> Tracked:
-        """Port of nf_conntrack_inet_error: which connection an ICMP error is about."""
+        """Port of nf_conntrack_inet_error (before 5.2 icmp_error_message and its IPv6 twin).
+
+        Which connection is the ICMP error about?
+        """
         quoted = None if packet.quoted is None else invert_tuple(get_tuple(packet.quoted))
         half = None if quoted is None else self.find(quoted, now, zone)
         if half is None:
@@ -362,11 +390,21 @@ class Tracker:
             self._live_at_sweep = self.count
         return Verdict.ACCEPT
 
+    def _allows_clash(self, protocol: int) -> bool:
+        """Whether two packets of a protocol may open one connection (allow_clash)."""
+        if protocol in (UDP, TCP, ICMP, ICMPV6):
+            return protocol not in self._refuses_clash
+        return self._allows_generic_clash
+
     def _nf_ct_resolve_clash(self, tracked: Tracked, loser: Entry, winner: Entry) -> Verdict:
-        """Port of nf_ct_resolve_clash: two packets opened the same connection at the same time."""
-        if loser.original.protocol in _REFUSES_CLASH:
+        """Port of nf_ct_resolve_clash: two packets opened the same connection at the same time.
+
+        The second takes the entry of the first; kernels that do not ask for a match do so
+        whatever that is, as long as nothing was translated.
+        """
+        if not self._clash_resolved or not self._allows_clash(loser.original.protocol):
             return Verdict.DROP
-        if (winner.original, winner.reply) != (loser.original, loser.reply):
+        if self._clash_needs_match and not nf_ct_can_merge(winner, loser):
             return Verdict.DROP
         tracked.entry = winner
         return Verdict.ACCEPT

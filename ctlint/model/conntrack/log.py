@@ -42,6 +42,8 @@ class LogLine(NamedTuple):
         if words is None:
             return None
         if Feature.LOG_COMMON_WORDS in kernel:
+            if Feature.LOG_SPEAKS_AGAIN not in kernel:
+                return None
             prefix = f"nf_ct_proto_{self.protocol}"
         else:
             prefix = f"nf_ct_{_OLD_NAMES.get(self.protocol, self.protocol)}"

@@ -6,8 +6,8 @@ Feature.LOG_COMMON_WORDS: after "nf_ct_tcp: "). Numbers in them stand in braces:
 (bytes), `index` (the Seg), `dir` (the Dir), `state` (the name of the TcpCt), `last_index` (the Seg
 before), `timeout` (in ticks of the kernel's clock).
 
-Source: net/netfilter/nf_conntrack_proto_tcp.c; recorded lines of kernels 5.10, 6.0, 6.1, 6.12,
-6.18 and 7.2.
+Source: net/netfilter/nf_conntrack_proto_tcp.c, _udp.c, _icmp.c and _icmpv6.c; recorded lines of
+kernels 5.10, 6.0, 6.1, 6.12, 6.18, 7.2 and 7.3.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ class Wording:
     """
 
     sentence: str
-    since_change: tuple[tuple[Feature, str], ...]
+    since_change: tuple[tuple[Feature, str | None], ...]
     at_first: str | None
 
 
 _COMMON = Feature.LOG_COMMON_WORDS
 _CELL = Feature.LOG_TABLE_CELL
+_REFUSED = Feature.LOG_REFUSED_CELL
 _BOUND = Feature.LOG_WINDOW_BOUND
 
 
@@ -68,21 +69,26 @@ class Reason(Enum):
     )
     INVALID_STATE = Wording(
         "A packet of this class cannot come from this side in the state of the entry.",
-        ((_CELL, "packet (index {index}) in dir {dir} invalid, state {state}"),),
+        ((_REFUSED, "packet (index {index}) in dir {dir} invalid, state {state}"),),
         "invalid state",
     )
     IGNORED = Wording(
         "The packet may belong to another connection than the entry: it passes, the entry stays.",
         (
             (_CELL, "packet (index {index}) in dir {dir} ignored, state {state}"),
-            (_COMMON, "invalid packet ignored in state {state}"),
+            (Feature.LOG_IGNORED_STATE, "invalid packet ignored in state {state}"),
         ),
         "invalid packet ignored",
+    )
+    OUT_OF_SYNC = Wording(
+        "The SYN/ACK answers a SYN that was ignored: both it and the entry are given up.",
+        (),
+        "killing out of sync session",
     )
     CHALLENGE_ACK = Wording(
         "The ACK answers a SYN that was let through, not the FIN: it changes nothing.",
         ((_COMMON, "challenge-ack ignored"),),
-        "challenge-ack ignored",
+        "challenge-ACK ignored",
     )
     INVALID_RST = Wording(
         "The RST lies before what the other side has acknowledged.",
@@ -117,6 +123,7 @@ class Reason(Enum):
     TIMEOUT_LOWERED = Wording(
         "Both sides have closed outside the window: the entry is given less time.",
         (
+            (Feature.LOG_LOWERED_WITHOUT_NUMBERS, "lowered timeout to UNACK"),
             (
                 Feature.INVALID_CLOSE_LOWERS_TIMEOUT,
                 "packet (index {index}, dir {dir}) response for index {last_index}"
@@ -165,6 +172,11 @@ class Reason(Enum):
         "A redirect is believed only from a neighbour.",
         ((_COMMON, "invalid saddr or hoplimit for redirect"),),
         None,
+    )
+    NOT_A_QUERY = Wording(
+        "There is no entry, and an ICMPv6 answer cannot open one.",
+        ((Feature.LOG_ICMPV6_NEW_GONE, None),),
+        "invalid new with type {type}",
     )
     OPENS_NOTHING = Wording(
         "There is no entry, and an ICMP message of this type cannot open one.",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The TCP tracker: what a segment does to its entry.
 
-Source: net/netfilter/nf_conntrack_proto_tcp.c, Linux 2.6.32 to 7.2. Functions have the kernel's
+Source: net/netfilter/nf_conntrack_proto_tcp.c, Linux 2.6.32 to 7.3. Functions have the kernel's
 names and its order of tests; where kernels differ, the older way stands beside the newer one under
 the name of the change. SYNPROXY and the sequence numbers that helpers change are not modelled.
 """
@@ -139,13 +139,14 @@ class TcpTracker:
         "_loose",
         "_max_retrans",
         "_no_window_check",
+        "_open_rst_unacks",
         "_pickup_unack",
         "_resyncs",
         "_rst_after_challenge",
         "_rst_after_syn",
-        "_rst_close_timeout",
         "_rst_direction",
         "_rst_seq_zero",
+        "_rst_sets_close",
         "_simultaneous_establishes",
         "_syn_keeps_timer",
         "_table",
@@ -170,11 +171,15 @@ class TcpTracker:
         self._exact_rst = Feature.RST_EXACT_SEQ in kernel
         self._expects_challenge_ack = Feature.CHALLENGE_ACK_IN_LAST_ACK in kernel
         self._handles_invalid = Feature.INVALID_CLOSE_LOWERS_TIMEOUT in kernel
+        self._open_rst_unacks = Feature.OPEN_RST_UNACKNOWLEDGED_TIMEOUT in kernel
         self._pickup_unack = Feature.PICKUP_UNACKNOWLEDGED_TIMEOUT in kernel
         self._resyncs = Feature.RESYNC_ON_SYNACK in kernel
         self._rst_after_challenge = Feature.RST_AFTER_CHALLENGE_ACK in kernel
         self._rst_after_syn = Feature.RST_AFTER_IGNORED_SYN in kernel
-        self._rst_close_timeout = Feature.RST_CLOSE_TIMEOUT in kernel
+        self._rst_sets_close = (
+            Feature.RST_CLOSE_TIMEOUT in kernel
+            and Feature.OPEN_RST_UNACKNOWLEDGED_TIMEOUT not in kernel
+        )
         self._rst_direction = Feature.RST_DIRECTION_CHECK in kernel
         self._rst_seq_zero = Feature.RST_SEQ_ZERO_ACCEPTED in kernel
         self._simultaneous_establishes = Feature.SIMULTANEOUS_OPEN_ESTABLISHES in kernel
@@ -265,6 +270,7 @@ class TcpTracker:
             ):
                 # It acknowledges a SYN that was ignored: both ends agree, the entry was wrong.
                 if not self._resyncs:
+                    log.append(LogLine(Reason.OUT_OF_SYNC))
                     self._kill(entry)
                     return DROP
                 self._resync(tcp, direction)
@@ -325,9 +331,12 @@ class TcpTracker:
         timeout = timeouts[new_state]
         if tcp.retrans >= self._max_retrans and timeout > timeouts[RETRANS]:
             timeout = timeouts[RETRANS]
-        elif index == _RST_SET and self._rst_close_timeout:
+        elif index == _RST_SET and self._rst_sets_close:
             timeout = timeouts[_CLOSE]
-        elif (tcp.seen[0].flags | tcp.seen[1].flags) & _DATA_UNACKED and timeout > timeouts[UNACK]:
+        elif timeout > timeouts[UNACK] and (
+            (tcp.seen[0].flags | tcp.seen[1].flags) & _DATA_UNACKED
+            or (index == _RST_SET and new_state == _ESTABLISHED and self._open_rst_unacks)
+        ):
             timeout = timeouts[UNACK]
         elif (
             tcp.last_win == 0
@@ -388,7 +397,12 @@ class TcpTracker:
                     tcp.last_flags |= _SACK_PERM
             if tcp.state == _LAST_ACK and self._expects_challenge_ack:
                 tcp.last_flags |= _EXP_CHALLENGE_ACK
-        if tcp.state == _SYN_SENT and index == _ACK_SET and direction == _REPLY:
+        if (
+            tcp.state == _SYN_SENT
+            and index == _ACK_SET
+            and direction == _REPLY
+            and self._rst_after_challenge
+        ):
             tcp.last_ack = packet.ack
         log.append(_met(Reason.IGNORED, tcp.state, direction, index))
         return ACCEPT

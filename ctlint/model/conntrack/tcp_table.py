@@ -2,7 +2,7 @@
 """The TCP state table of conntrack, and how it was before each of its changes.
 
 Source: net/netfilter/nf_conntrack_proto_tcp.c, tcp_conntracks[2][6][TCP_CONNTRACK_MAX]; the table
-below is that of Linux 3.18 to 7.2.
+below is that of Linux 3.18 to 7.3.
 
 Rules for whoever changes it:
 

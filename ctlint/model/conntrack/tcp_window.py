@@ -2,7 +2,7 @@
 """Whether a segment is in the window, and what its numbers teach.
 
 Source: net/netfilter/nf_conntrack_proto_tcp.c, tcp_in_window() and what it calls, Linux 2.6.32 to
-7.2; van Rooij, "Real Stateful TCP Packet Filtering in IP Filter" (2000), for the four conditions:
+7.3; van Rooij, "Real Stateful TCP Packet Filtering in IP Filter" (2000), for the four conditions:
 
     I    seq <= sender.td_maxend                        upper bound of data
     II   end >= sender.td_end - receiver.td_maxwin      lower bound of data
@@ -85,7 +85,6 @@ class TcpWindow:
         "_drops_wscale",
         "_grows_known_windows_only",
         "_ignores_old_segments",
-        "_init_keeps_wscale",
         "_keepalive_pickup",
         "_keeps_be_liberal",
         "_liberal_counts_unacked",
@@ -102,10 +101,11 @@ class TcpWindow:
         self._no_window_check = settings.tcp_no_window_check
         self._accepts_unknown_window = Feature.UNKNOWN_WINDOW_ACCEPTED in kernel
         self._checks_seq_without_data = Feature.SEQ_CHECK_WITHOUT_DATA in kernel
-        self._drops_wscale = Feature.REINIT_DROPS_WSCALE in kernel
+        self._drops_wscale = (
+            Feature.REINIT_DROPS_WSCALE in kernel and Feature.RESENT_SYN_KEEPS_WSCALE not in kernel
+        )
         self._grows_known_windows_only = Feature.MAXWIN_GROWTH_NEEDS_WINDOW in kernel
         self._ignores_old_segments = Feature.OLD_SEGMENTS_IGNORED in kernel
-        self._init_keeps_wscale = Feature.RESENT_SYN_KEEPS_WSCALE in kernel
         self._keepalive_pickup = Feature.KEEPALIVE_PICKUP in kernel
         self._keeps_be_liberal = Feature.REINIT_KEEPS_BE_LIBERAL in kernel
         self._liberal_counts_unacked = Feature.LIBERAL_COUNTS_UNACKNOWLEDGED in kernel
@@ -143,9 +143,9 @@ class TcpWindow:
         sender.td_end = sender.td_maxend = end
         sender.td_maxwin = packet.window or 1
         self.tcp_options(packet.options, sender)
-        # RFC 7323: windows are scaled only if both sides have offered it. Before
-        # RESENT_SYN_KEEPS_WSCALE this was asked when the peer had not spoken yet, too.
-        if (direction == _REPLY or not self._init_keeps_wscale) and not (
+        # RFC 7323: windows are scaled only if both sides have offered it. The fault: this was
+        # asked when the peer had not spoken yet, too.
+        if (direction == _REPLY or self._drops_wscale) and not (
             sender.flags & receiver.flags & _WINDOW_SCALE
         ):
             sender.td_scale = receiver.td_scale = 0

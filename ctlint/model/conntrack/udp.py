@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The UDP tracker.
 
-Source: net/netfilter/nf_conntrack_proto_udp.c, Linux 2.6.32 to 7.2.
+Source: net/netfilter/nf_conntrack_proto_udp.c, Linux 2.6.32 to 7.3.
 """
 
 from __future__ import annotations
@@ -34,6 +34,16 @@ class UdpTracker:
         self._streams_after_2s = Feature.UDP_STREAM_AFTER_2S in kernel
         self._assures_streams_only = Feature.UDP_ASSURED_AS_STREAM in kernel
 
+    def udp_error(self, packet: Packet, is_received: bool, log: list[LogLine]) -> bool:
+        """Port of udp_error: whether the header is wrong. Checksums are looked at on receipt."""
+        if packet.defect is Defect.TRUNCATED:
+            log.append(LogLine(Reason.TRUNCATED_UDP, UDP))
+            return True
+        if packet.defect is Defect.CHECKSUM and is_received and self._checksum:
+            log.append(LogLine(Reason.BAD_UDP_CHECKSUM, UDP))
+            return True
+        return False
+
     def nf_conntrack_udp_packet(
         self, entry: Entry, packet: Packet, now: Micros, is_received: bool, log: list[LogLine]
     ) -> bool:
@@ -42,11 +52,7 @@ class UdpTracker:
         With traffic both ways the entry lives on for the stream timeout, and is ASSURED, once it
         is older than two seconds (before UDP_STREAM_AFTER_2S: at once).
         """
-        if packet.defect is Defect.TRUNCATED:
-            log.append(LogLine(Reason.TRUNCATED_UDP, UDP))
-            return False
-        if packet.defect is Defect.CHECKSUM and is_received and self._checksum:
-            log.append(LogLine(Reason.BAD_UDP_CHECKSUM, UDP))
+        if self.udp_error(packet, is_received, log):
             return False
         timeouts = entry.policy.udp or self._timeouts
         if not entry.is_confirmed:

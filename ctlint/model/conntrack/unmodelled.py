@@ -17,8 +17,9 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "other protocols",
-        "DCCP, GRE, SCTP and UDP-Lite have trackers of their own, which are refused here; all"
-        " protocols without one share the generic tracker, which is modelled.",
+        "GRE, SCTP, DCCP (before 6.18) and UDP-Lite (before 7.1) have trackers of their own, which"
+        " are refused here; all protocols without one share the generic tracker, which is"
+        " modelled.",
     ),
     (
         "fragments",
@@ -31,7 +32,18 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
     (
         "eviction",
         "Which entry a full table evicts depends on a hash that the kernel seeds at boot; the"
-        " model takes it that none stands in the eight buckets that are looked at.",
+        " model takes it that none stands in the eight buckets that are looked at. Kernels since"
+        " 4.9 evict all of a bucket, the model one.",
+    ),
+    (
+        "translated clashes",
+        "Since 5.8 a packet whose translated connection clashes with another gets an entry of one"
+        " second for its answer alone; here it is dropped.",
+    ),
+    (
+        "ICMPv6 redirects",
+        "A redirect of a neighbour (link-local source, hop limit 255) is looked up by what it"
+        " quotes; here all come from afar and are INVALID.",
     ),
     (
         "collection",

@@ -91,10 +91,10 @@ class Feature(Enum):
     )
     ORIG_SYNACK_INVALID = Change(
         Area.TABLE,
-        "A SYN/ACK from the original direction is INVALID from ESTABLISHED on, and accepted in"
-        " SYN_RECV, instead of ignored.",
+        "A SYN/ACK from the original direction is INVALID from ESTABLISHED on, and accepted"
+        " in SYN_RECV, instead of ignored.",
         (3, 6), "3.5.0", "3.6", _S, "64f509ce71b0", _U,
-        (Backport("3.4", "3.4.39", _S),),
+        (Backport("3.2", "3.2.71", _S), Backport("3.4", "3.4.111", _S)),
     )
     SERVER_REOPENS_TIME_WAIT = Change(
         Area.TABLE,
@@ -122,92 +122,99 @@ class Feature(Enum):
     )
     RESYNC_ON_SYNACK = Change(
         Area.TRACKER,
-        "A SYN/ACK that answers an ignored SYN resynchronises the entry instead of killing it"
-        " and being dropped.",
-        (2, 6, 37), "2.6.32.67", "2.6.37", _S, "c4832c7bbc3f", _A,
-        (Backport("rhel6", "2.6.32-358.3.1.el6", _A),),
+        "A SYN/ACK that answers an ignored SYN resynchronises the entry instead of killing"
+        " it and being dropped.",
+        (2, 6, 37), "2.6.32.69", "2.6.37", _S, "c4832c7bbc3f", _A,
+        (Backport("rhel6", "2.6.32-642.6.2.el6", _S),),
     )
     PICKUP_PEER_FROM_ACK = Change(
         Area.TRACKER,
-        "The first packet of a side in mid-stream sets what the other side has sent from its"
-        " acknowledgement, and its own window is scaled.",
-        (2, 6, 37), "2.6.32.67", "2.6.37", _S,
+        "The first packet of a side in mid-stream sets what the other side has sent from"
+        " its acknowledgement, and its own window is scaled.",
+        (2, 6, 37), "2.6.32.69", "2.6.37", _S,
     )
     MAXWIN_GROWTH_NEEDS_WINDOW = Change(
         Area.TRACKER,
         "Data beyond the window widen the receiver's window only if that is known already.",
-        (2, 6, 37), "2.6.32.67", "2.6.37", _S,
+        (2, 6, 37), "2.6.32.69", "2.6.37", _S,
     )
     SEQ_CHECK_WITHOUT_DATA = Change(
         Area.TRACKER,
         "The sequence number of a packet without data is checked too.",
         (3, 6), "3.5.0", "3.6", _S, "4a70bbfaef03", _U,
-        (Backport("3.4", "3.4.39", _S),),
+        (Backport("3.2", "3.2.71", _S), Backport("3.4", "3.4.111", _S)),
     )
     PICKUP_UNACKNOWLEDGED_TIMEOUT = Change(
         Area.TRACKER,
-        "An entry that no reply has confirmed has at most the unacknowledged timeout (300 s) in"
-        " ESTABLISHED instead of five days.",
+        "An entry that no reply has confirmed has at most the unacknowledged timeout (300"
+        " s) in ESTABLISHED instead of five days.",
         (3, 10), "3.9.6", "3.10.17", _S,
+        backports=(Backport("rhel6", "2.6.32-642.6.2.el6", _S),),
     )
     UNKNOWN_WINDOW_ACCEPTED = Change(
         Area.TRACKER,
         "Old data are not held against a side whose peer's window is still unknown.",
-        (3, 13), "3.10.99", "3.13", _S,
+        (3, 13), "3.10.105", "3.13.10", _S,
         backports=(Backport("rhel7", "3.10.0-514.el7", _S),),
     )
     CHALLENGE_ACK_IN_LAST_ACK = Change(
         Area.TRACKER,
-        "In LAST_ACK an ACK that answers an ignored SYN changes nothing instead of leading to"
-        " TIME_WAIT.",
-        (4, 2), "4.0.5", "4.2.8", _S,
+        "In LAST_ACK an ACK that answers an ignored SYN changes nothing instead of leading"
+        " to TIME_WAIT.",
+        (4, 2), "4.0.5", "4.1.52", _S,
         backports=(
             Backport("rhel6", "2.6.32-504.28.1.el6", _A),
             Backport("rhel7", "3.10.0-514.el7", _S),
+            Backport("4.1", "4.1.52", _S),
         ),
     )
     ZERO_WINDOW_TIMEOUT = Change(
         Area.TRACKER,
-        "While the last packet advertised a zero window, or none was recorded, the timeout is"
-        " at most nf_conntrack_tcp_timeout_max_retrans.",
-        (4, 15), "4.14.74", "4.15", _S, "fbcd253d2448", _A,
+        "While the last packet advertised a zero window, or none was recorded, the timeout"
+        " is at most nf_conntrack_tcp_timeout_max_retrans.",
+        (4, 15), "4.14.325", "4.15.1", _S, "fbcd253d2448", _A,
         (Backport("rhel8", "4.18.0-147.el8", _S),),
     )
     SIMULTANEOUS_OPEN_ESTABLISHES = Change(
         Area.TRACKER,
         "After a simultaneous open an ACK of the reply side too leads from SYN_RECV to"
         " ESTABLISHED.",
-        (4, 18), "4.15", "4.18.0-147.el8", _S,
+        (4, 17), "4.16.13", "4.17.0", _S,
         backports=(Backport("rhel8", "4.18.0-147.el8", _S),),
     )
     RST_EXACT_SEQ = Change(
         Area.TRACKER,
         "A RST inside the window of an ASSURED connection, but not exactly at the expected"
         " sequence number, leaves the state ESTABLISHED.",
-        (5, 1), "5.0.1", "5.3", _S, "be0502a3f2e9", _A,
-        (Backport("rhel8", "4.18.0-394.el8", _S),),
+        (5, 1), "5.0.1", "5.2.1", _S, "be0502a3f2e9", _A,
+        (Backport("rhel8", "4.18.0-394.el8", _S), Backport("4.19", "4.19.90", _S)),
     )
     RST_CLOSE_TIMEOUT = Change(
         Area.TRACKER,
         "Every accepted RST sets the CLOSE timeout (10 s), whatever the state becomes.",
-        (5, 1), "5.0.1", "5.3", _S,
-        backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
+        (5, 1), "5.0.1", "5.2.1", _S,
+        backports=(Backport("rhel8", "4.18.0-394.el8", _S), Backport("4.19", "4.19.90", _S)),
     )
     RETRANS_COMPARES_RAW_WINDOW = Change(
         Area.TRACKER,
-        "Retransmissions are recognised by the window as on the wire, not by the scaled one cut"
-        " to 16 bits (which took 512<<7 for a zero window).",
-        (5, 3), "5.0.1", "5.3", _S,
-        backports=(Backport("4.19", "4.19.y", _A), Backport("5.2", "5.2.y", _A)),
+        "Retransmissions are recognised by the window as on the wire, not by the scaled one"
+        " cut to 16 bits (which took 512<<7 for a zero window).",
+        (5, 3), "5.2.1", "5.3", _S,
+        backports=(
+            Backport("rhel8", "4.18.0-394.el8", _S),
+            Backport("4.19", "4.19.222", _S),
+            Backport("5.2", "5.2.y", _A),
+        ),
     )
     KEEPALIVE_PICKUP = Change(
         Area.TRACKER,
         "The answer to a keepalive that opened an entry in mid-stream is in window.",
-        (5, 10), "5.9", "5.10.13", _S, "4f25434bccc2", _A,
+        (5, 10), "5.7.14", "5.10.13", _S, "4f25434bccc2", _A,
         (
-            Backport("4.19", "4.19.154", _A),
-            Backport("5.4", "5.4.y", _A),
-            Backport("5.9", "5.9.y", _A),
+            Backport("rhel8", "4.18.0-394.el8", _S),
+            Backport("4.19", "4.19.222", _S),
+            Backport("5.4", "5.4.124", _S),
+            Backport("5.9", "5.9.2", _S),
         ),
     )
     RST_IN_CLOSING_ACCEPTED = Change(
@@ -236,8 +243,12 @@ class Feature(Enum):
     SYN_RETRANSMISSION_KEEPS_TIMER = Change(
         Area.TRACKER,
         "A repeated SYN does not refresh the timer of SYN_SENT.",
-        (5, 14), "5.11", "5.14", _M, "e15d4cdf27cb", _A,
-        (Backport("5.10", "5.10.262", _M), Backport("rhel8", "4.18.0-394.el8", _S)),
+        (5, 14), "5.11.0", "5.14.2", _M, "e15d4cdf27cb", _A,
+        (
+            Backport("rhel8", "4.18.0-394.el8", _S),
+            Backport("5.4", "5.4.286", _S),
+            Backport("5.10", "5.10.166", _M),
+        ),
     )
     SYNACK_REINIT_IN_SYN_SENT = Change(
         Area.TRACKER,
@@ -246,29 +257,38 @@ class Feature(Enum):
     )
     REINIT_DROPS_WSCALE = Change(
         Area.TRACKER,
-        "Fault: a repeated SYN with a higher sequence number in SYN_SENT sets the window scale"
-        " to 0, and later data are INVALID.",
-        (5, 17), "5.15.215", "5.17", _M,
+        "Fault: a repeated SYN with a higher sequence number in SYN_SENT sets the window"
+        " scale to 0, and later data are INVALID.",
+        (5, 18), "5.17-rc5", "5.18.0", _M,
+        backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
     )
     REINIT_ONLY_BY_SYN = Change(
         Area.TRACKER,
-        "In SYN_SENT and SYN_RECV only a SYN with a higher sequence number makes its side start"
-        " anew, not any packet.",
+        "In SYN_SENT and SYN_RECV only a SYN with a higher sequence number makes its side"
+        " start anew, not any packet.",
         (5, 18), "5.17", "5.18", _M, "c7aab4f17021", _A,
-        (Backport("rhel8", "a tree like 4.18.0 of RHEL 8", _S),),
+        (Backport("rhel8", "4.18.0-394.el8", _S), Backport("5.17", "5.17.6", _A)),
     )
     REINIT_KEEPS_BE_LIBERAL = Change(
         Area.TRACKER,
         "A side that starts anew after a pick-up stays liberal.",
-        (5, 18), "5.17", "5.18", _S,
-        backports=(Backport("5.10", "5.10.262", _M), Backport("5.15", "5.15.y", _S)),
+        (5, 18), "5.17-rc5", "5.18", _S,
+        backports=(
+            Backport("4.9", "4.9.337", _S),
+            Backport("4.14", "4.14.325", _S),
+            Backport("rhel8", "4.18.0-394.el8", _S),
+            Backport("4.19", "4.19.y", _U),
+            Backport("5.4", "5.4.286", _S),
+            Backport("5.10", "5.10.110", _M),
+            Backport("5.15", "5.15.215", _S),
+        ),
     )
     WINDOW_OVERSHOOT = Change(
         Area.TRACKER,
-        "Data beyond the window by less than one more window are remembered, so that their ACK"
-        " is valid.",
+        "Data beyond the window by less than one more window are remembered, so that their"
+        " ACK is valid.",
         (6, 0), "6.0-rc1", "6.1", _M, "cf97769c761a", _A,
-        (Backport("5.15", "5.15.y", _S), Backport("5.19", "5.19.y", _A)),
+        (Backport("5.15", "5.15.215", _S), Backport("5.19", "5.19.9", _A)),
     )
     OLD_SEGMENTS_IGNORED = Change(
         Area.TRACKER,
@@ -291,26 +311,34 @@ class Feature(Enum):
         Area.TRACKER,
         "In SYN_SENT the RST that answers a challenge ACK is accepted without a window check.",
         (6, 2), "6.0", "6.2.1", _M, "c410cb974f2b", _A,
-        (Backport("6.1", "6.1.192", _M),),
+        (Backport("6.1", "6.1.9", _M),),
     )
     RESENT_SYN_KEEPS_WSCALE = Change(
         Area.TRACKER,
         "Repair: a repeated SYN with a higher sequence number keeps its window scale.",
-        (6, 8), "6.5", "6.8", _M, "fb366fc7541a", _A,
-        (Backport("6.1", "6.1.175", _S), Backport("6.6", "6.6.y", _A)),
+        (6, 8), "6.4.6", "6.8.1", _M, "fb366fc7541a", _A,
+        (Backport("6.1", "6.1.77", _S), Backport("6.6", "6.6.57", _S)),
     )
     RST_DIRECTION_CHECK = Change(
         Area.TRACKER,
         "A RST is taken for the answer to an ignored SYN only if it comes from the other side.",
         (7, 1), "6.19", "7.1.5", _S, "bed6e04be8e6", _A,
         (
+            Backport("5.10", "5.10.259", _M),
             Backport("5.15", "5.15.215", _S),
-            Backport("6.1", "6.1.y", _A),
-            # Stable fixes go to every newer branch too: 6.6 and 6.12 are inferred, not seen.
+            Backport("6.1", "6.1.176", _M),
+            # Stable fixes go to every newer branch too: 6.6 is inferred, not seen.
             Backport("6.6", "6.6.y", _U),
-            Backport("6.12", "6.12.y", _U),
-            Backport("6.18", "6.18.35", _S),
+            Backport("6.12", "6.12.93", _M),
+            Backport("6.18", "6.18.35", _M),
         ),
+    )
+    OPEN_RST_UNACKNOWLEDGED_TIMEOUT = Change(
+        Area.TRACKER,
+        "A RST that leaves the state ESTABLISHED sets the unacknowledged timeout (300 s) instead of"
+        " that of CLOSE (10 s).",
+        (7, 3), "7.2.13", "7.3.4", _M,
+        backports=(Backport("6.12", "6.12.117", _M),),
     )
 
     # ---- conntrack core
@@ -323,37 +351,84 @@ class Feature(Enum):
     GC_EARLY_DROP = Change(
         Area.CORE,
         "Near a full table the collector also evicts ASSURED entries that are closing.",
-        (4, 12), "4.10.17", "4.12", _S,
+        (4, 12), "4.11.0", "4.12.4", _S,
     )
     CHECKS_AFTER_ALLOCATION = Change(
         Area.CORE,
-        "Header checks run after an entry was allocated: with a full table a malformed packet"
-        " is dropped instead of INVALID.",
-        (4, 20), "4.19", "4.20", _S,
+        "Header checks run after an entry was allocated: with a full table a malformed"
+        " packet is dropped instead of INVALID.",
+        (4, 20), "4.19.222", "4.20.1", _S,
         backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
+    )
+    CLASH_RESOLVED = Change(
+        Area.CORE,
+        "Of two UDP packets that open the same connection at the same time both pass,"
+        " instead of the first alone.",
+        (4, 9), "4.4.178", "4.9.337", _S,
+        backports=(Backport("rhel7", "3.10.0-1160.el7", _S),),
+    )
+    CLASH_NEEDS_MATCH = Change(
+        Area.CORE,
+        "The second of two packets that clash takes the entry of the first only if it is"
+        " that of the same connection, zones included.",
+        (6, 12), "6.10.0", "6.12.63", _S,
+    )
+    GENERIC_ALLOWS_CLASH = Change(
+        Area.CORE,
+        "Clashes are resolved for protocols without a tracker of their own, too.",
+        (7, 1), "6.19.0", "7.1.5", _S,
+        backports=(Backport("5.15", "5.15.215", _S), Backport("6.1", "6.1.175", _S)),
+    )
+    ICMP_ALLOWS_CLASH = Change(
+        Area.CORE,
+        "Clashes are resolved for ICMP and ICMPv6, too.",
+        (7, 1), "6.19.0", "7.1.5", _S,
     )
     UDP_STREAM_AFTER_2S = Change(
         Area.CORE,
-        "A UDP entry gets the stream timeout only once it has lived two seconds, not with the"
-        " first answer.",
-        (5, 0), None, "5.10.13", _U,
+        "A UDP entry gets the stream timeout only once it has lived two seconds, not with"
+        " the first answer.",
+        (5, 0), "4.20.1", "5.0.1", _S,
+        backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
     )
     UDP_ASSURED_AS_STREAM = Change(
         Area.CORE,
         "A UDP entry is ASSURED only once it counts as a stream.",
-        (5, 16), None, "6.18.44", _U,
+        (5, 16), "5.14.2", "5.17-rc5", _S,
+        backports=(
+            Backport("5.4", "5.4.286", _S),
+            Backport("5.10", "5.10.80", _M),
+            Backport("5.15", "5.15.215", _S),
+        ),
     )
     ICMP_OUTER_DESTINATION = Change(
         Area.CORE,
         "An ICMP error is RELATED only if its own destination fits the quoted connection.",
-        (5, 3), "5.0.1", "5.3", _S,
+        (5, 2), "5.0.1", "5.2.1", _S,
         backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
+    )
+    ICMPV6_REDIRECT = Change(
+        Area.CORE,
+        "ICMPv6 redirects are looked at as errors are: one that no neighbour can have sent"
+        " is INVALID for that reason.",
+        (6, 1), "5.19.0", "6.1.175", _S,
+        backports=(
+            Backport("5.4", "5.4.286", _S),
+            Backport("5.10", "5.10.163", _S),
+            Backport("5.15", "5.15.215", _S),
+        ),
+    )
+    ICMPV6_ROUTER_DISCOVERY_UNTRACKED = Change(
+        Area.CORE,
+        "Multicast router discovery (ICMPv6 types 151 and 152) is UNTRACKED instead of"
+        " INVALID.",
+        (6, 10), "6.8.1", "6.10.0", _S,
     )
     REJECT_CLOSES_ENTRY = Change(
         Area.CORE,
         "REJECT --reject-with tcp-reset sets a confirmed entry to CLOSE.",
-        (6, 4), "6.2.1", "6.4", _M, "2954fe60e33d", _A,
-        (Backport("5.15", "5.15.y", _A), Backport("6.1", "6.1.y", _A)),
+        (6, 3), "6.2.12", "6.3.8", _M, "2954fe60e33d", _A,
+        (Backport("5.15", "5.15.215", _S), Backport("6.1", "6.1.175", _S)),
     )
 
     # ---- matches and targets
@@ -374,22 +449,44 @@ class Feature(Enum):
     )
     UNTRACKED_WITHOUT_ENTRY = Change(
         Area.MATCH,
-        "An UNTRACKED packet has no entry; before, it had a shared fake one that the conntrack"
-        " match could test.",
-        (4, 12), "4.10.17", "4.12", _S,
+        "An UNTRACKED packet has no entry; before, it had a shared fake one that the"
+        " conntrack match could test.",
+        (4, 12), "4.11.0", "4.12.4", _S,
     )
 
     # ---- words of the log
+    LOG_IGNORED_STATE = Change(
+        Area.LOG,
+        "The log names the state of the entry that ignores a packet.",
+        (3, 5), "3.4.111", "3.5.0", _S,
+    )
+    LOG_ICMPV6_NEW_GONE = Change(
+        Area.LOG,
+        "An ICMPv6 answer without an entry is no longer logged ('invalid new with type').",
+        (4, 14), "4.13.9", "4.14.325", _S,
+    )
     LOG_COMMON_WORDS = Change(
         Area.LOG,
-        "Log lines begin with nf_ct_proto_6 instead of nf_ct_tcp, in lower case, and name the"
-        " state of an ignored packet.",
-        (4, 15), "3.4", "5.10.262", _U,
+        "Log lines begin with nf_ct_proto_6 instead of nf_ct_tcp, and are in lower case.",
+        (4, 15), "4.14.325", "4.15.1", _S,
+    )
+    LOG_SPEAKS_AGAIN = Change(
+        Area.LOG,
+        "Repair: nf_conntrack_log_invalid has an effect again; since LOG_COMMON_WORDS"
+        " nothing was logged at all, whatever its value.",
+        (5, 1), "5.0.1", "5.2.1", _S,
+        backports=(Backport("rhel8", "4.18.0-394.el8", _S), Backport("4.19", "4.19.90", _S)),
     )
     LOG_TABLE_CELL = Change(
         Area.LOG,
-        "The log names class, direction and state of a packet that the table ignores or refuses.",
-        (5, 12), "5.10.262", "6.0.0-1016", _A,
+        "The log names class, direction and state of a packet that the table ignores.",
+        (5, 12), "5.11.0", "5.14.2", _S,
+    )
+    LOG_REFUSED_CELL = Change(
+        Area.LOG,
+        "The log names class, direction and state of a packet that the table refuses,"
+        " instead of 'invalid state'.",
+        (5, 19), "5.18.0", "5.19.0", _S,
     )
     LOG_WINDOW_BOUND = Change(
         Area.LOG,
@@ -398,8 +495,16 @@ class Feature(Enum):
     )
     LOG_INVALID_NEW = Change(
         Area.LOG,
-        "The log says 'invalid new' of a packet that may not open an entry; before, nothing.",
-        (6, 12), "6.1.192", "6.12.107", _M,
+        "The log says 'invalid new' of a packet that may not open an entry; before,"
+        " nothing.",
+        (6, 8), "6.6.87", "6.8.1", _M,
+    )
+
+    LOG_LOWERED_WITHOUT_NUMBERS = Change(
+        Area.LOG,
+        "The log says 'lowered timeout to UNACK', and no longer why in numbers.",
+        (7, 2), "7.1.5", "7.2.13", _M,
+        backports=(Backport("6.1", "6.1.184", _M), Backport("6.12", "6.12.104", _M)),
     )
 
     # ---- sysctls and defaults
@@ -436,7 +541,8 @@ class Feature(Enum):
     UDP_STREAM_120 = Change(
         Area.SYSCTL,
         "nf_conntrack_udp_timeout_stream defaults to 120 s instead of 180 s.",
-        (5, 0), None, "5.10.46", _U,
+        (5, 0), "4.20.1", "5.0.1", _S,
+        backports=(Backport("rhel8", "4.18.0-394.el8", _S),),
     )
     TABLE_SIZE_ONE_PER_BUCKET = Change(
         Area.SYSCTL,
@@ -468,6 +574,11 @@ class Feature(Enum):
         Area.SYSCTL,
         "DCCP is no longer tracked: nf_conntrack_dccp_* do not exist.",
         (6, 18), "6.12.107", "6.18.44", _M,
+    )
+    UDPLITE_TRACKER_GONE = Change(
+        Area.SYSCTL,
+        "UDP-Lite is no longer tracked as UDP is, but as any other protocol.",
+        (7, 1), "6.19.0", "7.1.5", _S,
     )
 
     # ---- TCP endpoint

@@ -91,7 +91,7 @@ _MAINLINE: tuple[tuple[Version, range], ...] = (
     ((4,), range(21)),
     ((5,), range(20)),
     ((6,), range(20)),
-    ((7,), range(3)),
+    ((7,), range(4)),
 )
 
 

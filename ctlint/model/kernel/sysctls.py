@@ -7,7 +7,7 @@ thereby misspelled. A default that changed over time has its newest value here a
 `DefaultDelta` for each change.
 
 Source: net/netfilter/nf_conntrack_standalone.c, Documentation/networking/nf_conntrack-sysctl.rst,
-Documentation/networking/ip-sysctl.rst, and the values that kernels 5.10 … 7.2 print.
+Documentation/networking/ip-sysctl.rst, and the values that kernels 5.10 … 7.3 print.
 """
 
 from __future__ import annotations

@@ -245,7 +245,7 @@ def test_a_synack_of_the_client_is_another_matter_to_old_kernels() -> None:
     assert "2.6.32" in other.label or "3." in other.label
     assert other.result is not None
     assert other.result.delivered is Tern.TRUE
-    old = asked(rules, packet, entry=EntryState.ESTABLISHED, kernel="3.2")
+    old = asked(rules, packet, entry=EntryState.ESTABLISHED, kernel="3.1")
     assert old.result.delivered is Tern.TRUE
 
 

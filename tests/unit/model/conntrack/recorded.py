@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 
 from ctlint.model.kernel.sysctls import canonical_name
 from ctlint.wire.tcp_flags import TcpFlags
-from tests.conformance.answers import PROFILES, RecordedAnswer, Recording, read_answers
+from tests.conformance.answers import PROFILES, RecordedAnswer, read_answers, recordings
 
-KERNELS = PROFILES
+KERNELS = {
+    recording.release: PROFILES[recording.release]
+    for recording in recordings()
+    if recording.name == "cases"
+}
 """Kernels that answered, and the profile of each."""
 
 _OF_ONE_CONNECTION = ("cases", "cases2", "seed100")
@@ -45,9 +49,10 @@ class Step(NamedTuple):
 
 def read_steps(folder: str) -> Iterator[Step]:
     """Every TCP packet of a kernel's recorded scenarios that keep to one connection."""
-    for name in _OF_ONE_CONNECTION:
-        for answer in read_answers(Recording(folder, name)):
-            yield from _steps(answer)
+    for recording in recordings():
+        if recording.release == folder and recording.name in _OF_ONE_CONNECTION:
+            for answer in read_answers(recording):
+                yield from _steps(answer)
 
 
 def _steps(record: RecordedAnswer) -> Iterator[Step]:

@@ -193,8 +193,13 @@ def test_the_first_answer_is_handled_before_the_entry_counts_as_replied() -> Non
     ("kernel", "third"),
     [
         ("4.19", "ESTABLISHED 180 a"),  # at once, for three minutes
-        ("5.10", "ESTABLISHED 30 a"),  # UDP_STREAM_AFTER_2S
-        ("6.18", "ESTABLISHED 30"),  # UDP_ASSURED_AS_STREAM
+        ("rhel7", "ESTABLISHED 180 a"),
+        ("5.14", "ESTABLISHED 30 a"),  # UDP_STREAM_AFTER_2S
+        ("rhel8", "ESTABLISHED 30 a"),
+        ("5.4", "ESTABLISHED 30"),  # UDP_ASSURED_AS_STREAM
+        ("5.10", "ESTABLISHED 30"),
+        ("5.15", "ESTABLISHED 30"),
+        ("6.18", "ESTABLISHED 30"),
     ],
 )
 def test_udp_of_older_kernels(kernel: str, third: str) -> None:
@@ -238,10 +243,18 @@ def test_any_other_protocol() -> None:
     assert talk.give(datagram("r", protocol=89)) == "ESTABLISHED 600"
 
 
-@pytest.mark.parametrize("protocol", [33, 47, 132, 136])
-def test_protocols_that_are_not_modelled(protocol: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "protocol"), [("6.12", 33), ("7.3", 47), ("7.3", 132), ("6.18", 136)]
+)
+def test_protocols_that_are_not_modelled(kernel: str, protocol: int) -> None:
     with pytest.raises(NotModelledError):
-        Conversation().give(datagram("o", protocol=protocol))
+        Conversation(kernel).give(datagram("o", protocol=protocol))
+
+
+@pytest.mark.parametrize(("kernel", "protocol"), [("6.18", 33), ("7.3", 33), ("7.1", 136)])
+def test_protocols_whose_tracker_is_gone(kernel: str, protocol: int) -> None:
+    """DCCP_TRACKER_GONE, UDPLITE_TRACKER_GONE: nf_conntrack_proto.c no longer names them."""
+    assert Conversation(kernel).give(datagram("o", protocol=protocol)) == "NEW 600 u"
 
 
 # ---- confirmation and clashes
@@ -256,16 +269,54 @@ def test_of_two_syns_at_the_same_time_one_is_dropped() -> None:
     assert talk.tracker.nf_conntrack_confirm(second, 0) is Verdict.DROP
 
 
-def test_of_two_datagrams_at_the_same_time_both_pass() -> None:
-    """nf_ct_resolve_clash: UDP allows it, and the loser takes the winner's entry."""
-    talk = Conversation()
-    first = talk.tracker.nf_conntrack_in(datagram("o"), 0)
-    second = talk.tracker.nf_conntrack_in(datagram("o"), 0)
-    other = talk.tracker.nf_conntrack_in(datagram("r"), 0)
-    for tracked in (first, second):
-        assert talk.tracker.nf_conntrack_confirm(tracked, 0) is Verdict.ACCEPT
-    assert second.entry is first.entry
-    assert talk.tracker.nf_conntrack_confirm(other, 0) is Verdict.DROP
+def at_once(kernel: str, one: Packet, other: Packet, *templates: Template) -> tuple[Verdict, bool]:
+    """Two packets are tracked before either leaves: the fate of the second, and if both share."""
+    talk = Conversation(kernel)
+    ways = templates or (Template(), Template())
+    first, second = (
+        talk.tracker.nf_conntrack_in(packet, 0, way)
+        for packet, way in zip((one, other), ways, strict=True)
+    )
+    assert talk.tracker.nf_conntrack_confirm(first, 0) is Verdict.ACCEPT
+    verdict = talk.tracker.nf_conntrack_confirm(second, 0)
+    return verdict, second.entry is first.entry
+
+
+ECHO = Packet(Family.IPV4, CLIENT, SERVER, ICMP, icmp_type=8, icmp_code=0, icmp_id=7)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "packet", "passes"),
+    [  # allow_clash in the trackers of 4.4.178, 4.9, 6.1.175, 6.19.0 and 7.1.5
+        ("4.8", datagram("o"), False),
+        ("rhel7", datagram("o"), True),
+        ("4.9", datagram("o"), True),
+        ("6.18", datagram("o"), True),
+        ("6.18", datagram("o", protocol=89), False),
+        ("6.1", datagram("o", protocol=89), True),
+        ("7.1", datagram("o", protocol=89), True),
+        ("6.19", ECHO, False),
+        ("7.1", ECHO, True),
+    ],
+)
+def test_two_packets_at_the_same_time(kernel: str, packet: Packet, passes: bool) -> None:
+    """nf_ct_resolve_clash: the second takes the entry of the first, where its protocol allows."""
+    assert at_once(kernel, packet, packet) == (Verdict.ACCEPT if passes else Verdict.DROP, passes)
+
+
+def test_two_ends_that_speak_at_the_same_time() -> None:
+    """nf_ct_match_reverse: it is one connection, seen from either end."""
+    for kernel in ("4.9", "6.12", "6.18"):
+        assert at_once(kernel, datagram("o"), datagram("r")) == (Verdict.ACCEPT, True)
+
+
+def test_one_tuple_in_two_zones() -> None:
+    """CLASH_NEEDS_MATCH: measured on 6.18.44, the second is dropped; before it was taken along."""
+    zones = tuple(Template(Zone(number, is_reply=False)) for number in (1, 2))
+    for kernel, passes in (("6.10", True), ("6.12", False), ("6.18", False)):
+        verdict, is_shared = at_once(kernel, datagram("o"), datagram("o"), *zones)
+        assert is_shared is passes
+        assert (verdict is Verdict.ACCEPT) is passes
 
 
 def test_an_entry_that_was_killed_is_not_confirmed() -> None:
@@ -315,6 +366,7 @@ def test_a_malformed_packet_meets_a_full_table_first() -> None:
         talk = Conversation(kernel, max=1)
         fill(talk, 1)
         assert talk.send("o", "SF", 1000) == answer
+        assert talk.give(datagram("o", defect=Defect.TRUNCATED)) == answer
         assert talk.send("o", "S", 1000) == "DROP"
 
 

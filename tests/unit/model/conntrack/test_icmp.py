@@ -133,13 +133,37 @@ def test_errors_about_nothing() -> None:
 
 def test_errors_to_somebody_else() -> None:
     """ICMP_OUTER_DESTINATION: the error must go where the quoted packet came from."""
-    for kernel, answer in (("5.2", "RELATED"), ("5.3", "INVALID")):
+    for kernel, answer in (("5.1", "RELATED"), ("5.2", "INVALID")):
         talk = Conversation(kernel)
         talk.shake_hands()
         segment = talk.packet("o", "PA", 1001, 5001, 10)
         error = replace(message("r", 3), quoted=segment, daddr=CLIENT + 1)
         assert talk.give(error).split()[0] == answer
     assert talk.log == ["outer daddr 10.1.0.3 != inner 10.1.0.2"]
+
+
+@pytest.mark.parametrize("kind", [151, 152])
+def test_multicast_router_discovery(kind: int) -> None:
+    """ICMPV6_ROUTER_DISCOVERY_UNTRACKED: noct_valid_new of 6.8.1 and of 6.10.0."""
+    for kernel, answer in (("6.6", "INVALID none"), ("6.10", "UNTRACKED none")):
+        assert Conversation(kernel).give(message("o", kind, v6=True)) == answer
+
+
+def test_redirects_before_they_were_looked_at() -> None:
+    """ICMPV6_REDIRECT: before it, a message that opens nothing."""
+    for kernel in ("5.9", "5.19", "rhel8"):
+        talk = Conversation(kernel)
+        assert talk.give(replace(message("o", 137, v6=True), payload=32)) == "INVALID none"
+        assert talk.log == []
+
+
+def test_an_ipv6_answer_without_a_question_was_logged_once() -> None:
+    """LOG_ICMPV6_NEW_GONE: icmpv6_new() of 4.13.9, gone in 4.14.325; ICMP never said it."""
+    for kernel, words in (("4.13", ["invalid new with type 129"]), ("4.14", [])):
+        talk = Conversation(kernel)
+        talk.give(message("o", 129, v6=True))
+        assert talk.log == words
+    assert Conversation("4.4").give(message("o", 0)) == "INVALID none"
 
 
 def test_an_ipv6_error_to_somebody_else_is_logged_in_full() -> None:

@@ -15,7 +15,8 @@ from tests.unit.model.conntrack.conversation import SYN_OPTIONS, Conversation
 
 
 @pytest.mark.parametrize(
-    ("kernel", "timer"), [("2.6.32", "SYN_SENT 120 u"), ("5.10", "SYN_SENT 117 u")]
+    ("kernel", "timer"),
+    [("2.6.32", "SYN_SENT 120 u"), ("5.4", "SYN_SENT 117 u"), ("5.10", "SYN_SENT 117 u")],
 )
 def test_a_repeated_syn_and_the_timer(kernel: str, timer: str) -> None:
     """SYN_RETRANSMISSION_KEEPS_TIMER."""
@@ -35,6 +36,7 @@ def test_a_synack_to_an_ignored_syn(kernel: str, answer: str, after: list[str]) 
     talk.shake_hands()
     assert talk.send("o", "S", 900_000).startswith("ESTABLISHED ESTABLISHED")
     assert talk.send("r", "SA", 70_000, 900_001) == answer
+    assert talk.log == (["killing out of sync session"] if answer == "DROP" else [])
     assert [talk.shown(entry) for entry in talk.tracker.entries(talk.now)] == after
 
 
@@ -47,7 +49,10 @@ def test_an_old_segment_with_data(kernel: str, answer: str) -> None:
     assert talk.send("o", "PA", 1001 - 70_000, 5001, 10).split()[0] == answer
 
 
-@pytest.mark.parametrize(("kernel", "ctstate"), [("3.5", "ESTABLISHED"), ("3.6", "INVALID")])
+@pytest.mark.parametrize(
+    ("kernel", "ctstate"),
+    [("3.1", "ESTABLISHED"), ("3.2", "INVALID"), ("3.5", "ESTABLISHED"), ("3.6", "INVALID")],
+)
 def test_the_number_of_a_segment_without_data(kernel: str, ctstate: str) -> None:
     """SEQ_CHECK_WITHOUT_DATA: before it only the acknowledgement of a pure ACK counted."""
     talk = Conversation(kernel)
@@ -69,7 +74,7 @@ def test_a_reset_with_number_zero_answers_a_syn(kernel: str) -> None:
     assert talk.send("r", "R", 0, 0) == "ESTABLISHED none"
 
 
-@pytest.mark.parametrize(("kernel", "seconds"), [("3.9", 432000), ("3.10", 300)])
+@pytest.mark.parametrize(("kernel", "seconds"), [("3.9", 432000), ("rhel6", 300), ("3.10", 300)])
 def test_how_long_a_pick_up_lives(kernel: str, seconds: int) -> None:
     """PICKUP_UNACKNOWLEDGED_TIMEOUT."""
     assert Conversation(kernel).send("o", "A", 1000, 5000) == f"NEW ESTABLISHED {seconds} u"
@@ -111,7 +116,8 @@ def test_data_beyond_a_window_that_is_not_known(kernel: str, maxwin: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("kernel", "state"), [("4.1", "TIME_WAIT 120 a"), ("4.2", "LAST_ACK 30 a")]
+    ("kernel", "state"),
+    [("4.0", "TIME_WAIT 120 a"), ("4.1", "LAST_ACK 30 a"), ("4.2", "LAST_ACK 30 a")],
 )
 def test_a_challenge_ack_in_last_ack(kernel: str, state: str) -> None:
     """CHALLENGE_ACK_IN_LAST_ACK."""
@@ -124,7 +130,7 @@ def test_a_challenge_ack_in_last_ack(kernel: str, state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "state"), [("4.17", "SYN_RECV 60"), ("4.18", "ESTABLISHED 432000")]
+    ("kernel", "state"), [("4.16", "SYN_RECV 60"), ("4.17", "ESTABLISHED 432000")]
 )
 def test_who_ends_a_simultaneous_open(kernel: str, state: str) -> None:
     """SIMULTANEOUS_OPEN_ESTABLISHES: an ACK of the reply side does so too."""
@@ -145,10 +151,21 @@ def test_a_zero_window(kernel: str, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "state", "lowest"),
-    [("5.0", "CLOSE 10 a", "INVALID"), ("5.1", "ESTABLISHED 10 a", "INVALID")],
+    [
+        ("4.18", "CLOSE 10 a", "INVALID"),
+        ("4.19", "ESTABLISHED 10 a", "INVALID"),
+        ("5.0", "CLOSE 10 a", "INVALID"),
+        ("5.1", "ESTABLISHED 10 a", "INVALID"),
+        ("7.2", "ESTABLISHED 10 a", "INVALID"),
+        ("7.3", "ESTABLISHED 300 a", "INVALID"),
+        ("6.12", "ESTABLISHED 300 a", "INVALID"),
+    ],
 )
 def test_a_reset_that_is_not_exact(kernel: str, state: str, lowest: str) -> None:
-    """RST_EXACT_SEQ and RST_CLOSE_TIMEOUT; one before the peer's highest ACK was never taken."""
+    """RST_EXACT_SEQ, RST_CLOSE_TIMEOUT, OPEN_RST_UNACKNOWLEDGED_TIMEOUT.
+
+    One before the peer's highest ACK was never taken.
+    """
     talk = Conversation(kernel)
     talk.shake_hands()
     talk.send("r", "A", 5001, 1001)
@@ -157,7 +174,8 @@ def test_a_reset_that_is_not_exact(kernel: str, state: str, lowest: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("kernel", "counts"), [("5.2", [0, 1, 2]), ("rhel8", [0, 0, 0]), ("6.18", [0, 1, 2])]
+    ("kernel", "counts"),
+    [("5.2", [0, 1, 2]), ("5.1", [0, 0, 0]), ("rhel8", [0, 1, 2]), ("6.18", [0, 1, 2])],
 )
 def test_repetitions_with_a_scaled_window(kernel: str, counts: list[int]) -> None:
     """RETRANS_COMPARES_RAW_WINDOW: before it, a window over 65535 was never the same twice."""
@@ -172,13 +190,13 @@ def test_repetitions_with_a_scaled_window(kernel: str, counts: list[int]) -> Non
 
 def test_a_scaled_window_that_is_cut_to_zero() -> None:
     """Before RETRANS_COMPARES_RAW_WINDOW 512 << 7 was remembered as 0, a zero window."""
-    for kernel, seconds in (("rhel8", 300), ("5.3", 432000)):
+    for kernel, seconds in (("5.1", 300), ("rhel8", 432000), ("5.3", 432000)):
         talk = Conversation(kernel)
         talk.shake_hands(options=SYN_OPTIONS)
         assert talk.send("r", "A", 5001, 1001, win=512) == f"ESTABLISHED ESTABLISHED {seconds} a"
 
 
-@pytest.mark.parametrize(("kernel", "end"), [("5.8", 1000), ("5.10", 1001)])
+@pytest.mark.parametrize(("kernel", "end"), [("5.8", 1000), ("rhel8", 1001), ("5.10", 1001)])
 def test_the_answer_to_a_keepalive_after_a_pick_up(kernel: str, end: int) -> None:
     """KEEPALIVE_PICKUP: a keepalive lies one below what was sent."""
     talk = Conversation(kernel)
@@ -203,7 +221,8 @@ def test_a_second_synack_in_syn_sent(kernel: str, wscale: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize(
-    ("kernel", "scale"), [("5.16", 7), ("5.18", 0), ("6.7", 0), ("6.8", 7), ("6.1", 7)]
+    ("kernel", "scale"),
+    [("5.16", 7), ("rhel8", 0), ("5.18", 0), ("6.7", 0), ("6.8", 7), ("6.1", 7)],
 )
 def test_the_scale_of_a_syn_that_is_sent_again(kernel: str, scale: int) -> None:
     """REINIT_DROPS_WSCALE, and its repair RESENT_SYN_KEEPS_WSCALE."""
@@ -213,7 +232,9 @@ def test_the_scale_of_a_syn_that_is_sent_again(kernel: str, scale: int) -> None:
     assert talk.entry.tcp.seen[0].td_scale == scale
 
 
-@pytest.mark.parametrize(("kernel", "answer"), [("5.17", "SYN_RECV 60"), ("5.18", "INVALID")])
+@pytest.mark.parametrize(
+    ("kernel", "answer"), [("5.16", "SYN_RECV 60"), ("5.17", "INVALID"), ("5.18", "INVALID")]
+)
 def test_who_may_start_anew(kernel: str, answer: str) -> None:
     """REINIT_ONLY_BY_SYN: before it, the server's data far beyond the window did in SYN_RECV."""
     talk = Conversation(kernel)
@@ -222,7 +243,10 @@ def test_who_may_start_anew(kernel: str, answer: str) -> None:
     assert answer in talk.send("r", "PA", 5_000_000, 1001, 10)
 
 
-@pytest.mark.parametrize(("kernel", "liberal"), [("5.14", False), ("5.15", True)])
+@pytest.mark.parametrize(
+    ("kernel", "liberal"),
+    [("5.14", False), ("5.15", True), ("rhel8", True), ("4.9", True), ("5.4", True)],
+)
 def test_whether_a_pick_up_stays_liberal(kernel: str, liberal: bool) -> None:
     """REINIT_KEEPS_BE_LIBERAL."""
     talk = Conversation(kernel)
@@ -310,3 +334,58 @@ def test_the_highest_edge_of_the_blocks_counts() -> None:
     beyond = TcpOptions(sack=((2001, 2501), (3001, 4002)))
     assert talk.send("r", "A", 5001, 1001, options=beyond).startswith("INVALID")
     assert talk.log == ["ACK is over upper bound 4002 (ACKed data not seen yet)"]
+
+
+def test_an_ack_that_is_ignored_in_syn_sent() -> None:
+    """RST_AFTER_CHALLENGE_ACK remembers what it acknowledges, where repetitions are counted."""
+    for kernel, seconds in (("5.15", 60), ("6.18", 20)):
+        talk = Conversation(kernel, tcp_max_retrans=1, tcp_timeout_max_retrans=20)
+        talk.send("o", "S", 1000)
+        talk.send("r", "A", 5001, 1001)
+        talk.send("r", "SA", 5000, 1001)
+        assert talk.send("r", "A", 5001, 1001) == f"ESTABLISHED SYN_RECV {seconds}"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "ignored", "refused"),
+    [
+        ("3.4", "invalid packet ignored", "invalid state"),
+        ("3.5", "invalid packet ignored in state ESTABLISHED", "invalid state"),
+        ("4.18", None, None),
+        ("5.1", "invalid packet ignored in state ESTABLISHED", "invalid state"),
+        ("5.15", "packet (index 0) in dir 0 ignored, state ESTABLISHED", "invalid state"),
+        (
+            "5.19",
+            "packet (index 0) in dir 0 ignored, state ESTABLISHED",
+            "packet (index 0) in dir 1 invalid, state ESTABLISHED",
+        ),
+    ],
+)
+def test_words_of_the_log(kernel: str, ignored: str | None, refused: str | None) -> None:
+    """LOG_IGNORED_STATE, LOG_SPEAKS_AGAIN (kernels that were silent), LOG_TABLE_CELL and
+    LOG_REFUSED_CELL."""
+    talk = Conversation(kernel)
+    talk.shake_hands()
+    talk.send("o", "S", 900_000)
+    assert talk.log == ([] if ignored is None else [ignored])
+    talk.send("r", "S", 900_000)
+    assert talk.log == ([] if refused is None else [refused])
+
+
+def test_the_words_about_a_challenge_ack() -> None:
+    for kernel, words in (("4.4", "challenge-ACK ignored"), ("5.10", "challenge-ack ignored")):
+        talk = Conversation(kernel)
+        talk.shake_hands()
+        talk.send("o", "FA", 1001, 5001)
+        talk.send("r", "FA", 5001, 1002)
+        talk.send("o", "S", 900_000)
+        talk.send("r", "A", 5002, 1002)
+        assert talk.log == [words]
+
+
+def test_a_synack_of_the_client_in_an_old_stable_kernel() -> None:
+    """ORIG_SYNACK_INVALID: 3.2.71 has it, 3.1 and 3.5.0 have not."""
+    for kernel, ctstate in (("3.1", "ESTABLISHED"), ("3.2", "INVALID"), ("3.5", "ESTABLISHED")):
+        talk = Conversation(kernel)
+        talk.shake_hands()
+        assert talk.send("o", "SA", 1001, 5001).split()[0] == ctstate

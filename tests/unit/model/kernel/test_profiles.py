@@ -15,7 +15,7 @@ def test_every_mainline_line_has_a_profile() -> None:
     lines = [f"2.6.{n}" for n in range(32, 40)]
     lines += [f"3.{n}" for n in range(20)] + [f"4.{n}" for n in range(21)]
     lines += [f"5.{n}" for n in range(20)] + [f"6.{n}" for n in range(20)]
-    lines += ["7.0", "7.1", "7.2"]
+    lines += ["7.0", "7.1", "7.2", "7.3"]
     names = [kernel.name for kernel in all_profiles()]
     assert [name for name in names if not name.startswith(("rhel", "openwrt"))] == lines
     assert names.index("rhel6") == names.index("2.6.32") + 1
@@ -89,6 +89,15 @@ HAS = [
     ("3.4", Feature.SEQ_CHECK_WITHOUT_DATA),
     ("3.10", Feature.PICKUP_UNACKNOWLEDGED_TIMEOUT),
     ("rhel6", Feature.RESYNC_ON_SYNACK),
+    ("rhel6", Feature.PICKUP_UNACKNOWLEDGED_TIMEOUT),
+    ("rhel8", Feature.UDP_STREAM_AFTER_2S),
+    ("3.2", Feature.ORIG_SYNACK_INVALID),
+    ("4.1", Feature.CHALLENGE_ACK_IN_LAST_ACK),
+    ("4.19", Feature.RST_EXACT_SEQ),
+    ("5.4", Feature.SYN_RETRANSMISSION_KEEPS_TIMER),
+    ("5.10", Feature.RST_DIRECTION_CHECK),
+    ("6.12", Feature.OPEN_RST_UNACKNOWLEDGED_TIMEOUT),
+    ("7.3", Feature.OPEN_RST_UNACKNOWLEDGED_TIMEOUT),
     ("rhel6", Feature.SERVER_REOPENS_TIME_WAIT),
     ("rhel6", Feature.CHALLENGE_ACK_IN_LAST_ACK),
     ("rhel6", Feature.INITIAL_RTO_1S),
@@ -116,9 +125,11 @@ LACKS = [
     ("2.6.32", Feature.RESYNC_ON_SYNACK),
     ("3.5", Feature.ORIG_SYNACK_INVALID),
     ("3.9", Feature.PICKUP_UNACKNOWLEDGED_TIMEOUT),
+    ("rhel8", Feature.UDP_ASSURED_AS_STREAM),
+    ("7.2", Feature.OPEN_RST_UNACKNOWLEDGED_TIMEOUT),
+    ("4.18", Feature.LOG_SPEAKS_AGAIN),
     ("rhel6", Feature.ORIG_SYNACK_INVALID),
     ("rhel6", Feature.SYNACK_IN_SYN_RECV_IGNORED),
-    ("rhel6", Feature.PICKUP_UNACKNOWLEDGED_TIMEOUT),
     ("rhel6", Feature.SYN_RETRIES_6),
     ("rhel7", Feature.TIMESTAMP_EXPIRY),
     ("rhel7", Feature.ACCEPT_QUEUE_DROPS_SYN),

@@ -127,16 +127,16 @@ def test_defaults(kernel: str, name: str, default: int | None) -> None:
 @pytest.mark.parametrize(
     ("name", "first", "last"),
     [
-        ("tcp_ignore_invalid_rst", "5.14", "7.2"),
-        ("nf_conntrack_timestamp", "3.1", "7.2"),
+        ("tcp_ignore_invalid_rst", "5.14", "7.3"),
+        ("nf_conntrack_timestamp", "3.1", "7.3"),
         ("nf_conntrack_helper", "3.5", "6.0"),
         ("tcp_tw_recycle", "2.6.32", "4.11"),
-        ("tcp_syn_linear_timeouts", "6.5", "7.2"),
-        ("tcp_tw_reuse_delay", "6.14", "7.2"),
-        ("tcp_rto_max_ms", "6.18", "7.2"),
+        ("tcp_syn_linear_timeouts", "6.5", "7.3"),
+        ("tcp_tw_reuse_delay", "6.14", "7.3"),
+        ("tcp_rto_max_ms", "6.18", "7.3"),
         ("net.ipv4.netfilter.ip_conntrack_max", "2.6.32", "4.8"),
         ("net.ipv4.netfilter.ip_conntrack_tcp_timeout_syn_sent2", "2.6.32", "4.8"),
-        ("nf_conntrack_tcp_loose", "2.6.32", "7.2"),
+        ("nf_conntrack_tcp_loose", "2.6.32", "7.3"),
     ],
 )
 def test_when_sysctls_exist(name: str, first: str, last: str) -> None:
