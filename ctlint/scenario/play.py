@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Plays scenarios on the model: the packet's path through the box, and conntrack on it.
+"""Plays scenarios on the model: each packet takes its way through the box, and meets conntrack.
 
 Scenarios without rule sets: every packet that conntrack does not drop passes.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 from ctlint.model.conntrack.core import NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.entry import Entry, Seen
@@ -27,18 +26,15 @@ from ctlint.scenario.answer import (
     PacketAnswer,
     ScenarioAnswer,
 )
+from ctlint.scenario.box import FORWARD, INPUT, OUTPUT, PREROUTING, Box, UnroutableError
 from ctlint.scenario.scenario import (
     Expire,
-    Flow,
     Flush,
-    Forward,
-    Host,
     Scenario,
     ScenarioError,
     Send,
     SetSysctls,
     Step,
-    Topology,
     Wait,
 )
 from ctlint.wire.addresses import Family, format_address
@@ -46,65 +42,9 @@ from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP, is_icmp_error
 
-_PREROUTING, _INPUT, _FORWARD, _OUTPUT = "PREROUTING", "INPUT", "FORWARD", "OUTPUT"
-_MAIN_HOOKS: Final = (_OUTPUT, _FORWARD, _INPUT, _PREROUTING)
+_MAIN_HOOKS: Final = (OUTPUT, FORWARD, INPUT, PREROUTING)
 
-_LEFT, _RIGHT, _WIRE = "left", "right", "wire"
 _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFlags)
-
-
-_Routes: TypeAlias = tuple[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, str], ...]
-
-
-class Path(NamedTuple):
-    """Where a packet goes: the hooks that it passes, and the side where it comes out.
-
-    `side` is None for what the box keeps. `is_received`: it came in from outside.
-    """
-
-    hooks: tuple[str, ...]
-    side: str | None
-    is_received: bool
-
-
-class _Box(NamedTuple):
-    """The box's own addresses, and which side others are behind: the longest prefix first."""
-
-    own: frozenset[int]
-    routes: _Routes
-    default: str | None
-
-    def side_of(self, address: int, family: Family) -> str | None:
-        """Behind which side an address is; None for the box itself."""
-        if address in self.own:
-            return None
-        found = ipaddress.ip_address(format_address(family, address))
-        for network, side in self.routes:
-            if found in network:
-                return side
-        return self.default
-
-
-def _box_of(topology: Topology, flow: Flow) -> _Box:
-    """The addresses and routes of a topology, as docs/scenario.md says."""
-    if isinstance(topology, Forward):
-        left, right = map(ipaddress.ip_interface, (topology.left_addr, topology.right_addr))
-        routes: _Routes = ((left.network, _LEFT), (right.network, _RIGHT))
-        hosts = (
-            (_host(flow.saddr, topology.family), _LEFT),
-            (_host(flow.daddr, topology.family), _RIGHT),
-        )
-        if topology.left_if == topology.right_if:
-            routes = ()  # one wire for both: who is meant stands there
-        return _Box(frozenset((int(left.ip), int(right.ip))), hosts + routes, _RIGHT)
-    if isinstance(topology, Host):
-        own = ipaddress.ip_interface(topology.addr)
-        return _Box(frozenset((int(own.ip),)), (), _WIRE)
-    return _Box(frozenset((flow.saddr, flow.daddr)), (), None)
-
-
-def _host(address: int, family: Family) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(format_address(family, address))
 
 
 class Player:
@@ -116,7 +56,10 @@ class Player:
         self._scenario = scenario
         self._kernel = kernel
         self._family = scenario.topology.family
-        self._box = _box_of(scenario.topology, scenario.flow)
+        try:
+            self._box = Box(scenario.topology, scenario.flow)
+        except UnroutableError as error:
+            raise ScenarioError(str(error), name=scenario.name) from error
         self._sysctls = dict(scenario.sysctls)
         self._missing: dict[str, None] = {}
         self._note_missing(scenario.sysctls)
@@ -141,6 +84,8 @@ class Player:
             return self._send(step) if isinstance(step, Send) else self._operate(step)
         except NotModelledError as error:
             raise self._error(f"not modelled: {error}") from error
+        except UnroutableError as error:
+            raise self._error(str(error)) from error
         finally:
             self._index += 1
 
@@ -169,7 +114,7 @@ class Player:
         if step.expire:
             self._tracker.flush()
         packet = self._packet_of(step)
-        path = self._path_of(step.sender, packet)
+        path = self._box.path(step.sender, packet.saddr, packet.daddr)
         key = get_tuple(packet)
         before = self._tracker.find(key, self._now)
 
@@ -179,9 +124,9 @@ class Player:
         passes = True
         for hook in path.hooks:
             # Over lo a packet keeps its entry; one without is tracked again where it comes in.
-            if hook in (_OUTPUT, _PREROUTING) and (tracked is None or tracked.ctinfo is None):
+            if hook in (OUTPUT, PREROUTING) and (tracked is None or tracked.ctinfo is None):
                 tracked = self._tracker.nf_conntrack_in(
-                    packet, self._now, is_received=hook == _PREROUTING
+                    packet, self._now, is_received=hook == PREROUTING
                 )
                 log += tracked.log
                 if tracked.verdict is Verdict.DROP:
@@ -189,14 +134,14 @@ class Player:
                     break
             assert tracked is not None
             hooks[hook] = str(tracked.ctstate.name)
-            if hook != _PREROUTING and (
+            if hook != PREROUTING and (
                 self._tracker.nf_conntrack_confirm(tracked, self._now) is Verdict.DROP
             ):
                 passes = False
                 break
 
-        if passes and (receiver := self._receiver_of(step.sender, path)) is not None:
-            self._received[receiver, step.sender] = packet
+        if passes and path.receiver is not None:
+            self._received[path.receiver, step.sender] = packet
         half = self._tracker.find(key, self._now)
         entry = None if half is None else half[0]
         return PacketAnswer(
@@ -212,31 +157,6 @@ class Player:
             why=tuple(words for line in log if (words := line.words(self._kernel)) is not None),
             reasons=tuple(line.reason for line in log),
         )
-
-    def _path_of(self, sender: Dir, packet: Packet) -> Path:
-        """The hooks from where the packet enters, by the box's routes."""
-        topology = self._scenario.topology
-        target = self._box.side_of(packet.daddr, self._family)
-        if not isinstance(topology, Forward | Host):
-            return Path((_OUTPUT, _PREROUTING, _INPUT), None, is_received=False)
-        if isinstance(topology, Host) and topology.role is sender:
-            if target is None:
-                return Path((_OUTPUT, _PREROUTING, _INPUT), None, is_received=False)
-            return Path((_OUTPUT,), target, is_received=False)
-        if target is None:
-            return Path((_PREROUTING, _INPUT), None, is_received=True)
-        return Path((_PREROUTING, _FORWARD), target, is_received=True)
-
-    def _receiver_of(self, sender: Dir, path: Path) -> Dir | None:
-        """Which end gets a packet that passes: what a router keeps for itself is nobody's."""
-        topology = self._scenario.topology
-        if isinstance(topology, Host):
-            if path.side is not None:
-                return topology.role.other
-            return None if topology.role is sender else topology.role
-        if isinstance(topology, Forward):
-            return {None: None, _LEFT: Dir.ORIGINAL, _RIGHT: Dir.REPLY}[path.side]
-        return sender.other
 
     def _packet_of(self, step: Send) -> Packet:
         """The packet as it is on the wire, the flow's addresses filled in."""

@@ -165,7 +165,11 @@ def parse_net(text: str, family: Family) -> Net:
 
 
 def format_address(family: Family, address: int) -> str:
-    """The usual text of an address."""
+    """The usual text of an address, as inet_ntop(3) writes it."""
     if family is Family.IPV4:
         return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
+    high, low = address >> 32, address & 0xFFFFFFFF
+    if high == 0xFFFF or (high == 0 and low > 0xFFFF):
+        prefix = "::ffff:" if high else "::"
+        return prefix + format_address(Family.IPV4, low)
     return str(ipaddress.IPv6Address(address))

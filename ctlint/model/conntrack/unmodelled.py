@@ -26,6 +26,11 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
         "Packets are whole: defragmentation happens before conntrack sees them.",
     ),
     (
+        "special addresses",
+        "Martian, loopback, link-local, multicast and broadcast addresses are refused: routing"
+        " does more with them than find a way.",
+    ),
+    (
         "flow offload",
         "Packets of a flowtable pass conntrack by; here every packet is seen.",
     ),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from ctlint.wire.addresses import Family, Net, format_address, parse_net
@@ -72,3 +74,14 @@ def test_a_net_contains_what_agrees_under_its_mask() -> None:
 def test_prints_addresses() -> None:
     assert format_address(V4, 0x0A010203) == "10.1.2.3"
     assert format_address(V6, (0xFD01 << 112) + 2) == "fd01::2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    # socket.inet_ntop writes them so; Python's ipaddress did otherwise before 3.13.
+    ["::ffff:10.2.0.2", "::1.2.3.4", "::ffff", "::1", "::", "::ffff:0:0:1", "::1:0:0", "fd01::2"],
+)
+def test_ipv6_addresses_are_written_as_inet_ntop_does(text: str) -> None:
+    packed = socket.inet_pton(socket.AF_INET6, text)
+    written = format_address(Family.IPV6, int.from_bytes(packed, "big"))
+    assert written == socket.inet_ntop(socket.AF_INET6, packed)
