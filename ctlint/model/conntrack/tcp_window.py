@@ -92,7 +92,6 @@ class TcpWindow:
         "_overshoot",
         "_peer_from_ack",
         "_raw_window",
-        "_reinit_by_synack",
         "_reinit_only_by_syn",
     )
 
@@ -112,7 +111,6 @@ class TcpWindow:
         self._overshoot = Feature.WINDOW_OVERSHOOT in kernel
         self._peer_from_ack = Feature.PICKUP_PEER_FROM_ACK in kernel
         self._raw_window = Feature.RETRANS_COMPARES_RAW_WINDOW in kernel
-        self._reinit_by_synack = Feature.SYNACK_REINIT_IN_SYN_SENT in kernel
         self._reinit_only_by_syn = Feature.REINIT_ONLY_BY_SYN in kernel
 
     def tcp_options(self, options: TcpOptions | None, state: Seen) -> None:
@@ -150,11 +148,10 @@ class TcpWindow:
         ):
             sender.td_scale = receiver.td_scale = 0
 
-    def _reinit(
-        self, tcp: TcpState, direction: int, flags: int, packet: Packet, end: int
-    ) -> Action | None:
+    def _reinit(self, tcp: TcpState, direction: int, flags: int, packet: Packet, end: int) -> bool:
         """The part of tcp_in_window for a side that is known and may start anew.
 
+        Whether that says it all: the packet is accepted, and nothing more is checked.
         RFC 9293: a TCP that starts anew need not wait, if only its sequence numbers are larger.
         """
         sender = tcp.seen[direction]
@@ -163,29 +160,27 @@ class TcpWindow:
         if self._reinit_only_by_syn:
             if flags & _SYN and after(end, sender.td_end) and state in (_SYN_SENT, _SYN_RECV):
                 self._tcp_init_sender(sender, receiver, packet, end, direction)
-                if direction == _REPLY and not flags & _ACK:
-                    return _ACCEPT
+                return direction == _REPLY and not flags & _ACK
         elif after(end, sender.td_end) and state == (
             _SYN_SENT if direction == _ORIGINAL else _SYN_RECV
         ):
             sender.td_end = sender.td_maxend = end
             sender.td_maxwin = packet.window or 1
             self.tcp_options(packet.options, sender)
-        elif self._reinit_by_synack and flags & _SYN and direction == _REPLY and state == _SYN_SENT:
-            self._tcp_init_sender(sender, receiver, packet, end, direction)
-            if not flags & _ACK:
-                return _ACCEPT
-        return None
+        return False
 
     def _init(
         self, tcp: TcpState, direction: int, flags: int, packet: Packet, end: int, sack: int
-    ) -> Action | None:
-        """The part of tcp_in_window for a side that is heard for the first time."""
+    ) -> bool:
+        """The part of tcp_in_window for a side that is heard for the first time.
+
+        Whether that says it all, as in `_reinit`.
+        """
         sender = tcp.seen[direction]
         receiver = tcp.seen[direction ^ 1]
         if flags & _SYN:
             self._tcp_init_sender(sender, receiver, packet, end, direction)
-            return None if flags & _ACK else _ACCEPT  # a SYN alone: simultaneous open
+            return not flags & _ACK  # a SYN alone: simultaneous open
         sender.td_end = end
         window = packet.window << sender.td_scale if self._peer_from_ack else packet.window
         sender.td_maxwin = window or 1
@@ -197,7 +192,7 @@ class TcpWindow:
             elif self._keepalive_pickup and sack == (receiver.td_end + 1 & LAST):
                 # Likely the answer to a keepalive.
                 receiver.td_end = sack
-        return None
+        return False
 
     def tcp_in_window(
         self,
@@ -225,11 +220,9 @@ class TcpWindow:
             sack = tcp_sack(packet.options, sack)
 
         if sender.td_maxwin == 0:
-            if self._init(tcp, direction, flags, packet, end, sack) is not None:
+            if self._init(tcp, direction, flags, packet, end, sack):
                 return _ACCEPT
-        elif tcp.state <= _SYN_RECV and (
-            self._reinit(tcp, direction, flags, packet, end) is not None
-        ):
+        elif tcp.state <= _SYN_RECV and self._reinit(tcp, direction, flags, packet, end):
             return _ACCEPT
 
         if not flags & _ACK or (flags & _RST and ack == 0):
