@@ -125,6 +125,10 @@ class Conversation:
         (found,) = self.tracker.entries(self.now)
         return found
 
+    def entry_key(self) -> tuple[int, int, int, int, int, int]:
+        """The client's tuple."""
+        return get_tuple(self.packet("o", "A"))
+
     def wait(self, seconds: float) -> None:
         """Let time pass."""
         self.now += int(seconds * SECOND)
