@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Plays scenarios on the kernel of this machine and records its answers for tests/answers.
 
-    python tools/record_answers.py SCENARIOS.jsonl -o tests/answers/6.18.44/NAME.jsonl.xz
+    python tools/record_answers.py SCENARIOS.json -o tests/answers/6.18.44/NAME.jsonl.xz
 
-The input has one scenario a line (docs/scenario.md). A recording is an input too: its scenarios are
-then played again. The folder of the output names the kernel that answers, so it must be the release
-of this one (or its beginning: "6.12.107" for "6.12.107+deb13-amd64"). Needs root.
+The input is a document of scenarios (docs/scenario.md). A recording is an input too: its scenarios
+are then played again. The folder of the output names the kernel that answers: the full version
+number of its release ("6.12.107" of "6.12.107+deb13-amd64"), and what follows as far as that tells
+kernels apart ("6.0.0-1016-ubuntu"). Needs root.
 """
 
 from __future__ import annotations
@@ -13,26 +14,140 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from ctlint.lab.lab import open_lab, why_unavailable
+from ctlint.lab.errors import LabError, LabUnavailable
+from ctlint.lab.lab import open_lab
 from ctlint.scenario.answer import to_json
-from ctlint.scenario.reader import scenario_from_json
+from ctlint.scenario.document import ScenarioSyntaxError
+from ctlint.scenario.reader import MAX_TEXT, read_scenarios
+from ctlint.scenario.scenario import Scenario, ScenarioError
+from ctlint.scenario.writer import scenario_to_json
+
+_VERSION = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 
 
-def read_scenarios(source: Path) -> Iterator[dict[str, Any]]:
-    """The scenarios of a file as JSON knows them, those of a recording without its answers."""
-    opened = lzma.open if source.suffix == ".xz" else open
-    with opened(source, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                read = json.loads(line)
-                yield read.get("scenario", read)
+class CannotRecordError(click.ClickException):
+    """What is wrong, in one line."""
+
+    exit_code = 2
+
+
+class Found(NamedTuple):
+    """A scenario and where it begins: `file:line`."""
+
+    where: str
+    scenario: Scenario
+
+
+def is_folder_of(folder: str, release: str) -> bool:
+    """Whether a folder may hold what a kernel of that release answered."""
+    version = _VERSION.match(release)
+    if version is None or not folder.startswith(version[0]) or not release.startswith(folder):
+        return False
+    # The folder ends where a part of the release does.
+    return not release[len(folder) : len(folder) + 1].isalnum() or folder == version[0]
+
+
+def read_input(source: Path) -> Iterator[Found]:
+    """The scenarios of a document or of a recording. Raises CannotRecordError."""
+    text = _read_text(source)
+    if _is_recording(text):
+        for number, each in enumerate(text.split("\n"), 1):
+            if each.strip():
+                yield from _recorded(each, f"{source}:{number}")
+        return
+    scenarios = read_scenarios(text)
+    try:
+        for scenario in scenarios:
+            yield Found(f"{source}:{scenarios.line}", scenario)
+    except ScenarioSyntaxError as error:
+        raise CannotRecordError(f"{source}:{error.line}: {error.message}") from None
+    except ScenarioError as error:
+        raise CannotRecordError(f"{source}:{scenarios.line}: {error}") from None
+
+
+def _read_text(source: Path) -> str:
+    try:
+        with lzma.open(source) if source.suffix == ".xz" else source.open("rb") as file:
+            # As many bytes as a document may have characters: ours have ASCII nearly alone.
+            data = file.read(MAX_TEXT + 1)
+        if len(data) > MAX_TEXT:
+            raise CannotRecordError(f"{source}: longer than {MAX_TEXT >> 20} MiB")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise CannotRecordError(f"{source}: {error.strerror or error}") from None
+    except (lzma.LZMAError, EOFError) as error:
+        raise CannotRecordError(f"{source}: not a whole xz file: {error}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise CannotRecordError(f"{source}:{line}: not UTF-8") from None
+
+
+def _is_recording(text: str) -> bool:
+    """Whether the first line is a scenario with its answers."""
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "scenario" in value
+
+
+def _recorded(line: str, where: str) -> Iterator[Found]:
+    """The scenario of one line of a recording."""
+    try:
+        # Only the scenario is read as one: what is strict about it stays so.
+        value = json.loads(line, object_pairs_hook=_once, parse_constant=_refuse)
+        if not isinstance(value, dict) or "scenario" not in value:
+            raise ScenarioError('a line of a recording has a "scenario"')
+        for scenario in read_scenarios(json.dumps(value["scenario"])):
+            yield Found(where, scenario)
+    except json.JSONDecodeError as error:
+        raise CannotRecordError(f"{where}: not JSON: {error.msg}") from None
+    except ScenarioSyntaxError as error:
+        raise CannotRecordError(f"{where}: {error.message}") from None
+    except (ValueError, RecursionError) as error:
+        raise CannotRecordError(f"{where}: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ScenarioError("a key stands there twice")
+    return found
+
+
+def _refuse(word: str) -> Any:
+    raise ScenarioError(f"{word} is not a number that JSON has")
+
+
+def record(scenarios: list[Found]) -> Iterator[str]:
+    """The lines of a recording. Raises CannotRecordError."""
+    try:
+        with open_lab() as lab:
+            for where, scenario in scenarios:
+                try:
+                    answer = to_json(lab.play(scenario), internals=True)
+                except (ScenarioError, LabError) as error:
+                    raise CannotRecordError(f"{where}: {error}") from None
+                kept: dict[str, Any] = {
+                    name: answer[name]
+                    for name in ("packets", "entries", "missing_sysctls")
+                    if name in answer
+                }
+                line: dict[str, Any] = {"scenario": scenario_to_json(scenario), **kept}
+                yield json.dumps(line, separators=(",", ":")) + "\n"
+    except LabUnavailable as error:
+        raise CannotRecordError(f"no kernel can be asked: {error}") from None
+    except LabError as error:
+        raise CannotRecordError(f"the lab cannot be closed: {error}") from None
 
 
 def write_whole(target: Path, data: bytes) -> None:
@@ -48,30 +163,23 @@ def write_whole(target: Path, data: bytes) -> None:
 
 
 @click.command(help=__doc__)
-@click.argument("scenarios", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("scenarios", type=click.Path(path_type=Path))
+@click.option("-o", "output", required=True, type=click.Path(path_type=Path))
 def main(scenarios: Path, output: Path) -> None:
     """Records the answers to all scenarios of a file."""
     release = os.uname().release
     folder = output.absolute().parent
-    if not release.startswith(folder.name) or not folder.name[:1].isdigit():
-        raise click.UsageError(f"this kernel is {release}, but the folder is named {folder.name!r}")
-    reason = why_unavailable()
-    if reason is not None:
-        raise click.ClickException(f"no kernel can be asked: {reason}")
-    lines = []
-    with open_lab() as lab:
-        for source in read_scenarios(scenarios):
-            answer = to_json(lab.play(scenario_from_json(source)), internals=True)
-            kept = {
-                name: answer[name]
-                for name in ("packets", "entries", "missing_sysctls")
-                if name in answer
-            }
-            lines.append(json.dumps({"scenario": source, **kept}, separators=(",", ":")) + "\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    preset = 9 | lzma.PRESET_EXTREME
-    write_whole(output, lzma.compress("".join(lines).encode(), preset=preset))
+    if not is_folder_of(folder.name, release):
+        raise CannotRecordError(
+            f"{output}: this kernel is {release}, but the folder is named {folder.name!r}"
+        )
+    lines = list(record(list(read_input(scenarios))))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        preset = 9 | lzma.PRESET_EXTREME
+        write_whole(output, lzma.compress("".join(lines).encode(), preset=preset))
+    except OSError as error:
+        raise CannotRecordError(f"{output}: {error.strerror}") from None
     click.echo(f"{len(lines)} scenarios answered by {release}: {output}")
 
 

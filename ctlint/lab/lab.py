@@ -11,7 +11,6 @@ import os
 import platform
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -90,12 +89,6 @@ _TCP_FLAGS: Final = (
 )
 """IP_CT_TCP_FLAG_* and their kin in nf_conntrack_tcp.h, from bit 0 on."""
 
-# On lo a packet comes back through a queue that the kernel may serve a little later, in a thread
-# of its own: that has its turn when this one sleeps, however slow the machine is.
-_LOOPBACK_LOOKS: Final = 20
-_LOOPBACK_PAUSE: Final = 0.000_1
-"""Seconds between looks; the kernel adds about half as much again."""
-
 
 class _Kind(NamedTuple):
     """Boxes that can follow one another in one namespace.
@@ -162,11 +155,12 @@ class Lab:
         self._received: dict[tuple[Dir, Dir], bytes] = {}
 
     def close(self) -> None:
-        """Delete the lab's namespaces."""
+        """Delete the lab's namespaces. Raises LabError, when all that can be deleted is."""
         self._playing = None
-        while self._boxes:
-            _, (stack, _) = self._boxes.popitem()
-            stack.close()
+        with ExitStack() as everything:
+            while self._boxes:
+                _, (stack, _) = self._boxes.popitem()
+                everything.callback(_guarded, stack.close)
 
     def restore_ipsets(self, text: str) -> None:
         """From now on the sets are there that `ipset save` has printed, and no others."""
@@ -302,17 +296,21 @@ class Lab:
         self._number = self._number % LAST_NUMBER + 1
         built = build(send, ends, family, self._number, quoted)
         box.timers.settle(send.protocol)
-        sent = time.monotonic()
+        sent = box.timers.clock()
         target = format_address(family, ends.daddr)
-        error = box.wiring.send(send.sender, built.data, family, target)
         heard = _Heard(box, send.sender, self._number, send.protocol)
-        heard.listen()
-        if box.wiring.is_box(Dir.ORIGINAL) and box.wiring.is_box(Dir.REPLY) and error is None:
-            for _ in range(_LOOPBACK_LOOKS):
-                if heard.delivered:
-                    break
-                time.sleep(_LOOPBACK_PAUSE)
-                heard.listen()
+        loopback = box.wiring.loopback
+        if loopback is None:
+            error = box.wiring.send(send.sender, built.data, family, target)
+            heard.listen()
+        else:
+            with loopback.on_one_processor():
+                error = box.wiring.send(send.sender, built.data, family, target)
+                # A packet may make others, which stand behind it in the queue.
+                is_news = True
+                while is_news:
+                    loopback.flush()
+                    is_news = heard.listen()
         if error is not None and not (isinstance(error, PermissionError) or heard.hooks):
             raise ScenarioError(f"the box cannot send it: {error.strerror}")
         for end, data in heard.received:
@@ -321,6 +319,7 @@ class Lab:
                 seen = ends_of(data, self._flow)
                 self._reply_flow = Flow(seen.daddr, seen.dport, seen.saddr, seen.sport)
         entry, pktdir = self._entry(playing, built, sent)
+        box.timers.require_in_time(send.protocol, sent)
         main = next((hook for hook in _MAIN_HOOKS if hook in heard.hooks), None)
         return PacketAnswer(
             ctstate=None if main is None else heard.hooks[main],
@@ -385,8 +384,9 @@ class _Heard:
     def _is_same(self, data: bytes) -> bool:
         return number_of(data) == self._number and protocol_of(data) == self._protocol
 
-    def listen(self) -> None:
-        """Hear what there is to hear now."""
+    def listen(self) -> bool:
+        """Hear what there is to hear now. Tells whether there was anything."""
+        is_news = False
         for side, end, data in self._box.wiring.came_out():
             is_same = self._is_same(data)
             if is_same:
@@ -396,8 +396,11 @@ class _Heard:
             self.out.append(
                 OutPacket(side, src, sport, dst, dport, flags, seq, ack, window, length, is_same)
             )
+            is_news = True
         for line in self._box.log.lines():
             self._note(line)
+            is_news = True
+        return is_news
 
     def _note(self, line: Line) -> None:
         prefix, data = line
@@ -485,10 +488,15 @@ def _guarded(action: Callable[[], _T]) -> _T:
     try:
         return action()
     except OSError as error:
-        raise LabError(f"the kernel did not answer: {error.strerror or error}") from error
+        what = "the kernel did not answer" if error.filename is None else error.filename
+        raise LabError(f"{what}: {error.strerror or error}") from error
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or "").strip()
-        raise LabError(f"{error.cmd[0]} failed: {said}") from error
+        said = " ".join((error.stderr or f"exit status {error.returncode}").split())
+        # Bytes that are no text cannot be printed.
+        shown = said.encode("utf-8", "replace").decode()
+        raise LabError(f"{error.cmd[0]} failed: {shown}") from error
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{error.cmd[0]} took more than {error.timeout:g} s") from error
 
 
 _STATES: Final = {state.value: state.name for state in TcpCt}
@@ -528,7 +536,7 @@ def open_lab() -> Iterator[Lab]:
     try:
         try:
             lab.start(_EMPTY)
-        except LabError as error:
+        except (LabError, ScenarioError) as error:
             raise LabUnavailable(str(error)) from error
         yield lab
     finally:

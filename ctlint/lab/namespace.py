@@ -2,12 +2,17 @@
 """Private network namespaces, in which programs and sockets see a firewall of their own.
 
 Nothing here touches the firewall of the machine. A namespace is named after the process that made
-it (`ctlint-PID-N`), so what a killed process leaves behind is found and deleted by the next one.
+it (`ctlint-PID-N`). The process holds a lock on a file of that name for as long as it needs the
+namespace, so what a killed process leaves behind is found and deleted by the next one. A process
+id alone would not do: containers that share /run see one another's namespaces, but not one
+another's processes.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import itertools
 import os
 import re
@@ -22,10 +27,17 @@ from typing import Final, NamedTuple
 _NAMESPACES: Final = Path("/run/netns")
 """Where ip-netns(8) keeps names."""
 
+_LOCKS: Final = Path("/run/ctlint")
+"""Where the owner of a namespace holds a lock (flock(2)): the file NAME.lock."""
+
+_TAKEN: Final = os.strerror(errno.EEXIST)
+_MOST_TAKEN: Final = 100
+"""Names in a row that may belong to others of the same process id, before we give up."""
+
 _CLONE_NEWNET: Final = 0x40000000
 
 _numbers = itertools.count()
-_OURS = re.compile(r"ctlint-(\d+)-\d+")
+_LOCK_FILE = re.compile(r"(ctlint-\d+-\d+)\.lock", re.ASCII)
 
 
 class PrivateNetns(NamedTuple):
@@ -69,31 +81,114 @@ class PrivateNetns(NamedTuple):
             )
 
 
+class _Lock(NamedTuple):
+    """The right to a name: whoever holds it owns the namespace, if there is one."""
+
+    name: str
+    descriptor: int
+
+    def release(self) -> None:
+        """Give the name up. The namespace is gone."""
+        _lock_path(self.name).unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+
 @contextmanager
 def private_netns() -> Iterator[PrivateNetns]:
     """A fresh namespace with its loopback up, deleted at the end; sweeps what dead processes left.
 
-    Raises CalledProcessError.
+    Raises CalledProcessError, OSError.
     """
     sweep()
-    namespace = PrivateNetns(f"ctlint-{os.getpid()}-{next(_numbers)}")
-    _ip_netns("add", namespace.name)
+    lock = _add()
     try:
+        namespace = PrivateNetns(lock.name)
         namespace.run(["ip", "link", "set", "lo", "up"])
         yield namespace
     finally:
-        _ip_netns("delete", namespace.name)
+        try:
+            _delete(lock.name)
+        finally:
+            lock.release()
+
+
+def _add() -> _Lock:
+    """A new namespace, under the next name that nobody has."""
+    _LOCKS.mkdir(parents=True, exist_ok=True)
+    for _ in range(_MOST_TAKEN):
+        lock = _try_lock(f"ctlint-{os.getpid()}-{next(_numbers)}", os.O_CREAT)
+        if lock is None:
+            continue
+        try:
+            _ip_netns("add", lock.name)
+            return lock
+        except subprocess.CalledProcessError as error:
+            # Others may share the names, but not the locks; theirs is not ours to delete.
+            if _TAKEN not in error.stderr:
+                with suppress(subprocess.CalledProcessError):
+                    _delete(lock.name)
+                lock.release()
+                raise
+            lock.release()
+        except BaseException:
+            lock.release()
+            raise
+    raise FileExistsError(errno.EEXIST, "all names are taken", str(_NAMESPACES))
 
 
 def sweep() -> None:
-    """Deletes the namespaces of processes that have died."""
-    with suppress(FileNotFoundError):
-        for name in os.listdir(_NAMESPACES):  # noqa: PTH208 - names, not paths
-            found = _OURS.fullmatch(name)
-            if found is not None and not _is_alive(int(found[1])):
-                # Another process may be sweeping it too.
-                with suppress(subprocess.CalledProcessError):
-                    _ip_netns("delete", name)
+    """Deletes the namespaces whose owners have died. Raises OSError."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for file in os.listdir(_LOCKS):  # noqa: PTH208 - names, not paths
+            found = _LOCK_FILE.fullmatch(file)
+            lock = None if found is None else _try_lock(found[1], 0)
+            if lock is None:
+                continue
+            try:
+                _delete(lock.name)
+            except subprocess.CalledProcessError:
+                # It stays, and so does the file by which it is found.
+                os.close(lock.descriptor)
+            else:
+                lock.release()
+
+
+def _try_lock(name: str, flags: int) -> _Lock | None:
+    """The lock of a name; None where another process has it. Raises OSError."""
+    path = _lock_path(name)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it may have removed the file in the meantime: then this is no lock.
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return _Lock(name, descriptor)
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _lock_path(name: str) -> Path:
+    return _LOCKS / f"{name}.lock"
+
+
+def _exists(name: str) -> bool:
+    return (_NAMESPACES / name).exists()
+
+
+def _delete(name: str) -> None:
+    """Delete a namespace, if somebody has not done so already."""
+    try:
+        _ip_netns("delete", name)
+    except subprocess.CalledProcessError:
+        if _exists(name):
+            raise
 
 
 @cache
@@ -110,21 +205,18 @@ def why_no_netns(*programs: str) -> str | None:
     except subprocess.CalledProcessError as error:
         return f"cannot make a network namespace: {error.stderr.strip()}"
     except OSError as error:
-        return f"cannot enter a network namespace: {error.strerror}"
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"cannot make a network namespace: {where}{error.strerror}"
 
 
 def _ip_netns(verb: str, name: str) -> None:
-    subprocess.run(["ip", "netns", verb, name], check=True, capture_output=True, text=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+    subprocess.run(
+        ["ip", "netns", verb, name],
+        check=True,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
 
 
 def _enter(descriptor: int) -> None:

@@ -66,14 +66,10 @@ class Settings:
         self._set: dict[str, int] = {}
         with namespace.inside():
             for name, value in _NEEDED.items():
-                path = _path(name)
-                if path.exists():
-                    path.write_text(f"{value}\n")
-                elif not name.startswith(_MAY_BE_ABSENT):
-                    raise LabError(f"this kernel has no sysctl {name}")
+                _set_needed(name, value)
             folder = _ROOT / "net/netfilter"
             self._timeouts = {
-                path.name.removeprefix("nf_conntrack_"): int(path.read_text())
+                path.name.removeprefix("nf_conntrack_"): _read_number(path)
                 for path in folder.glob("nf_conntrack_*_timeout*")
             }
         self._in_force = timeouts_of(self._timeouts)
@@ -148,6 +144,31 @@ class Settings:
         if short in self._timeouts:
             self._timeouts[short] = value
             self._in_force = timeouts_of(self._timeouts)
+
+
+def _set_needed(name: str, value: str) -> None:
+    path = _path(name)
+    try:
+        # Without O_CREAT: where /proc/sys is something else, no file is made.
+        file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(file, f"{value}\n".encode())
+        finally:
+            os.close(file)
+    except FileNotFoundError:
+        if not name.startswith(_MAY_BE_ABSENT):
+            raise LabError(f"this kernel has no sysctl {name}") from None
+    except OSError as error:
+        raise LabError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _read_number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except OSError as error:
+        raise LabError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise LabError(f"{path} is no number") from None
 
 
 def _path(name: str) -> Path:

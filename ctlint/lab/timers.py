@@ -19,10 +19,16 @@ One thing in conntrack compares clocks and not timers: a UDP entry counts as a s
 seconds after its first packet on (nf_conntrack_proto_udp.c, `stream_ts`). Before a UDP packet the
 lab therefore really waits, up to about two seconds, until each young UDP entry is as old as the
 scenario says.
+
+A machine may stall anywhere in between. All spans of real time are therefore measured on the clock
+of the kernel's tick, by which its timers run too, from before the one thing to after the other;
+what happens is looked at afterwards (`require_in_time`), and where a timer may have run out that
+should not have, or a span may have grown too long, there is no answer but LabStalled.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -42,9 +48,13 @@ _TOO_LONG: Final = 0.9
 _CLOCK_MONOTONIC_COARSE: Final = 6
 """A clock that moves together with the kernel's tick, and right after it (clock_getres(2))."""
 
+_TICK: Final = 0.011
+"""Seconds by which the clock may be wrong about a span: the longest tick, and a little more."""
+
 _PART_OF_A_TICK: Final = 0.002
 _LONGEST_TICK: Final = 0.5
 
+_NANOSECONDS: Final = 1_000_000_000
 _STREAM_AFTER: Final[Micros] = 2 * SECOND
 _LONG: Final = 3600
 _YOUNG: Final = 1.8
@@ -56,7 +66,10 @@ _OLD: Final = 2.03
 
 @dataclass(slots=True)
 class _Timer:
-    """What is left of an entry. `armed` is what the kernel's timer was set to, at `since`."""
+    """What is left of an entry. `armed` is what the kernel's timer was set to, at `since` or later.
+
+    It was made at `born` in the scenario, and really between `earliest` and `latest`.
+    """
 
     key: bytes
     protocol: int
@@ -64,7 +77,8 @@ class _Timer:
     armed: int
     since: float
     born: Micros
-    really_born: float
+    earliest: float
+    latest: float
 
 
 class Timers:
@@ -79,6 +93,11 @@ class Timers:
         self._now: Micros = 0
         self._is_due = False
         self._check_at = 0.0
+        self._young_until = math.inf
+
+    def clock(self) -> float:
+        """Seconds on the clock of the kernel's tick."""
+        return time.clock_gettime(_CLOCK_MONOTONIC_COARSE)
 
     def forget(self) -> None:
         """All entries are gone."""
@@ -108,19 +127,22 @@ class Timers:
         self._live()
         if self._table.count() == len(self._timers):
             return
-        now = time.monotonic()
         for entry in self._table.dump():
             if entry.start not in self._timers:
-                # Its first packet was not long ago.
+                since = self.clock() - max(time.time() - entry.start / _NANOSECONDS, 0)
+                if self.clock() - since > _TOO_LONG:
+                    raise LabStalled("an entry is so old that its timer cannot be told")
                 shown = entry.timeout
                 seconds = shown if shown in self._timeouts(entry.protocol) else shown + 1
-                self._add(entry, seconds, now)
+                self._add(entry, seconds, since)
 
     def _live(self) -> list[Tracked]:
         """Those of the known entries that still exist; the others are forgotten.
 
-        A new entry with the tuple of an old one is not the old one.
+        A new entry with the tuple of an old one is not the old one. Raises LabStalled where one may
+        have run out.
         """
+        deadline = self._deadline()
         starts = list(self._timers)
         found = self._table.get_all([timer.key for timer in self._timers.values()])
         live: list[Tracked] = []
@@ -129,11 +151,45 @@ class Timers:
                 live.append(entry)
             else:
                 del self._timers[start]
+        self._require_before(deadline)
         return live
 
-    def _add(self, entry: Tracked, seconds: int, now: float) -> _Timer:
+    def _deadline(self) -> float:
+        """When the first timer of an entry that should live on may run out."""
+        lasting = (timer.since + timer.armed for timer in self._timers.values() if timer.left > 0)
+        return min(lasting, default=math.inf) - _TICK
+
+    def _require_before(self, deadline: float) -> None:
+        if self.clock() > deadline:
+            raise LabStalled("so much real time went by that an entry may have expired")
+
+    def require_in_time(self, protocol: int, sent: float) -> None:
+        """Hold that no real time has changed what became of a packet of that protocol.
+
+        `sent` is when it was about to be sent; all has been read. Raises OSError, LabStalled.
+        """
+        self._find_others()
+        now = self.clock()
+        if now - sent > _TOO_LONG:
+            raise LabStalled("too much real time went by while a packet was handled")
+        if protocol == UDP and now > self._young_until:
+            raise LabStalled("a UDP entry is really older than in the scenario")
+        # A kernel timer is set to a second at least, and none is older than `settle` lets it be.
+        if now > self._check_at - _FRESH_ENOUGH + _TOO_LONG:
+            self._require_before(self._deadline())
+
+    def _add(self, entry: Tracked, seconds: int, since: float) -> _Timer:
         self._seen.add(entry.start)
-        timer = _Timer(entry.key, entry.protocol, seconds * SECOND, seconds, now, self._now, now)
+        timer = _Timer(
+            entry.key,
+            entry.protocol,
+            seconds * SECOND,
+            seconds,
+            since,
+            self._now,
+            since,
+            self.clock(),
+        )
         self._timers[entry.start] = timer
         return timer
 
@@ -153,17 +209,14 @@ class Timers:
 
         Raises OSError, LabStalled.
         """
-        if protocol == UDP and self._timers:
+        if protocol == UDP:
             self._let_udp_age()
-        now = time.monotonic()
+        now = self.clock()
         if not self._is_due and now < self._check_at:
             return
         late = now - _FRESH_ENOUGH
         oldest = now
-        if any(
-            timer.left > 0 and now - timer.since > timer.armed for timer in self._timers.values()
-        ):
-            raise LabStalled("so much real time went by that an entry has expired")
+        deadline = self._deadline()
         self._live()
         wanted: list[tuple[int, int]] = []
         for start, timer in self._timers.items():
@@ -184,6 +237,7 @@ class Timers:
                 del self._timers[start]
             elif not seconds:
                 raise LabStalled("an entry did not expire")
+        self._require_before(deadline)
 
     def _whole(self, timer: _Timer) -> int:
         """What the kernel's timer is set to."""
@@ -200,40 +254,42 @@ class Timers:
         return seconds
 
     def _let_udp_age(self) -> None:
-        now = time.monotonic()
-        pause = 0.0
-        young: list[_Timer] = []
+        ready = 0.0
+        self._young_until = math.inf
         for timer in self._timers.values():
             if timer.protocol != UDP or timer.left <= 0:
                 continue
             age = self._now - timer.born
             if age > _STREAM_AFTER:
-                wanted = _OLD
+                ready = max(ready, timer.latest + _OLD)
             else:
-                wanted = min(age / SECOND, _YOUNG)
-                young.append(timer)
-            pause = max(pause, timer.really_born + wanted - now)
+                ready = max(ready, timer.earliest + min(age / SECOND, _YOUNG))
+                self._young_until = min(self._young_until, timer.earliest + _NO_LONGER_YOUNG)
+        pause = ready - self.clock()
         if pause > 0:
             self._hold()
-            time.sleep(pause)
-        now = time.monotonic()
-        if any(now - timer.really_born > _NO_LONGER_YOUNG for timer in young):
+            while pause > 0:
+                time.sleep(pause)
+                pause = ready - self.clock()
+        if self.clock() > self._young_until:
             raise LabStalled("a UDP entry is really older than in the scenario")
 
     def _hold(self) -> None:
         """Let no entry expire in the meantime; `settle` sets all timers afterwards."""
-        self._live()
-        live = [timer for timer in self._timers.values() if timer.left > 0]
-        now = time.monotonic()
-        self._table.set_timeouts([(timer.key, _LONG) for timer in live])
-        for timer in live:
+        live = self._live()
+        lasting = [self._timers[entry.start] for entry in live]
+        lasting = [timer for timer in lasting if timer.left > 0]
+        deadline, now = self._deadline(), self.clock()
+        self._table.set_timeouts([(timer.key, _LONG) for timer in lasting])
+        self._require_before(deadline)
+        for timer in lasting:
             timer.armed, timer.since = _LONG, now
         self._is_due = True
 
     def read(self, entry: Tracked, sent: float) -> tuple[int, bool]:
         """What is left of an entry in whole seconds, and whether it was not there before.
 
-        `sent` is when the last packet was sent, on the monotonic clock. Raises OSError, LabStalled.
+        `sent` is when the last packet was about to be sent, on `clock`. Raises OSError, LabStalled.
         """
         timer = self._timers.get(entry.start)
         armed = None if timer is None else timer.armed
@@ -249,7 +305,7 @@ class Timers:
             if again is None or again.start != entry.start:
                 raise LabStalled("an entry went away while it was looked at")
             seconds = again.timeout + 1
-        if time.monotonic() - earliest > _TOO_LONG:
+        if self.clock() - earliest > _TOO_LONG:
             raise LabStalled("too much real time went by while a packet was handled")
         is_fresh = entry.start not in self._seen
         if timer is None:
@@ -260,16 +316,13 @@ class Timers:
 
     def entries(self) -> list[Tracked]:
         """All entries, oldest first. Raises OSError, LabStalled."""
+        self._find_others()
         self.settle()
-        found = self._live()
-        if self._table.count() != len(found):
-            found = self._table.dump()
-        return sorted(found, key=lambda entry: entry.start)
+        return sorted(self._live(), key=lambda entry: entry.start)
 
     def left(self, entry: Tracked) -> int:
-        """What is left of an entry that was read before, else what the kernel shows."""
-        timer = self._timers.get(entry.start)
-        return entry.timeout if timer is None else whole_seconds(timer.left)
+        """What is left of an entry that `entries` told of, in whole seconds."""
+        return whole_seconds(self._timers[entry.start].left)
 
 
 def _await_tick() -> None:

@@ -3,7 +3,8 @@
 
 A far end is a TUN device: no stack stands behind it, so nothing answers by itself. What the box
 itself sends goes out through a raw socket and so passes LOCAL_OUT. The kernel handles a packet
-before write() or sendto() returns, so what can be read afterwards is all that became of it.
+before write() or sendto() returns, so what can be read afterwards is all that became of it. Only
+on lo it may come later; see `Loopback`.
 
 Source: include/uapi/linux/if_tun.h, rtnetlink.h, if_link.h, if_addr.h; raw(7).
 """
@@ -22,6 +23,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Final, NamedTuple, TypeAlias
 
 from ctlint.lab.errors import LabError
+from ctlint.lab.loopback import Loopback
 from ctlint.lab.namespace import PrivateNetns
 from ctlint.lab.netlink import CREATE, REPLACE, ROUTE, Netlink, Request, attribute
 from ctlint.lab.packets import MTU, target_of
@@ -29,7 +31,9 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.scenario.scenario import Flow, Forward, Host, ScenarioError, Topology
 from ctlint.wire.addresses import Family
 
+_TUN: Final = "/dev/net/tun"
 _TUNSETIFF: Final = 0x400454CA
+_TUNGETFEATURES: Final = 0x800454CF
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _INTERFACE_REQUEST = struct.Struct("16sH14x")
 _IPV6_HDRINCL: Final = 36
@@ -48,6 +52,9 @@ _ROUTE_TYPE: Final = 7
 
 _SECONDS_TO_WAIT: Final = 5
 _PAUSE: Final = 0.0005
+
+_BAD_NAME: Final = (errno.EINVAL, errno.EEXIST, errno.EBUSY)
+"""What the kernel says of a name that no interface can have."""
 
 _MOST_DEVICES: Final = 8
 """Devices that are kept for later topologies."""
@@ -90,6 +97,7 @@ class Wiring:
         self._watches: list[_Watch] = []
         self._orig = b""
         self._raw: dict[Family, socket.socket] = {}
+        self._loopback: Loopback | None = None
         with namespace.inside():
             self._netlink = Netlink(ROUTE)
             try:
@@ -115,6 +123,9 @@ class Wiring:
         for device in self._devices.values():
             os.close(device.descriptor)
         self._devices.clear()
+        if self._loopback is not None:
+            self._loopback.close()
+            self._loopback = None
         self._netlink.close()
 
     # The form
@@ -149,6 +160,9 @@ class Wiring:
             plan = _Plan(frozenset((_LOOPBACK, end) for end in foreign), {})
             watches = []
             self._entrances = {Dir.ORIGINAL: None, Dir.REPLY: None}
+            if self._loopback is None:
+                with self._namespace.inside():
+                    self._loopback = Loopback()
         self._change_to(plan, [watch.name for watch in watches])
         self._watches = watches
         self._orig = flow.saddr.to_bytes(family.bits // 8, "big")
@@ -211,7 +225,7 @@ class Wiring:
 
     def _add_device(self, name: str) -> None:
         with self._namespace.inside():
-            descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = _open_tun()
             try:
                 request = _INTERFACE_REQUEST.pack(name.encode(), _IFF_TUN | _IFF_NO_PI)
                 given, _ = _INTERFACE_REQUEST.unpack(fcntl.ioctl(descriptor, _TUNSETIFF, request))
@@ -221,7 +235,11 @@ class Wiring:
                 index = socket.if_nametoindex(name)
             except OSError as error:
                 os.close(descriptor)
-                raise ScenarioError(f"no interface can be named {name}: {error.strerror}") from None
+                if error.errno in _BAD_NAME:
+                    raise ScenarioError(
+                        f"no interface can be named {name}: {error.strerror}"
+                    ) from None
+                raise LabError(f"cannot make an interface: {error.strerror}") from error
         self._devices[name] = _Device(descriptor, index)
         link = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, _IFF_UP, _IFF_UP)
         self._netlink.ask(
@@ -258,6 +276,12 @@ class Wiring:
         return Request(kind, flags, head + attribute(_RTA_DST, destination.ip.packed) + index)
 
     # Packets
+
+    @property
+    def loopback(self) -> Loopback | None:
+        """The lo over which the flow goes; None where it goes over a wire."""
+        is_inside = self.is_box(Dir.ORIGINAL) and self.is_box(Dir.REPLY)
+        return self._loopback if is_inside else None
 
     def is_box(self, end: Dir) -> bool:
         """Whether this end is the box itself."""
@@ -302,6 +326,22 @@ class Wiring:
     def _drain(self) -> None:
         for _ in self.came_out():
             pass
+
+
+def _open_tun() -> int:
+    """The device by which interfaces are made. Raises LabError."""
+    try:
+        descriptor = os.open(_TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise LabError(f"needs {_TUN}") from None
+    except OSError as error:
+        raise LabError(f"cannot open {_TUN}: {error.strerror}") from None
+    try:
+        fcntl.ioctl(descriptor, _TUNGETFEATURES, bytes(4))
+    except OSError:
+        os.close(descriptor)
+        raise LabError(f"{_TUN} is another device") from None
+    return descriptor
 
 
 def _own(text: str) -> _Address:

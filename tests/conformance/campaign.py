@@ -5,7 +5,8 @@
 
 A scenario stops at its first difference. It is then made as small as it goes and told in full:
 the scenario as JSON, both answers, the release of the kernel, the model's profile, and what
-happened before. Exit status 1 if anything differed.
+happened before. Steps count from 0. Exit status 1 if anything differed, 2 if the comparison cannot
+be made or goes no further.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
-from ctlint.lab.errors import LabStalled
+from ctlint.lab.errors import LabError, LabStalled, LabUnavailable
 from ctlint.lab.lab import open_lab
-from ctlint.model.kernel.profiles import KernelProfile, profile
+from ctlint.model.kernel.profiles import KernelProfile, UnknownKernel, profile
 from ctlint.scenario.answer import (
     EntryAnswer,
     OpAnswer,
@@ -37,10 +38,11 @@ from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import Scenario, ScenarioError, Send, Step
 from ctlint.scenario.writer import scenario_to_json
 from ctlint.wire.addresses import Family
-from tests.conformance.comparison import Difference, compare
-from tests.conformance.random_scenarios import generate, shrink
+from tests.conformance.comparison import AT_THE_END, Difference, compare
+from tests.conformance.random_scenarios import generate
+from tests.conformance.shrinking import shrink
 
-_TRIES = 3
+_TRIES = 10
 """How often a scenario is played when the machine is too slow for it."""
 
 _MOST_SHRUNK = 10
@@ -104,12 +106,13 @@ def _model_step(player: Player, step: Step) -> PacketAnswer | OpAnswer | _Stoppe
 
 
 def _differences(
-    kernel: PacketAnswer | OpAnswer, model: PacketAnswer | OpAnswer
+    index: int, kernel: PacketAnswer | OpAnswer, model: PacketAnswer | OpAnswer
 ) -> tuple[Difference, ...]:
     if kernel == model:
         return ()
     expected = packet_to_json(kernel, internals=True)
-    return tuple(compare([expected], [], ScenarioAnswer(None, (model,), ())))
+    found = compare([expected], [], ScenarioAnswer(None, (model,), ()))
+    return tuple(difference._replace(packet=index) for difference in found)
 
 
 def _difference_of_entries(
@@ -134,13 +137,13 @@ def _first_fault(scenario: Scenario, kernel: KernelProfile, live: LiveKernel) ->
     player = Player(scenario, kernel)
     live.start(scenario)
     answers: list[PacketAnswer | OpAnswer] = []
-    for step in scenario.steps:
+    for index, step in enumerate(scenario.steps):
         expected = live.step(step)
         answers.append(expected)
         got = _model_step(player, step)
         if isinstance(got, _Stopped):
             return Fault(scenario, tuple(answers), got.message, ())
-        if differences := _differences(expected, got):
+        if differences := _differences(index, expected, got):
             return Fault(scenario, tuple(answers), got, differences)
     if answers and (differences := _difference_of_entries(live.entries(), player.entries())):
         return Fault(scenario, tuple(answers), answers[-1], differences)
@@ -158,11 +161,20 @@ def shrink_fault(fault: Fault, kernel: KernelProfile, live: LiveKernel) -> Fault
     def still_fails(candidate: Scenario) -> bool:
         try:
             found = first_fault(candidate, kernel, live)
-        except ScenarioError:  # for example an ICMP error that has nothing left to quote
+        # For example an ICMP error that has nothing left to quote; or the machine is too slow.
+        except (ScenarioError, LabStalled):
             return False
         return found is not None and {d.field for d in found.differences} == fields
 
-    return first_fault(shrink(_cut(fault), still_fails), kernel, live) or fault
+    small = shrink(_cut(fault), still_fails, kernel.sysctl_default)
+    return first_fault(small, kernel, live) or fault
+
+
+def _in_words(difference: Difference) -> str:
+    is_last = difference.packet == AT_THE_END
+    where = "at the end" if is_last else f"packet {difference.packet}"
+    got, expected = difference.got, difference.expected
+    return f"{where}: {difference.field}: model {got!r}, kernel {expected!r}"
 
 
 def report(fault: Fault, kernel: KernelProfile) -> str:
@@ -171,7 +183,7 @@ def report(fault: Fault, kernel: KernelProfile) -> str:
     told: dict[str, Any] = {
         "kernel": platform.release(),
         "profile": kernel.name,
-        "differences": [str(difference) for difference in fault.differences],
+        "differences": [_in_words(difference) for difference in fault.differences],
         "scenario": scenario_to_json(_cut(fault)),
         "history": [packet_to_json(answer, internals=True) for answer in fault.answers[:-1]],
         "kernel_answer": packet_to_json(fault.answers[-1], internals=True),
@@ -203,36 +215,61 @@ def run(
     return figures
 
 
-def _arguments(words: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.conformance.campaign")
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse wants it: ends the program."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m tests.conformance.campaign")
     parser.add_argument("--seed", type=int, help="default: a fresh one, printed")
-    parser.add_argument("--packets", type=int, default=20_000)
+    parser.add_argument("--packets", type=_positive, default=20_000)
     parser.add_argument("--family", type=int, choices=[4, 6], help="default: both")
     parser.add_argument("--report", type=Path, help="bug reports, one JSON object a line")
-    return parser.parse_args(words)
+    return parser
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return number
 
 
 def fresh_seed() -> int:
-    """A seed that no run had: CTLINT_SEED where it is set."""
+    """A seed that no run had; CTLINT_SEED where it is set. Raises ValueError."""
     named = os.environ.get("CTLINT_SEED")
-    return int(named) if named else int.from_bytes(os.urandom(4), "big")
+    if not named:
+        return int.from_bytes(os.urandom(4), "big")
+    try:
+        return int(named)
+    except ValueError:
+        raise ValueError(f"CTLINT_SEED is no whole number: {named[:40]!r}") from None
 
 
 def _lines(fault: Fault) -> Iterator[str]:
     yield f"{fault.scenario.name}: packet {len(fault.answers) - 1}"
     if isinstance(fault.model, str):
         yield f"  the model stopped: {fault.model}"
-    yield from (f"  {difference}" for difference in fault.differences)
+    yield from (f"  {_in_words(difference)}" for difference in fault.differences)
 
 
 def main(words: list[str]) -> int:
     """The command."""
-    arguments = _arguments(words)
-    seed = fresh_seed() if arguments.seed is None else arguments.seed
-    kernel = profile(platform.release())
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    try:
+        seed = fresh_seed() if arguments.seed is None else arguments.seed
+        kernel = profile(platform.release())
+    except (ValueError, UnknownKernel) as error:
+        parser.error(str(error))
     family = None if arguments.family is None else Family(arguments.family)
-    if arguments.report is not None:
-        arguments.report.write_text("", encoding="utf-8")
 
     def tell(fault: Fault) -> None:
         print(*_lines(fault), sep="\n", flush=True)  # noqa: T201 - the command's output
@@ -240,8 +277,21 @@ def main(words: list[str]) -> int:
             with arguments.report.open("a", encoding="utf-8") as file:
                 file.write(report(fault, kernel) + "\n")
 
-    with open_lab() as lab:
-        figures = run(generate(seed, arguments.packets, family), kernel, lab, tell)
+    try:
+        if arguments.report is not None:
+            arguments.report.write_text("", encoding="utf-8")
+        with open_lab() as lab:
+            figures = run(generate(seed, arguments.packets, family), kernel, lab, tell)
+    except OSError as error:
+        parser.error(
+            str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        )
+    except ScenarioError as error:
+        parser.error(f"seed {seed}: no kernel can play {error.name}: {error}")
+    except LabUnavailable as error:
+        parser.error(f"no kernel can be asked: {error}")
+    except LabError as error:
+        parser.error(f"seed {seed}: the kernel's answer was not seen: {error}")
     print(f"seed {seed}: {figures}")  # noqa: T201 - the command's output
     return 1 if figures.faults else 0
 

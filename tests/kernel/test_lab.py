@@ -25,17 +25,20 @@ from ctlint.lab.lab import (
     CannotLoadError,
     Lab,
     LabError,
+    LabStalled,
     LabUnavailable,
     open_lab,
     why_unavailable,
 )
-from ctlint.lab.namespace import sweep
+from ctlint.lab.loopback import Loopback
+from ctlint.lab.namespace import private_netns, sweep
 from ctlint.model.conntrack.status import Dir
 from ctlint.scenario.answer import PacketAnswer, ScenarioAnswer, to_json
 from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import ScenarioError, Send
 from ctlint.wire.tcp_flags import TcpFlags
 from tests.conformance.answers import read_answers, recordings
+from tools.record_answers import is_folder_of
 
 pytestmark = pytest.mark.netns
 
@@ -116,7 +119,7 @@ def leaves_as(answer: PacketAnswer) -> tuple[str, str, int, str, int]:
 
 def test_recorded_answers(lab: Lab) -> None:
     """Another recorder's answers of the same release, every field that it has."""
-    mine = [one for one in recordings() if lab.release.startswith(one.release)]
+    mine = [one for one in recordings() if is_folder_of(one.release, lab.release)]
     if not mine:
         pytest.skip(f"no answers of kernel {lab.release} were recorded")
     for recording in mine:
@@ -612,6 +615,51 @@ def test_lo_with_other_addresses(lab: Lab) -> None:
         assert set(answer.hooks) == {"OUTPUT", "PREROUTING", "INPUT"}
 
 
+@V6
+def test_lo_tells_what_was_dropped_on_the_way(v6: bool, lab: Lab) -> None:
+    """Nothing of a packet is heard, or half of it, and yet all of it has happened."""
+    raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A {} -p tcp -j DROP\nCOMMIT\n"
+    key = "ruleset6" if v6 else "ruleset"
+    rules = [raw.format("PREROUTING"), raw.format("OUTPUT"), FILTER.format("-A INPUT -j DROP")]
+    hooks: list[set[str]] = [{"OUTPUT"}, set(), {"OUTPUT", "PREROUTING", "INPUT"}]
+    for text, wanted in zip(rules, hooks, strict=True):
+        topology = {"kind": "lo", "v6": v6}
+        for answer in answers(lab, HANDSHAKE[:1] * 5, topology=topology, **{key: text}):
+            assert set(answer.hooks) == wanted
+            assert not answer.delivered
+
+
+def test_lo_tells_what_reject_made(lab: Lab) -> None:
+    rules = FILTER.format("-A INPUT -p tcp -m tcp --dport 80 -j REJECT --reject-with tcp-reset")
+    for answer in answers(lab, HANDSHAKE[:1] * 20, topology="lo", ruleset=rules):
+        assert not answer.delivered
+        assert answer.rules is not None
+        # The SYN twice, and the RST twice.
+        assert answer.rules == (
+            "filter/OUTPUT policy",
+            "filter/INPUT#1",
+            "filter/OUTPUT policy",
+            "filter/INPUT policy",
+        )
+
+
+def test_a_queue_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a frame on lo tells: without it there is no answer."""
+    monkeypatch.setattr("ctlint.lab.loopback._SECONDS_TO_WAIT", 0.05)
+    with private_netns() as namespace:
+        with namespace.inside():
+            loopback = Loopback()
+        for _ in range(50):
+            with loopback.on_one_processor():
+                assert len(os.sched_getaffinity(0)) == 1
+                loopback.flush()
+        # A frame that does not come back: our socket does not take this EtherType.
+        monkeypatch.setattr("ctlint.lab.loopback._HEADER", bytes(12) + b"\x88\xb6")
+        with pytest.raises(LabStalled):
+            loopback.flush()
+        loopback.close()
+
+
 # The lab itself
 
 
@@ -668,6 +716,108 @@ def test_what_killed_processes_leave_is_swept() -> None:
         child.send_signal(signal.SIGKILL)
     sweep()
     assert not of_process(child.pid)
+
+
+def test_other_process_namespaces_keep_what_lives(lab: Lab) -> None:
+    """Containers that share /run: the process id of an owner means nothing there."""
+    script = "from ctlint.lab.namespace import sweep\nsweep()\n"
+    before = of_process(os.getpid())
+    assert before
+    command = ["unshare", "-pf", "--mount-proc", sys.executable, "-c", script]
+    subprocess.run(command, check=True)
+    assert of_process(os.getpid()) == before
+    assert answers(lab, HANDSHAKE)[2].ctstate == "ESTABLISHED"
+
+
+def test_what_was_killed_among_other_processes_is_swept() -> None:
+    script = (
+        "import os, signal\nfrom ctlint.lab.lab import open_lab\n"
+        "with open_lab() as lab:\n print(os.getpid(), lab.namespace.name, flush=True)\n"
+        " os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = ["unshare", "-pf", "--mount-proc", "sh", "-c", '"$0" -c "$1"; true']
+    done = subprocess.run([*command, sys.executable, script], capture_output=True, text=True)
+    pid, name = done.stdout.split()
+    assert name.startswith(f"ctlint-{pid}-")
+    sweep()
+    assert name not in namespaces()
+
+
+def test_a_namespace_that_somebody_has_deleted() -> None:
+    with open_lab() as own:
+        answers(own, HANDSHAKE)
+        name = own.namespace.name
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+        # What is open stays open; only the name is gone.
+        assert answers(own, HANDSHAKE)[2].ctstate == "ESTABLISHED"
+    assert name not in namespaces()
+
+
+def test_a_name_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of somebody who shares the names but not the locks: it stays his."""
+    monkeypatch.setattr("ctlint.lab.namespace._numbers", iter([900001, 900002]))
+    name = f"ctlint-{os.getpid()}-900001"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        with private_netns() as found:
+            assert found.name == f"ctlint-{os.getpid()}-900002"
+        assert name in namespaces()
+        sweep()
+        assert name in namespaces()
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+BROKEN = [
+    ("mount -t tmpfs none /dev/net", "needs /dev/net/tun"),
+    ("mount --bind /dev/null /dev/net/tun", "/dev/net/tun is another device"),
+    (
+        "mount -t tmpfs none /dev/net && mkdir /dev/net/tun",
+        "cannot open /dev/net/tun: Is a directory",
+    ),
+    (
+        "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys",
+        "cannot write /proc/sys/net/ipv4/ip_forward: Read-only file system",
+    ),
+    ("mount -t tmpfs none /proc/sys", "this kernel has no sysctl net.ipv4.ip_forward"),
+    ("mount -t tmpfs -o ro none /run", "/run/ctlint: Read-only file system"),
+    ("mount -t tmpfs none /run && touch /run/ctlint", "/run/ctlint: File exists"),
+    ("mount -t tmpfs none /run && touch /run/netns", "ip failed: "),
+    ("umount -l /proc", "ip failed: "),
+]
+
+
+@pytest.mark.parametrize(("breaking", "reason"), BROKEN)
+def test_a_broken_machine(breaking: str, reason: str) -> None:
+    """Nothing but a reason comes, and nothing is left behind."""
+    script = (
+        "from ctlint.lab.lab import LabUnavailable, open_lab, why_unavailable\n"
+        "reason = why_unavailable()\n"
+        "try:\n with open_lab(): pass\n"
+        "except LabUnavailable as error: assert str(error) == reason\n"
+        "print(reason)\n"
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{breaking} && exec "$0" -c "$1"', sys.executable, script],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(reason)
+    assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("program", ["ip", "nft"])
+def test_a_broken_program(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / program
+    broken.write_bytes(b"#!/bin/sh\necho 'it is\n\xffbroken' >&2\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with (
+        pytest.raises(LabUnavailable, match=rf"^{program} failed: it is [?\ufffd]broken$"),
+        open_lab(),
+    ):
+        pass
 
 
 def test_the_machine_itself_is_not_touched(lab: Lab) -> None:

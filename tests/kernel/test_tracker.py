@@ -56,3 +56,7 @@ def test_campaign_finds_a_wrong_model() -> None:
     assert told["profile"] == WRONG
     assert len(told["scenario"]["packets"]) == len(told["history"]) + 1 <= 5
     assert told["kernel_answer"] != told["model_answer"]
+    # Old kernels differ by themselves: no sysctl is needed for that.
+    assert told["scenario"].get("sysctls", {}) == {}
+    index = len(told["history"])
+    assert all(line.startswith(f"packet {index}: ") for line in told["differences"])

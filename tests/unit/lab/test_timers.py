@@ -31,6 +31,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return self.now
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
@@ -57,11 +60,15 @@ class Entries(Table):
 
     def add(self, key: bytes, seconds: int, protocol: int = TCP) -> None:
         expires = self._clock.ticks + seconds * HZ
-        self._entries[key] = next(self._starts), expires, protocol
+        start = int(self._clock.now * 1e9) + next(self._starts)
+        self._entries[key] = start, expires, protocol
 
     def refresh(self, key: bytes, seconds: int) -> None:
         start, _, protocol = self._entries[key]
         self._entries[key] = start, self._clock.ticks + seconds * HZ, protocol
+
+    def flush(self) -> None:
+        self._entries.clear()
 
     def count(self) -> int:
         return len(self.dump())
@@ -215,7 +222,13 @@ def test_a_successor_keeps_its_timer(clock: Clock, table: Entries, timers: Timer
 
 @pytest.mark.parametrize(
     ("waits", "low", "high"),
-    [([1], 1, 1.9), ([2], 1.5, 1.99), ([2.1], 2.01, 2.2), ([1.5, 1], 2.01, 2.2), ([29], 2.01, 2.2)],
+    [
+        ([1], 0.99, 1.9),
+        ([2], 1.5, 1.99),
+        ([2.1], 2.01, 2.2),
+        ([1.5, 1], 2.01, 2.2),
+        ([29], 2.01, 2.2),
+    ],
 )
 def test_udp_entries_age_really(
     waits: list[float], low: float, high: float, clock: Clock, table: Entries, timers: Timers
@@ -230,6 +243,148 @@ def test_udp_entries_age_really(
     assert clock.now == born
     timers.settle(UDP)
     assert low <= clock.now - born <= high
+
+
+# A machine that stalls: where real time may have changed what became of a packet, no answer.
+
+
+def test_an_entry_that_may_have_expired_under_a_packet(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    """One second is left; the packet is sent so late that conntrack does not find the entry."""
+    table.add(b"a", 60)
+    read(timers, table, clock, clock.now)
+    timers.pass_time(59 * SECOND)
+    timers.settle(TCP)
+    clock.now += 1.1
+    sent = timers.clock()
+    assert table.get(b"a") is None
+    with pytest.raises(LabStalled):
+        timers.require_in_time(TCP, sent)
+
+
+def test_an_entry_that_expires_while_the_table_is_read(
+    clock: Clock, table: Entries, timers: Timers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.add(b"a", 60)
+    read(timers, table, clock, clock.now)
+    timers.pass_time(59 * SECOND)
+    timers.settle()
+    real = table.get_all
+
+    def late(keys: Sequence[bytes]) -> list[Tracked | None]:
+        clock.now += 1.1
+        return real(keys)
+
+    monkeypatch.setattr(table, "get_all", late)
+    with pytest.raises(LabStalled):
+        timers.entries()
+
+
+def test_an_entry_that_expires_before_it_is_set_anew(
+    clock: Clock, table: Entries, timers: Timers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.add(b"a", 60)
+    read(timers, table, clock, clock.now)
+    timers.pass_time(59 * SECOND)
+    timers.settle()
+    clock.now += 0.6
+    real = table.set_timeouts
+
+    def late(wanted: Sequence[tuple[bytes, int]]) -> list[bool]:
+        clock.now += 0.5
+        return real(wanted)
+
+    monkeypatch.setattr(table, "set_timeouts", late)
+    with pytest.raises(LabStalled):
+        timers.settle()
+
+
+def test_an_answer_that_comes_too_late_is_none(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    """Whatever the packet did may have ended by then: `tcp_timeout_close` can be a second."""
+    sent = timers.clock()
+    timers.require_in_time(TCP, sent)
+    clock.now += 1
+    with pytest.raises(LabStalled):
+        timers.require_in_time(TCP, sent)
+
+
+def test_a_young_udp_entry_that_grows_old_under_a_packet(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    """`stream_ts` is looked at after `settle`: a stall in between makes it two seconds."""
+    table.add(b"a", 30, UDP)
+    read(timers, table, clock, clock.now)
+    timers.pass_time(2 * SECOND)
+    timers.settle(UDP)
+    sent = timers.clock()
+    timers.require_in_time(UDP, sent)
+    clock.now += 0.3
+    timers.require_in_time(TCP, sent)
+    with pytest.raises(LabStalled):
+        timers.require_in_time(UDP, sent)
+
+
+def test_a_young_udp_entry_of_another_scenario_does_not_matter(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    table.add(b"a", 30, UDP)
+    read(timers, table, clock, clock.now)
+    timers.settle(UDP)
+    table.flush()
+    timers.restart()
+    clock.now += 3
+    timers.settle(UDP)
+    table.add(b"b", 30, UDP)
+    timers.require_in_time(UDP, timers.clock())
+
+
+def test_an_old_udp_entry_is_old_though_its_first_packet_was_held_up(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    """The packet reached conntrack half a second after it was about to be sent."""
+    sent = timers.clock()
+    clock.now += 0.5
+    table.add(b"a", 30, UDP)
+    born = clock.now
+    read(timers, table, clock, sent)
+    timers.pass_time(3 * SECOND)
+    timers.settle(UDP)
+    assert clock.now - born > 2
+
+
+def test_ticks_that_were_held_count_when_they_come(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    """A timer set while the ticks stand still loses, at once, all that they catch up."""
+    clock.hold_ticks(1.2)
+    clock.now += 1.0
+    sent = timers.clock()
+    table.add(b"a", 1)
+    clock.now += 0.25
+    assert table.get(b"a") is None
+    with pytest.raises(LabStalled):
+        timers.require_in_time(TCP, sent)
+
+
+def test_an_entry_that_nobody_asked_for_and_that_is_found_late(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    table.add(b"a", 60)
+    clock.now += 2
+    with pytest.raises(LabStalled):
+        timers.entries()
+
+
+def test_entries_that_nobody_asked_for_are_told_without_real_time(
+    clock: Clock, table: Entries, timers: Timers
+) -> None:
+    table.add(b"a", 60)
+    clock.now += 0.5
+    (entry,) = timers.entries()
+    assert timers.left(entry) == 60
 
 
 def test_timeouts_by_protocol() -> None:
