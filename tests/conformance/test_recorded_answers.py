@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from ctlint.lab.lab import open_lab, why_unavailable
 from ctlint.scenario.answer import PacketAnswer, ScenarioAnswer
 from ctlint.scenario.play import play
 from ctlint.scenario.scenario import Loopback
@@ -153,22 +152,6 @@ def test_model_answers_as_kernel(
     report_count(f"packets answered by {recording.release}", ASKED[recording.release])
     assert not wrong, f"{wrong} of {scenarios} scenarios differ\n" + "\n\n".join(told)
     assert not due, f"listed as known, but the model agrees now: {sorted(map(str, due))}"
-
-
-@pytest.mark.netns
-def test_live_kernel_answers_as_recorded() -> None:
-    """The lab sees what was recorded of the same release, most of it by another recorder."""
-    reason = why_unavailable()
-    if reason is not None:
-        pytest.skip(reason)
-    with open_lab() as lab:
-        same = [found for found in recordings() if lab.release.startswith(found.release)]
-        if not same:
-            pytest.skip(f"no recordings of {lab.release}")
-        for recording in same:
-            for recorded in read_answers(recording):
-                found = compare(recorded.packets, recorded.entries, lab.play(recorded.scenario))
-                assert not found, tell(recorded.source, recorded.packets, found)
 
 
 def test_every_known_difference_has_its_recording() -> None:
