@@ -21,6 +21,7 @@ from ctlint.cli.options import (
     sysctl_option,
     unusable_input,
 )
+from ctlint.cli.streams import reader_may_leave
 from ctlint.finding import Role
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import Dir
@@ -116,15 +117,16 @@ def command(
         with no_garbage_collection():
             host = read_inputs([rules], sysctls, sets)[0]
             explanation = _explain(host, kernel, inquiry)
-    if form == "json":
-        from ctlint.report.explain_json import render_explanation_json
+    with reader_may_leave():
+        if form == "json":
+            from ctlint.report.explain_json import render_explanation_json
 
-        click.echo(render_explanation_json(explanation), nl=False)
-    else:
-        from ctlint.report.explain_text import render_explanation
+            click.echo(render_explanation_json(explanation), nl=False)
+        else:
+            from ctlint.report.explain_text import render_explanation
 
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        render_explanation(explanation, console=console(color, sys.stdout))
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            render_explanation(explanation, console=console(color, sys.stdout))
     if check and explanation.result.delivered is not Tern.TRUE:
         return EXIT_FINDINGS
     return 0

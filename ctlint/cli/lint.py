@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, TextIO
 
 import click
@@ -21,6 +20,7 @@ from ctlint.cli.options import (
     sysctl_option,
     unusable_input,
 )
+from ctlint.cli.streams import reader_may_leave
 from ctlint.finding import LintResult, Severity
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona, RuleInfo
@@ -28,6 +28,7 @@ from ctlint.lint.runner import Host, lint
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.transit import Facts
 from ctlint.source.inputs import read_inputs
+from ctlint.source.outputs import opened_output
 
 FORMATS: Final = ("text", "concise", "json", "sarif", "github", "junit", "gitlab")
 
@@ -106,7 +107,7 @@ def command(
         result = lint(hosts, kernel, rules, persona=Persona(persona))
         for form, output in targets:
             if not (quiet and output == "-"):
-                _write(result, form, output, color)
+                _write(result, form, output, color, (*paths, *sysctls, *sets))
     least = Severity(fail_on).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
@@ -145,17 +146,14 @@ def _chosen(
     return [info for info in rules if (not select or fits(info, select)) and not fits(info, ignore)]
 
 
-def _write(result: LintResult, form: str, output: str, color: str) -> None:
+def _write(result: LintResult, form: str, output: str, color: str, inputs: Sequence[str]) -> None:
     if output == "-":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        _render(result, form, sys.stdout, color)
-        sys.stdout.flush()
+        with reader_may_leave():
+            _render(result, form, sys.stdout, color)
         return
-    try:
-        with Path(output).open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            _render(result, form, stream, color)
-    except OSError as error:
-        raise click.UsageError(f"cannot write {output}: {error.strerror}") from None
+    with opened_output(output, inputs) as stream:
+        _render(result, form, stream, color)
 
 
 def _render(result: LintResult, form: str, stream: TextIO, color: str) -> None:

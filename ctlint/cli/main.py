@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
 import click
 
@@ -17,6 +18,7 @@ from ctlint.cli.exit_codes import (
     EXIT_INTERRUPTED,
     EXIT_UNUSABLE,
 )
+from ctlint.cli.streams import replace_closed, silence, tell
 
 _COMMANDS: Final = {
     "explain": "Follow one packet through the rules.",
@@ -27,8 +29,37 @@ _COMMANDS: Final = {
 }
 
 
+class ReaderGone(Exception):  # noqa: N818 (no error: what was asked for was read)
+    """Nobody reads standard output any more (`ctlint … | head`)."""
+
+
+@contextmanager
+def _no_broken_pipe() -> Iterator[None]:
+    """Hides BrokenPipeError from click, which would end with exit code 1: that says findings."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
 class LazyGroup(click.Group):
     """Commands by name; a module is imported when its command is needed."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """The context of a call; prints --help and --version."""
+        with _no_broken_pipe():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Calls a command."""
+        with _no_broken_pipe():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
@@ -68,25 +99,52 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ctlint; ends the process with its exit code."""
+    replace_closed()
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+    except OSError as error:
+        code = _unwritable(error)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(args=arguments, standalone_mode=False)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else EXIT_UNUSABLE
     except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_UNUSABLE)
+        try:
+            error.show()
+        except OSError:
+            silence(sys.stderr)
+        return EXIT_UNUSABLE
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone (`ctlint … | head`): no fault, and nothing more to say.
-        sys.stderr.close()
-        sys.exit(EXIT_CLEAN)
+        return EXIT_INTERRUPTED
+    except ReaderGone:
+        silence(sys.stdout)
+        return EXIT_CLEAN
+    except MemoryError:
+        tell("ctlint: this takes more memory than there is")
+        return EXIT_UNUSABLE
     except Exception as error:  # the last resort: a line instead of a traceback
+        if isinstance(error, OSError) and error.filename is None:
+            return _unwritable(error)  # other files have names
         report = _write_report()
-        click.echo(
+        tell(
             f"ctlint: a fault of its own: {type(error).__name__}; please report it with {report}",
-            err=True,
         )
-        sys.exit(EXIT_FAULT)
-    sys.exit(code if isinstance(code, int) else EXIT_CLEAN)
+        return EXIT_FAULT
+    return code if isinstance(code, int) else EXIT_CLEAN
+
+
+def _unwritable(error: OSError) -> int:
+    """Says that standard output cannot be written to."""
+    silence(sys.stdout)
+    tell(f"ctlint: cannot write to standard output: {error.strerror or error}")
+    return EXIT_UNUSABLE
 
 
 def _write_report() -> str:

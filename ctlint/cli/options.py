@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -14,11 +14,13 @@ import click
 
 from ctlint.analysis.settings import BadSettingError
 from ctlint.cli.exit_codes import EXIT_UNUSABLE
+from ctlint.cli.streams import silence, tell
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, profile
 from ctlint.parse.errors import ParseError, Problem
 from ctlint.report.escape import visible
 from ctlint.report.problems import print_problems
 from ctlint.source.errors import SourceError
+from ctlint.source.outputs import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,21 +79,27 @@ def color_option(command: _F) -> _F:
 
 @contextmanager
 def unusable_input() -> Iterator[None]:
-    """Turns errors of the input into lines on standard error and exit code 2."""
+    """Turns errors of inputs and outputs into lines on standard error and exit code 2."""
     try:
         yield
     except ParseError as error:
-        print_problems(error.problems, sys.stderr)
-        raise SystemExit(EXIT_UNUSABLE) from None
+        _tell_problems(error.problems)
     except BadSettingError as error:
-        print_problems((Problem(error.setting.span, str(error)),), sys.stderr)
-        raise SystemExit(EXIT_UNUSABLE) from None
+        _tell_problems((Problem(error.setting.span, str(error)),))
     except SourceError as error:
-        encoding = sys.stderr.encoding
-        sys.stderr.write(visible(str(error), encoding) + "\n")
-        if error.hint:
-            sys.stderr.write("  hint: " + visible(error.hint, encoding) + "\n")
-        raise SystemExit(EXIT_UNUSABLE) from None
+        tell(str(error), *([f"  hint: {error.hint}"] if error.hint else []))
+    except OutputError as error:
+        tell(str(error))
+    else:
+        return
+    raise SystemExit(EXIT_UNUSABLE)
+
+
+def _tell_problems(problems: Sequence[Problem]) -> None:
+    try:
+        print_problems(problems, sys.stderr)
+    except OSError:
+        silence(sys.stderr)
 
 
 @contextmanager
@@ -112,9 +120,15 @@ def console(color: str, stream: TextIO) -> Console:
     """A rich console that writes to a stream as the user wants it."""
     from rich.console import Console
 
+    class Terminal(Console):
+        """A console that does not end the process when its reader has gone."""
+
+        def on_broken_pipe(self) -> None:
+            raise  # the BrokenPipeError that is being handled  # noqa: PLE0704
+
     force = {"always": True, "never": False}.get(color)
     width = os.environ.get("COLUMNS", "")
-    return Console(
+    return Terminal(
         file=stream,
         force_terminal=force,
         no_color=True if color == "never" else None,

@@ -6,23 +6,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Final, TextIO
 
 import click
 
 from ctlint.cli.options import color_option, console, unusable_input
+from ctlint.cli.progress import watched
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, profile
 from ctlint.report.escape import visible
-from ctlint.scenario.answer import ScenarioAnswer
-from ctlint.scenario.reader import MAX_TEXT, ScenarioSyntaxError, read_scenarios
+from ctlint.report.simulate_course import Course
+from ctlint.scenario.document import ScenarioSyntaxError
+from ctlint.scenario.reader import MAX_TEXT, read_scenarios
 from ctlint.scenario.scenario import Scenario, ScenarioError
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, read_document
+from ctlint.source.outputs import opened_output
 
 _NAME_SHOWN: Final = 80
 
-_Printer = Callable[[Scenario, ScenarioAnswer, str, KernelProfile], None]
+_Printer = Callable[[Course], None]
 
 
 def _kernel(ctx: click.Context, param: click.Parameter, value: str | None) -> KernelProfile | None:
@@ -93,44 +96,63 @@ def command(
     if not_modelled:
         if files:
             raise click.UsageError("--not-modelled plays nothing: leave FILE out")
-        from ctlint.model.conntrack.unmodelled import UNMODELLED
-        from ctlint.report.simulate_text import render_unmodelled
-
-        render_unmodelled(UNMODELLED, console=console(color, sys.stdout))
-        return
-    if not files:
+    elif not files:
         raise click.UsageError("no FILE; use - to read standard input")
     if files.count(STANDARD_INPUT) > 1:
         raise click.UsageError("- (standard input) is given twice")
-    with _opened(output) as stream:
+    with unusable_input(), _opened(output, files) as stream:
+        if not_modelled:
+            _list_unmodelled(form, stream, color)
+            return
         printer = _printer(form, stream, internals, color)
         for file in files:
-            with unusable_input():
-                _simulate(file, kernel, printer)
+            _simulate(file, kernel, stream, printer)
 
 
-def _simulate(file: str, kernel: KernelProfile | None, printer: _Printer) -> None:
+def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
+    from ctlint.model.conntrack.unmodelled import UNMODELLED
+
+    if form == "json":
+        from ctlint.report.simulate_json import render_unmodelled_json
+
+        stream.write(render_unmodelled_json(UNMODELLED))
+        return
+    from ctlint.report.simulate_text import render_unmodelled
+
+    render_unmodelled(UNMODELLED, console=console(color, stream))
+
+
+def _simulate(file: str, kernel: KernelProfile | None, stream: TextIO, printer: _Printer) -> None:
     """Plays the scenarios of one file, each as soon as it is read."""
-    from ctlint.scenario.play import play
-
-    played = 0
+    reader = read_scenarios(read_document(file, MAX_TEXT, "simulate"))
     name: str | None = None
     try:
-        for scenario in read_scenarios(read_document(file, MAX_TEXT, "simulate")):
+        for scenario in reader:
             name = scenario.name
             running = kernel or (profile(scenario.kernel) if scenario.kernel else NEWEST)
-            printer(scenario, play(scenario, running), f"scenario {played + 1}", running)
-            played += 1
+            printer(_course(scenario, f"scenario {reader.number}", running, stream))
             name = None
+            del scenario  # while the next is read, its memory is for that
     except ScenarioSyntaxError as error:
         where = f"{file}:{error.line}:{error.column}"
         raise SourceError(f"{where}: {error.message}", error.hint) from None
     except ScenarioError as error:
+        if not reader.number:
+            raise SourceError(f"{file}: {error}") from None
+        where = f"{file}:{reader.line}: scenario {reader.number}"
         known = name or error.name
-        if known is not None and len(known) > _NAME_SHOWN:
-            known = known[:_NAME_SHOWN] + "…"
-        where = f'scenario "{known}"' if known else f"scenario {played + 1}"
-        raise SourceError(f"{file}: {where}: {error}", _hint(error)) from None
+        if known:
+            known = known[:_NAME_SHOWN] + "…" * (len(known) > _NAME_SHOWN)
+            where += f' "{known}"'
+        raise SourceError(f"{where}: {error}", _hint(error)) from None
+
+
+def _course(scenario: Scenario, title: str, kernel: KernelProfile, stream: TextIO) -> Course:
+    from ctlint.scenario.play import Player
+
+    player = Player(scenario, kernel)
+    answers = watched(map(player.step, scenario.steps), len(scenario.steps), stream)
+    return Course(scenario, title, kernel, answers, player.entries, lambda: player.missing_sysctls)
 
 
 def _hint(error: ScenarioError) -> str | None:
@@ -140,45 +162,29 @@ def _hint(error: ScenarioError) -> str | None:
 
 
 @contextmanager
-def _opened(output: str) -> Iterator[TextIO]:
+def _opened(output: str, files: tuple[str, ...]) -> Iterator[TextIO]:
     """Where answers go. What the stream's encoding cannot hold is escaped."""
     if output == "-":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         yield sys.stdout
         return
-    try:
-        with Path(output).open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            yield stream
-    except OSError as error:
-        raise click.UsageError(f"cannot write {visible(output)}: {error.strerror}") from None
+    with opened_output(output, files) as stream:
+        yield stream
 
 
 def _printer(form: str, stream: TextIO, internals: bool, color: str) -> _Printer:
-    """Prints one answer, and hands it on at once."""
+    """Prints one scenario, and hands it on at once."""
     if form == "json":
-        from ctlint.report.simulate_json import render_answer_json
+        from ctlint.report.simulate_json import write_answer_json
 
-        def as_json(
-            _scenario: Scenario, answer: ScenarioAnswer, _title: str, _kernel: KernelProfile
-        ) -> None:
-            stream.write(render_answer_json(answer, internals=internals))
-            stream.flush()
-
-        return as_json
+        return partial(write_answer_json, stream=stream, internals=internals)
     from ctlint.report.simulate_text import render_simulation
 
     page = console(color, stream)
     printed: list[str] = []
 
-    def as_text(
-        scenario: Scenario, answer: ScenarioAnswer, title: str, kernel: KernelProfile
-    ) -> None:
-        if printed:
-            stream.write("\n")
-        printed[:] = [title]
-        render_simulation(
-            scenario, answer, title=title, kernel=kernel, internals=internals, console=page
-        )
-        stream.flush()
+    def as_text(course: Course) -> None:
+        render_simulation(course, internals=internals, console=page, is_first=not printed)
+        printed[:] = [course.title]
 
     return as_text

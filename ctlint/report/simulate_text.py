@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ctlint.model.conntrack.status import Dir
-from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.kernel.sysctls import SYSCTLS
 from ctlint.report.page import Page, Piece
+from ctlint.report.simulate_course import WINDOW, Course
 from ctlint.scenario.answer import (
     Ends,
     EntryAnswer,
     OpAnswer,
     OutPacket,
     PacketAnswer,
-    ScenarioAnswer,
 )
 from ctlint.scenario.scenario import (
     DIR_NAMES,
@@ -55,12 +55,19 @@ _STATE_WIDTH: Final = len("ESTABLISHED")
 _ENTRY_ROOM: Final = 30
 """With less room for the entry beside the packet, it stands on a line of its own."""
 _LOAD_WIDTH: Final = 20
+"""The column has so many cells for what needs them, however narrow the terminal is."""
 _NAME_SHOWN: Final = 200
 _SMALL: Final = 300
 """Up to so many seconds a span is said in seconds alone."""
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"))
-_AT_ONCE: Final = 2_000
+_AT_ONCE: Final = 200
 """Lines that are printed together: one call is much faster than many, all at once need memory."""
+_FAR: Final = 1 << 30
+"""No window reaches further (RFC 7323, section 2.3)."""
+_KNOWN: Final = 1_000
+"""So many entries are remembered before expired ones are forgotten."""
+# RFC 792 and RFC 4443: echo request and echo reply.
+_ECHO: Final = frozenset((8, 0, 128, 129))
 _ARROWS: Final = {
     True: {Dir.ORIGINAL: "→", Dir.REPLY: "←"},
     False: {Dir.ORIGINAL: ">", Dir.REPLY: "<"},
@@ -68,16 +75,13 @@ _ARROWS: Final = {
 
 
 def render_simulation(
-    scenario: Scenario,
-    answer: ScenarioAnswer,
-    *,
-    title: str,
-    kernel: KernelProfile,
-    internals: bool,
-    console: Console,
+    course: Course, *, internals: bool, console: Console, is_first: bool = True
 ) -> None:
-    """Prints one scenario; `title` names one that has no name."""
-    _Report(console, scenario, answer, kernel, internals).render(title)
+    """Prints one scenario as it is played; before all but the first stands an empty line."""
+    report = _Report(console, course, internals)
+    if not is_first:
+        report.add()
+    report.render()
 
 
 def render_unmodelled(unmodelled: Sequence[tuple[str, str]], *, console: Console) -> None:
@@ -90,49 +94,68 @@ def render_unmodelled(unmodelled: Sequence[tuple[str, str]], *, console: Console
 
 
 class _Row(NamedTuple):
-    """The cells of a packet before its entry."""
+    """The cells of a packet before its entry. Parts of `load` that have no room in its column stand
+    below.
+    """
 
-    number: str
+    number: int
     moment: str
     kind: str
-    load: str
+    load: tuple[str, ...]
+
+
+class _Timer(NamedTuple):
+    """What is left of an entry and what the packet did to its timer, in words; and whether the
+    entry is in another state than before.
+    """
+
+    words: str
+    is_moved: bool
+
+
+class _Line(NamedTuple):
+    """All that there is to say of a step."""
+
+    step: Step
+    answer: PacketAnswer | OpAnswer
+    row: _Row
+    timer: _Timer
 
 
 class _Report(Page):
-    def __init__(
-        self,
-        console: Console,
-        scenario: Scenario,
-        answer: ScenarioAnswer,
-        kernel: KernelProfile,
-        internals: bool,
-    ) -> None:
+    def __init__(self, console: Console, course: Course, internals: bool) -> None:
         super().__init__(console)
-        self.scenario = scenario
-        self.answer = answer
-        self.kernel = kernel
+        self.course = course
+        self.scenario = course.scenario
         self.internals = internals
-        self.rows = tuple(_rows(scenario.steps))
-        self.timers = tuple(_timers(scenario.steps, answer.packets))
-        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)] or [0] * 4
-        self.number, self.moment, self.kind = widths[0], max(widths[1], len("time")), widths[2]
-        self.load = min(widths[3], _LOAD_WIDTH)
-        self.timer = max((len(timer) for timer, _ in self.timers), default=0)
-        self.before_packet = self.number + 1 + self.moment + 1
-        self.before_entry = (
-            self.before_packet + 2 + self.kind + 1 + self.load + 2 + _CTSTATE_WIDTH + 1
+        self.entries_seen = _Entries()
+        self.lines = (
+            _Line(step, answer, row, self.entries_seen.timer(step, answer))
+            for step, answer, row in zip(
+                self.scenario.steps, course.answers, _rows(self.scenario.steps), strict=True
+            )
         )
+        self.first = list(islice(self.lines, WINDOW))
+        self.timer = max((len(line.timer.words) for line in self.first), default=0)
+        self.number = len(str(max(len(self.scenario.steps) - 1, 0)))
+        self.moment, self.kind, load = _widths(_rows(self.scenario.steps))
+        self.before_packet = self.number + 1 + self.moment + 1
+        others = self.before_packet + 2 + self.kind + 1 + 2 + _CTSTATE_WIDTH + 1
+        most = max(self.width - others - _ENTRY_ROOM, _LOAD_WIDTH)
+        if min(load, most) > self.width - others - _ENTRY_ROOM:
+            most = max(self.width - others, _LOAD_WIDTH)  # the entries stand below
+        self.load = max(min(load, most), len("packet") - 2 - self.kind - 1)
+        self.before_entry = others + self.load
 
-    def render(self, title: str) -> None:
-        self.heading(title)
-        steps = zip(self.scenario.steps, self.answer.packets, self.rows, self.timers, strict=True)
-        for number, (step, answer, row, timer) in enumerate(steps):
-            if isinstance(step, Send):
-                assert isinstance(answer, PacketAnswer)
-                self.packet(step, answer, row, timer)
+    def render(self) -> None:
+        self.heading(self.course.title)
+        for number, line in enumerate(chain(self.first, self.lines)):
+            if isinstance(line.step, Send):
+                assert isinstance(line.answer, PacketAnswer)
+                self.packet(line.step, line.answer, line.row, line.timer)
             else:
-                assert isinstance(answer, OpAnswer)
-                self.operation(step, row)
+                assert isinstance(line.answer, OpAnswer)
+                self.operation(line.step, line.row)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 self.flush()
         self.entries()
@@ -148,15 +171,15 @@ class _Report(Page):
         self.add_wrapped((name, _HEADING), indent=2)
         self.add_wrapped((_say_stage(scenario), _DIM), indent=2)
         settings = ", ".join(_say_settings(scenario.sysctls))
-        told = f"kernel {self.kernel.name}" + (f", {settings}" if settings else "")
+        told = f"kernel {self.course.kernel.name}" + (f", {settings}" if settings else "")
         self.add_wrapped((told, _DIM), indent=2)
-        if self.answer.missing_sysctls:
-            missing = ", ".join(self.answer.missing_sysctls)
+        missing = ", ".join(_missing_sysctls(self.course))
+        if missing:
             self.add_wrapped(
                 ("ignored: ", _OPEN), f"this kernel has no {missing}", indent=len("ignored: ")
             )
         self.add()
-        if self.rows:
+        if self.scenario.steps:
             packet = f"{'packet':<{2 + self.kind + 1 + self.load}}"
             entry = " entry" if self.is_beside else ""
             self.add(
@@ -189,37 +212,40 @@ class _Report(Page):
     def start(self, row: _Row) -> str:
         return f"{row.number:>{self.number}} {row.moment:>{self.moment}} "
 
-    def packet(self, step: Send, answer: PacketAnswer, row: _Row, timer: tuple[str, bool]) -> None:
+    def packet(self, step: Send, answer: PacketAnswer, row: _Row, timer: _Timer) -> None:
         if step.expire:
             self.add_wrapped(
                 ("the timers of all entries run out", _DIM), first=(" " * self.before_packet,)
             )
         ctstate = answer.ctstate or "-"
+        load, below = _fitted(row.load, self.load)
         lead: list[Piece] = [
             (self.start(row), _DIM),
             f"{_ARROWS[self.is_unicode][step.sender]} ",
             (f"{row.kind:<{self.kind}}", _HEADING),
-            f" {row.load:<{self.load}}  ",
+            f" {load:<{self.load}}  ",
             (f"{ctstate:<{_CTSTATE_WIDTH}}", _CTSTATES.get(ctstate, "")),
             " ",
         ]
-        entry = self.entry(answer, *timer)
-        if self.is_beside and len(row.load) <= self.load:
+        entry = self.entry(answer, timer)
+        if self.is_beside:
             self.add_wrapped(*entry, first=lead, indent=self.before_entry)
         else:
             self.add(*lead)
             self.add_wrapped(*entry, first=(" " * self.before_packet,))
+        if below:
+            self.add_wrapped(below, first=(" " * (self.before_packet + 2),))
         for pieces in self.details(step, answer):
             self.add_wrapped(*pieces, first=(" " * (self.before_packet + 2),))
 
-    def entry(self, answer: PacketAnswer, timer: str, is_moved: bool) -> list[Piece]:
+    def entry(self, answer: PacketAnswer, timer: _Timer) -> list[Piece]:
         entry = answer.entry
         if entry is None:
             own = " of its own" if answer.ctstate == "RELATED" else ""
             return [(f"no entry{own}", _DIM)]
         return [
-            (f"{entry.state or 'entry':<{_STATE_WIDTH}}", _HEADING if is_moved else ""),
-            f" {timer:<{self.timer}}",
+            (f"{entry.state or 'entry':<{_STATE_WIDTH}}", _HEADING if timer.is_moved else ""),
+            f" {timer.words:<{self.timer}}",
             *_say_marks(entry),
         ]
 
@@ -248,9 +274,11 @@ class _Report(Page):
             yield (("not delivered", _BAD),)
         for out in answer.out:
             if not out.is_same:
-                yield (f"the box sends to the {out.side}: {self.say_out(out)}",)
-            elif answer.entry is not None and _is_translated(answer.entry):
-                yield (f"comes out on the {out.side}: {self.say_out(out)}",)
+                # RFC 9293, section 3.10.7: a RST. All else that a box sends is ICMP.
+                protocol = ICMP if out.flags is None else TCP
+                yield (f"the box sends to the {out.side}: {self.say_out(out, protocol)}",)
+            elif answer.entry is not None and _is_translated(answer.entry, step.protocol):
+                yield (f"comes out on the {out.side}: {self.say_out(out, step.protocol)}",)
         if self.internals:
             yield from self.say_internals(step, answer)
 
@@ -267,13 +295,14 @@ class _Report(Page):
             words.append(f"destination port {step.dport}")
         return ", ".join(words)
 
-    def say_out(self, out: OutPacket) -> str:
+    def say_out(self, out: OutPacket, protocol: int) -> str:
         family = self.scenario.topology.family
-        source, target = _say_end(family, out.src, out.sport), _say_end(family, out.dst, out.dport)
-        what = "" if out.flags is None else f" {out.flags or 'no flags'}"
+        said = _say_tuple(family, protocol, (out.src, out.sport, out.dst, out.dport))
         if out.flags is not None:
-            what += f" seq {out.seq} ack {out.ack} win {out.win}"
-        return f"{source} > {target}{what}" + (f" len {out.length}" if out.length else "")
+            said += f" {out.flags or 'no flags'} seq {out.seq} ack {out.ack} win {out.win}"
+        elif protocol != UDP:
+            said += f" {_say_protocol(protocol, out.sport, out.dport)}"
+        return said + (f" len {out.length}" if out.length else "")
 
     def say_internals(self, step: Send, answer: PacketAnswer) -> Iterator[Sequence[Piece]]:
         if step.protocol == TCP:
@@ -290,18 +319,32 @@ class _Report(Page):
 
     def entries(self) -> None:
         family = self.scenario.topology.family
+        entries = self.course.entries()
         self.add()
-        if not self.answer.entries:
+        if not entries:
             self.add(("No entries are left.", _DIM))
-        for number, entry in enumerate(self.answer.entries):
+        for number, entry in enumerate(entries):
+            protocol = self.entries_seen.protocol(entry)
+            what = entry.state or _say_protocol(protocol, entry.orig[1], entry.orig[3])
             pieces: list[Piece] = [
-                f"{_say_tuple(family, entry.orig)}, ",
-                f"{entry.state or 'entry'}, {_say_seconds(entry.timeout)}",
+                f"{_say_tuple(family, protocol, entry.orig)}, ",
+                f"{what}, {_say_seconds(entry.timeout)}",
             ]
             pieces += _say_marks(entry)
-            if _is_translated(entry):
-                pieces.append(f", answered as {_say_tuple(family, entry.reply)}")
+            if _is_translated(entry, protocol):
+                pieces.append(f", answered as {_say_tuple(family, protocol, entry.reply)}")
+                if protocol in (ICMP, ICMPV6):
+                    pieces.append(f", {_say_protocol(protocol, entry.reply[1], entry.reply[3])}")
             self.add_wrapped(*pieces, first=(("       " if number else "Left:  ", _HEADING),))
+            if number % _AT_ONCE == _AT_ONCE - 1:
+                self.flush()
+
+
+def _missing_sysctls(course: Course) -> Iterator[str]:
+    """The sysctls that are set from the start or later, and that the kernel does not have."""
+    steps = (step.sysctls for step in course.scenario.steps if isinstance(step, SetSysctls))
+    named = dict.fromkeys(chain(course.scenario.sysctls, chain.from_iterable(steps)))
+    return (name for name in named if not course.kernel.has_sysctl(name))
 
 
 # Cells
@@ -313,11 +356,29 @@ def _rows(steps: Iterable[Step]) -> Iterator[_Row]:
     for index, step in enumerate(steps):
         if isinstance(step, Send):
             moment += step.wait
-            yield _Row(str(index), _say_span(moment), _kind(step), _load(step, bases))
+            yield _Row(index, _say_span(moment), _kind(step), _load(step, bases))
         else:
-            yield _Row(str(index), _say_span(moment), "", "")
+            yield _Row(index, _say_span(moment), "", ())
             if isinstance(step, Wait):
                 moment += step.span
+
+
+def _widths(rows: Iterable[_Row]) -> tuple[int, int, int]:
+    """Of the columns for moments, kinds and loads."""
+    moment, kind, load = len("time"), 0, 0
+    for row in rows:
+        moment = max(moment, len(row.moment))
+        kind = max(kind, len(row.kind))
+        load = max(load, len(" ".join(row.load)))
+    return moment, kind, load
+
+
+def _fitted(parts: tuple[str, ...], room: int) -> tuple[str, str]:
+    """As many parts as there is room for, and the rest."""
+    count = len(parts)
+    while count > 1 and len(" ".join(parts[:count])) > room:
+        count -= 1
+    return " ".join(parts[:count]), " ".join(parts[count:])
 
 
 def _kind(step: Send) -> str:
@@ -326,56 +387,94 @@ def _kind(step: Send) -> str:
     return {UDP: "udp", ICMP: "icmp", ICMPV6: "icmp"}.get(step.protocol, f"ip {step.protocol}")
 
 
-def _load(step: Send, bases: dict[Dir, int]) -> str:
+def _load(step: Send, bases: dict[Dir, int]) -> tuple[str, ...]:
     """Sequence numbers, counted from the first of each end, and what the packet carries."""
     load = f"+{step.length}" if step.length else ""
     if step.protocol in (ICMP, ICMPV6):
         kind = f"type {step.icmp_type}" + (f"/{step.icmp_code}" if step.icmp_code else "")
         if step.quote is not None:
-            return kind
-        return f"{kind} id {step.icmp_id}" + (f" {load}" if load else "")
+            return (kind,)
+        return (kind, f"id {step.icmp_id}", load) if load else (kind, f"id {step.icmp_id}")
     if step.protocol != TCP:
-        return load
+        return (load,) if load else ()
     seq = _relative(step.seq, bases.setdefault(step.sender, step.seq))
     if not step.flags & TcpFlags.ACK:
-        return f"{seq}{load}"
+        return (f"{seq}{load}",)
     ack = _relative(step.ack, bases.setdefault(step.sender.other, step.ack))
-    return f"{seq}{load} ack {ack}"
+    return f"{seq}{load}", f"ack {ack}"
 
 
-def _relative(number: int, base: int) -> int:
-    """How far a sequence number is from another, around the circle: negative before it."""
-    distance = (number - base) % MODULUS
-    return distance - MODULUS if distance >= MODULUS // 2 else distance
-
-
-def _timers(
-    steps: Iterable[Step], answers: Iterable[PacketAnswer | OpAnswer]
-) -> Iterator[tuple[str, bool]]:
-    """What is left of each entry and what the packet did to its timer, and whether the entry is in
-    another state than before.
+def _relative(number: int, base: int) -> str:
+    """How far a sequence number is from another, around the circle: negative before it. One that
+    is too far to be of the same connection stands as it is on the wire, behind an equals sign.
     """
-    moment: Micros = 0
-    seen: dict[Ends, tuple[EntryAnswer, Micros]] = {}
-    for step, answer in zip(steps, answers, strict=True):
+    distance = (number - base) % MODULUS
+    if distance <= _FAR:
+        return str(distance)
+    return f"-{MODULUS - distance}" if MODULUS - distance <= _FAR else f"={number}"
+
+
+class _Known(NamedTuple):
+    """What was last seen of an entry."""
+
+    state: str | None
+    timeout: int
+    is_unreplied: bool
+    moment: Micros
+
+
+class _Entries:
+    """The entries that packets had, as long as they may live."""
+
+    def __init__(self) -> None:
+        self.moment: Micros = 0
+        self.known: dict[tuple[int, Ends], _Known] = {}
+        self.protocols: set[int] = set()
+        self.most = _KNOWN
+
+    def timer(self, step: Step, answer: PacketAnswer | OpAnswer) -> _Timer:
+        """What a step did to its entry's timer."""
         if isinstance(step, Wait):
-            moment += step.span
+            self.moment += step.span
         elif isinstance(step, Expire | Flush) or (isinstance(step, Send) and step.expire):
-            seen.clear()
-        if isinstance(step, Send):
-            moment += step.wait
-        entry = answer.entry if isinstance(answer, PacketAnswer) else None
-        if entry is None or isinstance(answer, OpAnswer):
-            yield "", False
-            continue
-        before, then = seen.get(entry.orig, (None, moment))
-        done = _say_timer(answer, entry, before, moment - then)
-        seen[entry.orig] = entry, moment
-        yield f"{_say_seconds(entry.timeout)} {done}", before is None or before.state != entry.state
+            self.known.clear()
+        if not isinstance(step, Send) or isinstance(answer, OpAnswer):
+            return _Timer("", is_moved=False)
+        self.moment += step.wait
+        entry = answer.entry
+        if entry is None:
+            return _Timer("", is_moved=False)
+        key = step.protocol, entry.orig
+        before = self.known.get(key)
+        done = _say_timer(answer, entry, before, self.moment)
+        self.protocols.add(step.protocol)
+        self.known[key] = _Known(
+            entry.state, entry.timeout, "UNREPLIED" in entry.flags, self.moment
+        )
+        if len(self.known) > self.most:
+            self.forget()
+        is_moved = before is None or before.state != entry.state
+        return _Timer(f"{_say_seconds(entry.timeout)} {done}", is_moved)
+
+    def forget(self) -> None:
+        """Forgets the entries that have expired."""
+        self.known = {
+            key: known
+            for key, known in self.known.items()
+            if known.moment + (known.timeout + 1) * SECOND >= self.moment
+        }
+        self.most = max(_KNOWN, 2 * len(self.known))
+
+    def protocol(self, entry: EntryAnswer) -> int:
+        """The protocol of an entry that is left."""
+        if entry.state is not None:
+            return TCP
+        others = sorted(self.protocols - {TCP})
+        return next((each for each in others if (each, entry.orig) in self.known), UDP)
 
 
 def _say_timer(
-    answer: PacketAnswer, entry: EntryAnswer, before: EntryAnswer | None, elapsed: Micros
+    answer: PacketAnswer, entry: EntryAnswer, before: _Known | None, moment: Micros
 ) -> str:
     """What the packet did to the entry's timer: "new" with its entry, "set" with its state,
     "renewed", "cut" to less, "kept" as it runs; empty where too little time has passed to tell.
@@ -386,6 +485,7 @@ def _say_timer(
         or (entry.is_fresh is None and _is_reopened(answer, before))
     ):
         return "new"
+    elapsed = moment - before.moment
     # Both are cut to whole seconds.
     most = before.timeout - elapsed // SECOND
     least = before.timeout - -(-elapsed // SECOND)
@@ -396,9 +496,9 @@ def _say_timer(
     return "renewed" if entry.timeout > most else "cut"
 
 
-def _is_reopened(answer: PacketAnswer, before: EntryAnswer) -> bool:
+def _is_reopened(answer: PacketAnswer, before: _Known) -> bool:
     """Whether the entry is another with the same tuple: once replied to, none is NEW."""
-    return answer.ctstate == "NEW" and "UNREPLIED" not in before.flags
+    return answer.ctstate == "NEW" and not before.is_unreplied
 
 
 # Words
@@ -419,7 +519,9 @@ def _say_stage(scenario: Scenario) -> str:
     return f"{source} > {target}, {where}"
 
 
-def _say_tuple(family: Family, ends: Ends) -> str:
+def _say_tuple(family: Family, protocol: int, ends: Ends) -> str:
+    if protocol not in (TCP, UDP):
+        return f"{ends[0]} > {ends[2]}"
     return f"{_say_end(family, ends[0], ends[1])} > {_say_end(family, ends[2], ends[3])}"
 
 
@@ -427,8 +529,21 @@ def _say_end(family: Family, address: str, port: int) -> str:
     return f"[{address}]:{port}" if family is Family.IPV6 else f"{address}:{port}"
 
 
-def _is_translated(entry: EntryAnswer) -> bool:
-    return entry.reply[0::2] != entry.orig[2::-2] or entry.reply[1::2] != entry.orig[3::-2]
+def _say_protocol(protocol: int, sport: int, dport: int) -> str:
+    """The protocol of an entry or packet that is not of TCP; for ICMP its ports are the identifier
+    and the type.
+    """
+    if protocol in (ICMP, ICMPV6):
+        return f"icmp id {sport}" if dport in _ECHO else f"icmp type {dport} id {sport}"
+    return "udp" if protocol == UDP else f"ip {protocol}"
+
+
+def _is_translated(entry: EntryAnswer, protocol: int) -> bool:
+    if entry.reply[0::2] != entry.orig[2::-2]:
+        return True
+    if protocol in (ICMP, ICMPV6):  # the type of the answer is another, its identifier is not
+        return entry.reply[1] != entry.orig[1]
+    return entry.reply[1::2] != entry.orig[3::-2]
 
 
 def _say_marks(entry: EntryAnswer) -> list[Piece]:

@@ -107,7 +107,8 @@ class ScenarioAnswer:
     missing_sysctls: tuple[str, ...] = ()
 
 
-def _entry_to_json(entry: EntryAnswer, internals: bool) -> dict[str, Any]:
+def entry_to_json(entry: EntryAnswer, internals: bool) -> dict[str, Any]:
+    """An entry as JSON knows it; with `internals`, what it keeps too."""
     shown: dict[str, Any] = {
         "state": entry.state,
         "timeout": entry.timeout,
@@ -152,7 +153,7 @@ def packet_to_json(answer: PacketAnswer | OpAnswer, *, internals: bool = False) 
         "hooks": dict(answer.hooks),
         "delivered": answer.delivered,
         "out": [_out_to_json(packet) for packet in answer.out],
-        "entry": None if answer.entry is None else _entry_to_json(answer.entry, internals),
+        "entry": None if answer.entry is None else entry_to_json(answer.entry, internals),
         "pktdir": None if answer.pktdir is None else DIR_NAMES[answer.pktdir],
     }
     if answer.rules is not None:
@@ -169,7 +170,7 @@ def to_json(answer: ScenarioAnswer, *, internals: bool = False) -> dict[str, Any
     shown: dict[str, Any] = {
         "name": answer.name,
         "packets": [packet_to_json(packet, internals=internals) for packet in answer.packets],
-        "entries": [_entry_to_json(entry, internals) for entry in answer.entries],
+        "entries": [entry_to_json(entry, internals) for entry in answer.entries],
     }
     if answer.missing_sysctls:
         shown["missing_sysctls"] = list(answer.missing_sysctls)

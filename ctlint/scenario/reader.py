@@ -12,12 +12,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import UnknownKernel, profile
-from ctlint.model.kernel.sysctls import Unit, UnknownSysctl, resolve
+from ctlint.model.kernel.sysctls import NETFILTER, Sysctl, Unit, UnknownSysctl, resolve
 from ctlint.scenario.defaults import (
     LEFT_ADDRESS,
     LEFT_INTERFACE,
@@ -26,6 +27,7 @@ from ctlint.scenario.defaults import (
     default_flow,
     default_icmp_type,
 )
+from ctlint.scenario.document import Document, Doubled, Elements, ScenarioSyntaxError
 from ctlint.scenario.scenario import (
     DIR_NAMES,
     Expire,
@@ -51,7 +53,7 @@ from ctlint.wire.tcp_flags import TcpFlags
 
 _T = TypeVar("_T")
 
-MAX_PACKETS: Final = 1_000_000
+MAX_PACKETS: Final = 100_000
 """Packets and operations of one scenario."""
 
 MAX_TEXT: Final = 64 << 20
@@ -60,12 +62,9 @@ MAX_TEXT: Final = 64 << 20
 MAX_WAIT: Final[Micros] = 3650 * 86_400 * SECOND
 """The longest span between two packets: ten years."""
 
-# A packet is an object that may hold one more (opts, sysctls) and one fraction (dt); a scenario
-# holds a handful.
-_MAX_OBJECTS: Final = 3 * MAX_PACKETS + 100
-_MAX_LISTS: Final = 6 * MAX_PACKETS
 _MAX_NUMBER: Final = 64
 _MICRO_DIGITS: Final = 6
+_NANOS_OF_MICRO: Final = 1000
 _SHOWN: Final = 60
 _INT_MAX: Final = 2**31 - 1
 
@@ -85,6 +84,7 @@ _UDP_KEYS: Final = _ANY_KEYS | _PORT_KEYS | {"badsum"}
 _ICMP_KEYS: Final = _ANY_KEYS | {"type", "code", "id", "seq", "quote", "badsum"}
 _PACKET_KEYS: Final = _TCP_KEYS | _ICMP_KEYS
 _OPTION_KEYS: Final = frozenset(("mss", "wscale", "sackok", "ts", "sack"))
+_BARE_KEYS: Final = _PACKET_KEYS | {"op"}
 _OP_KEYS: Final[Mapping[str, frozenset[str]]] = {
     Expire.op: frozenset(("op",)),
     Flush.op: frozenset(("op",)),
@@ -124,9 +124,13 @@ _UDP_HEADER: Final = 8
 _ICMP_HEADER: Final = 8
 
 # dev_valid_name() of net/core/dev.c; IFNAMSIZ is 16 with the final NUL.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INTERFACE: Final = re.compile(r"(?!\.\.?\Z)[^\s/:\0]+\Z")
 _MAX_INTERFACE: Final = 15
 
+# nf_conntrack_standalone.c: the count has mode 0444, and so has the size of the hash table in all
+# network namespaces but the first. No conversation depends on either.
+_READ_ONLY: Final = frozenset((f"{NETFILTER}count", f"{NETFILTER}buckets"))
 _RANGES: Final[Mapping[Unit, int]] = {
     Unit.FLAG: 1,
     Unit.CHOICE: 255,
@@ -136,31 +140,57 @@ _RANGES: Final[Mapping[Unit, int]] = {
 }
 """The highest value of a sysctl by what it counts; others go up to INT_MAX. The lowest is 0."""
 
-_BLANK: Final = re.compile(r"[ \t\r\n]*")
 
-
-class ScenarioSyntaxError(ScenarioError):
-    """A text that is not JSON, or not a document of scenarios. Line and column count from 1."""
-
-    def __init__(self, message: str, line: int, column: int, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
-        self.hint = hint
-
-
-def read_scenarios(text: str) -> Iterator[Scenario]:
+def read_scenarios(text: str) -> ScenarioReader:
     """The scenarios of a document: one object, a list of them, or JSON Lines.
 
     They are read one at a time. Raises ScenarioError when it comes to what it cannot read;
     ScenarioSyntaxError where the text is no JSON.
     """
-    if len(text) > MAX_TEXT:
-        raise ScenarioError(f"longer than {MAX_TEXT >> 20} MiB")
-    if text.count("[") > _MAX_LISTS:
-        raise ScenarioError(f"more than {_MAX_LISTS:,} lists")
-    for value in _values(text):
-        yield scenario_from_json(value)
+    return ScenarioReader(text)
+
+
+class ScenarioReader:
+    """Iterates over the scenarios of a document, and knows where in it it stands."""
+
+    def __init__(self, text: str) -> None:
+        self._document = Document(text, MAX_PACKETS)
+        self._scenarios = self._read()
+        self.number = 0
+        """Of the scenario that was read last, or is at fault; the first is 1."""
+
+    def __iter__(self) -> Iterator[Scenario]:
+        return self
+
+    def __next__(self) -> Scenario:
+        return next(self._scenarios)
+
+    @property
+    def line(self) -> int:
+        """Where the last scenario begins, from 1; where one cannot be read, that of its packet at
+        fault, if it is one.
+        """
+        return self._document.line
+
+    def _read(self) -> Iterator[Scenario]:
+        if len(self._document.text) > MAX_TEXT:
+            raise ScenarioError(f"longer than {MAX_TEXT >> 20} MiB")
+        for members in self._document.scenarios():
+            self.number += 1
+            given: dict[str, Any] = {}
+            try:
+                for key, value in members:
+                    if key in given:
+                        raise ScenarioError(f"a scenario has the key {_show(key)} twice")
+                    given[key] = value
+                    _object(given, _SCENARIO_KEYS, "a scenario")
+            except ScenarioSyntaxError:
+                raise
+            except ScenarioError as error:
+                name = given.get("name")
+                known = name if isinstance(name, str) else None
+                raise ScenarioError(error.message, error.packet, known) from None
+            yield scenario_from_json(given)
 
 
 def scenario_from_json(obj: object, *, name_hint: str | None = None) -> Scenario:
@@ -176,138 +206,6 @@ def scenario_from_json(obj: object, *, name_hint: str | None = None) -> Scenario
         return _scenario(given)
     except ScenarioError as error:
         raise ScenarioError(error.message, error.packet, name) from None
-
-
-# Documents
-
-
-class _Doubled(dict[str, Any]):
-    """An object in which a key stands twice; it is refused where it is looked at."""
-
-    key = ""
-
-
-class _Bounded:
-    """Makes the objects and fractions of one JSON value, as many as a scenario may have."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.decoder = json.JSONDecoder(
-            object_pairs_hook=self.object, parse_float=self.decimal, parse_constant=_refuse
-        )
-
-    def object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        self.take_one()
-        found = dict(pairs)
-        if len(found) == len(pairs):
-            return found
-        doubled = _Doubled(found)
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                doubled.key = key
-            seen.add(key)
-        return doubled
-
-    def decimal(self, text: str) -> Decimal:
-        self.take_one()
-        return _decimal(text)
-
-    def take_one(self) -> None:
-        self.count += 1
-        if self.count > _MAX_OBJECTS:
-            raise ScenarioError(
-                f"more than {_MAX_OBJECTS:,} objects and fractions in one scenario, which may have "
-                f"{MAX_PACKETS:,} packets"
-            )
-
-    def value(self, text: str, start: int) -> tuple[Any, int]:
-        """The value that begins there, and where it ends."""
-        self.count = 0
-        try:
-            found, end = self.decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            raise _syntax_error(text, error.pos, f"not JSON: {error.msg}") from None
-        except RecursionError:
-            raise ScenarioError("lists or objects are nested too deeply") from None
-        except ScenarioError:
-            raise
-        except ValueError:
-            # sys.set_int_max_str_digits: Python's own limit.
-            raise ScenarioError("a number has too many digits") from None
-        return found, end
-
-
-def _values(text: str) -> Iterator[Any]:
-    """The JSON values of a document, those of a list one by one."""
-    start = _after_blanks(text, 0)
-    if start == len(text):
-        raise _syntax_error(text, start, "empty: no scenario here")
-    if text[start] not in "{[":
-        hint = None
-        if text[start] in "*#:-" or text.startswith(("table", "flush")):
-            hint = 'a rule set is the "ruleset" of a scenario: docs/scenario.md'
-        raise _syntax_error(text, start, "not a scenario: JSON begins with { or [", hint)
-    reader = _Bounded()
-    if text[start] == "[":
-        yield from _elements(reader, text, start + 1)
-        return
-    while start < len(text):
-        if text[start] != "{":
-            raise _syntax_error(text, start, "a scenario is an object: { is expected here")
-        value, end = reader.value(text, start)
-        yield value
-        del value
-        start = _after_blanks(text, end)
-        if start < len(text) and "\n" not in text[end:start]:
-            raise _syntax_error(text, start, "not JSON: extra text behind a scenario")
-
-
-def _elements(reader: _Bounded, text: str, start: int) -> Iterator[Any]:
-    start = _after_blanks(text, start)
-    if text[start : start + 1] == "]":
-        end = start
-    else:
-        while True:
-            value, end = reader.value(text, start)
-            yield value
-            del value
-            end = _after_blanks(text, end)
-            if text[end : end + 1] != ",":
-                break
-            start = _after_blanks(text, end + 1)
-    if text[end : end + 1] != "]":
-        raise _syntax_error(text, end, "not JSON: Expecting ',' or ']'")
-    rest = _after_blanks(text, end + 1)
-    if rest < len(text):
-        raise _syntax_error(text, rest, "not JSON: extra text behind the list")
-
-
-def _after_blanks(text: str, start: int) -> int:
-    found = _BLANK.match(text, start)
-    assert found is not None
-    return found.end()
-
-
-def _syntax_error(
-    text: str, position: int, message: str, hint: str | None = None
-) -> ScenarioSyntaxError:
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
-    return ScenarioSyntaxError(message, line, column, hint)
-
-
-def _decimal(text: str) -> Decimal:
-    if len(text) > _MAX_NUMBER:
-        raise ScenarioError(f"the number {text[:_SHOWN]}… has more than {_MAX_NUMBER} characters")
-    try:
-        return Decimal(text)
-    except ArithmeticError:
-        raise ScenarioError(f"the number {text} is out of all range") from None
-
-
-def _refuse(word: str) -> NoReturn:
-    raise ScenarioError(f"{word} is not a number that JSON has")
 
 
 # Scenarios
@@ -332,21 +230,41 @@ def _kernel(value: object) -> str:
     try:
         profile(name)
     except UnknownKernel as error:
-        raise ScenarioError(str(error)) from None
+        raise ScenarioError(f"{error}; `ctlint kernel --list` names all") from None
     return name
 
 
 def _sysctls(value: object) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, setting in _object(value, None, '"sysctls"').items():
-        try:
-            sysctl = resolve(name).sysctl
-        except UnknownSysctl as error:
-            raise ScenarioError(str(error)) from None
+        sysctl = _sysctl(name)
         if sysctl.name in found:
             raise ScenarioError(f'"sysctls" sets {sysctl.name} twice')
         found[sysctl.name] = _whole(setting, name, 0, _RANGES.get(sysctl.unit, _INT_MAX))
     return found
+
+
+def _sysctl(name: str) -> Sysctl:
+    """The sysctl of that name, if it can be set."""
+    try:
+        # Blanks are no part of a name, though a line of sysctl.conf may have them around it.
+        if name != "".join(name.split()):
+            raise ScenarioError(f'"sysctls": the name {_show(name)} has blanks')
+        sysctl = resolve(name).sysctl
+    except UnknownSysctl as error:
+        raise ScenarioError(_in_lower_case(name) or str(error)) from None
+    if sysctl.name in _READ_ONLY:
+        raise ScenarioError(f'"sysctls": {sysctl.name} is read-only: it cannot be set')
+    return sysctl
+
+
+def _in_lower_case(name: str) -> str | None:
+    """What is wrong with the name of a sysctl that is one but for its case."""
+    try:
+        resolve(name.lower())
+    except UnknownSysctl:
+        return None
+    return f'no kernel has a sysctl {_show(name)}: did you mean "{name.lower()}"?'
 
 
 def _topology(value: object) -> Topology:
@@ -395,12 +313,13 @@ _TOPOLOGIES: Final[Mapping[str, Callable[[Mapping[str, Any]], Topology]]] = {
 
 
 def _family(given: Mapping[str, Any], addresses: Iterable[str]) -> Family:
-    if _truth(given.get("v6", False), "v6"):
-        return Family.IPV6
+    is_v6 = _truth(given.get("v6", False), "v6")
     for key in addresses:
-        if f"{key}6" in given and key not in given:
+        if is_v6 and key in given and f"{key}6" not in given:
+            raise ScenarioError(f'"{key}" is that of IPv4; with "v6": true write "{key}6"')
+        if not is_v6 and f"{key}6" in given and key not in given:
             raise ScenarioError(f'"{key}6" is used with "v6": true only')
-    return Family.IPV4
+    return Family.IPV6 if is_v6 else Family.IPV4
 
 
 def _own_address(
@@ -430,7 +349,7 @@ def _prefixed(value: object, what: str, family: Family) -> str:
 
 def _interface(value: object, what: str) -> str:
     name = _text(value, what)
-    size = len(name.encode("utf-8", "surrogatepass"))
+    size = len(name.encode())
     if not _INTERFACE.match(name) or size > _MAX_INTERFACE or name == "lo":
         raise ScenarioError(
             f'"{what}" must be an interface name of up to {_MAX_INTERFACE} characters, other than '
@@ -455,12 +374,13 @@ def _flow(value: object, topology: Topology) -> Flow:
 
 
 def _steps(value: object, family: Family) -> tuple[Step, ...]:
-    if not isinstance(value, list):
+    if not isinstance(value, list | Elements):
         raise ScenarioError(f'"packets" must be a list, not {_show(value)}')
     if len(value) > MAX_PACKETS:
-        raise ScenarioError(f"{len(value):,} packets: more than {MAX_PACKETS:,}")
+        raise ScenarioError(f"more than {MAX_PACKETS:,} packets")
     steps: list[Step] = []
     senders: set[Dir] = set()
+    shared: dict[TcpOptions, TcpOptions] = {}
     for index, each in enumerate(value):
         try:
             step = _step(each, family)
@@ -470,6 +390,10 @@ def _steps(value: object, family: Family) -> tuple[Step, ...]:
                         f'"quote": there is no packet of {DIR_NAMES[step.quote]} before this one'
                     )
                 senders.add(step.sender)
+                if step.options is not None:
+                    options = shared.setdefault(step.options, step.options)
+                    if options is not step.options:
+                        step = replace(step, options=options)
         except ScenarioError as error:
             raise ScenarioError(error.message, index) from None
         steps.append(step)
@@ -598,14 +522,26 @@ def _flags(value: object) -> TcpFlags:
     known = _KNOWN_FLAGS.get(text)
     if known is not None:
         return known
-    if len(text) > _SHOWN:
-        raise ScenarioError(f'"flags" must be letters of SFRPAUEC, not {_show(text)}')
+    if not _LETTERS.issuperset(text):
+        raise ScenarioError(
+            f'"flags" must be letters of {_ORDER}, not {_show(text)}{_as_letters(text)}'
+        )
+    if len(set(text)) < len(text):
+        raise ScenarioError(f'"flags" {_show(text)} has a letter twice')
+    return TcpFlags.parse(text)
+
+
+def _as_letters(text: str) -> str:
+    """The letters for flags that are written in another way."""
     try:
-        return TcpFlags.parse(text)
-    except ValueError as error:
-        raise ScenarioError(f'"flags": {error}') from None
+        letters = TcpFlags.parse(text).letters if len(text) <= _SHOWN else ""
+    except ValueError:
+        letters = ""
+    return f'; did you mean "{letters}"?' if letters else ""
 
 
+_ORDER: Final = "SFRPAUEC"
+_LETTERS: Final = frozenset(_ORDER)
 _KNOWN_FLAGS: Final = {
     letters: TcpFlags.parse(letters)
     for letters in ("", "S", "SA", "A", "PA", "FA", "F", "R", "RA", "FPA")
@@ -652,7 +588,7 @@ def _pair(value: object, what: str) -> tuple[int, int]:
 
 
 def _span(value: object) -> Micros:
-    """Seconds as whole microseconds, exactly."""
+    """Seconds as whole microseconds; exactly, but for what floats leave of a sum."""
     number: int | Decimal
     if type(value) is int or isinstance(value, Decimal):
         number = value
@@ -678,9 +614,14 @@ def _span(value: object) -> Micros:
         mantissa = int("".join(map(str, digits)))
         if power >= 0:
             return mantissa * int(10**power)
-        whole, rest = divmod(mantissa, int(10 ** min(-power, len(digits) + 1)))
-        if not rest:
+        # Behind so many digits the span is shorter than a nanosecond, however far it goes on.
+        scale = int(10 ** min(-power, len(digits) + 4))
+        whole, rest = divmod(mantissa, scale)
+        # What a sum of floats says instead of 0.3 is less than a nanosecond off.
+        if rest * _NANOS_OF_MICRO < scale:
             return whole
+        if (scale - rest) * _NANOS_OF_MICRO < scale:
+            return whole + 1
     raise ScenarioError(f'"dt" has parts of a microsecond: {_show(value)}')
 
 
@@ -691,14 +632,17 @@ def _object(value: object, keys: frozenset[str] | None, what: str) -> dict[str, 
     """An object that has none but these keys (None: any), each once."""
     if not isinstance(value, dict):
         raise ScenarioError(f"{what} must be an object, not {_show(value)}")
-    if isinstance(value, _Doubled):
+    if isinstance(value, Doubled):
         raise ScenarioError(f"{what} has the key {_show(value.key)} twice")
     if keys is None:
         if not all(isinstance(key, str) for key in value):
             raise ScenarioError(f"{what} has a key that is no text")
     elif not value.keys() <= keys:
         key = next(key for key in value if key not in keys)
-        raise ScenarioError(f"{what} has an unknown key {_show(key)}{_suggest(key, keys)}")
+        said = _suggest(key, keys)
+        if keys is _SCENARIO_KEYS and key in _BARE_KEYS:
+            said = '; packets are a scenario\'s "packets": {"packets": [ … ]}'
+        raise ScenarioError(f"{what} has an unknown key {_show(key)}{said}")
     return value
 
 
@@ -726,6 +670,9 @@ def _one_of(value: object, known: Mapping[str, _T], what: str) -> _T:
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise ScenarioError(f'"{what}" must be text, not {_show(value)}')
+    # Half of a pair, as "\\ud800" alone: no character.
+    if not value.isascii() and _SURROGATE.search(value):
+        raise ScenarioError(f'"{what}" is no text: it has half of a surrogate pair')
     return value
 
 

@@ -78,22 +78,20 @@ def read_document(path: str, most: int, command: str) -> str:
     ``command`` is who reads it, for hints. Raises SourceError for what cannot be read, holds more
     than ``most`` bytes, or is no text.
     """
+    found = bytearray()
     try:
-        parts: list[bytes] = []
-        size = 0
         for chunk in _read(path):
-            if not parts:
+            if not found:
                 _require_text(chunk, path, command)
-            size += len(chunk)
-            if size > most:
+            found += chunk
+            if len(found) > most:
                 raise SourceError(f"{path}: larger than {most >> 20} MiB")
-            parts.append(chunk)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
         # A name with a NUL byte.
         raise SourceError(f"{path!r}: {error}") from error
-    return b"".join(parts).decode("utf-8", "surrogateescape")
+    return found.decode("utf-8", "surrogateescape")
 
 
 def first_line(text: str) -> str:

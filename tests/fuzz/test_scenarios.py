@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +12,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
+from rich.console import Console
 
 from ctlint.model.kernel.profiles import NEWEST, profile
+from ctlint.report.simulate_course import Course
+from ctlint.report.simulate_json import write_answer_json
+from ctlint.report.simulate_text import render_simulation
+from ctlint.scenario.answer import PacketAnswer
 from ctlint.scenario.play import play
 from ctlint.scenario.reader import read_scenarios, scenario_from_json
 from ctlint.scenario.scenario import Scenario, ScenarioError
@@ -54,12 +60,33 @@ def check(value: object) -> None:
 
 
 def check_play(scenario: Scenario) -> None:
-    """What is read can be played, or it is said why not."""
+    """What is read can be played, or it is said why not; what is played can be shown."""
+    kernel = profile(scenario.kernel) if scenario.kernel else NEWEST
     try:
-        answer = play(scenario, profile(scenario.kernel) if scenario.kernel else NEWEST)
+        answer = play(scenario, kernel)
     except ScenarioError:
         return
     assert len(answer.packets) == len(scenario.steps)
+
+    def course() -> Course:
+        packets, entries = iter(answer.packets), answer.entries
+        return Course(scenario, "t", kernel, packets, lambda: entries, lambda: ())
+
+    line = io.StringIO()
+    write_answer_json(course(), line, internals=True)
+    assert len(json.loads(line.getvalue())["packets"]) == len(scenario.steps)
+    text = io.StringIO()
+    console = Console(file=text, width=80, markup=False, highlight=False, emoji=False)
+    render_simulation(course(), internals=True, console=console)
+    # One line a packet, and its ctstate in one column.
+    heading, *lines = text.getvalue().split("\n\n", 1)[1].splitlines()
+    shown = [each for each in lines if " → " in each or " ← " in each]
+    sent = [each for each in answer.packets if isinstance(each, PacketAnswer)]
+    assert len(shown) == len(sent)
+    if shown:
+        column = heading.index("ctstate")
+        for each, packet in zip(shown, sent, strict=True):
+            assert each[column:].startswith(packet.ctstate or "-")
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -141,6 +141,27 @@ def test_standard_input_and_all_formats_at_once(tmp_path: Path) -> None:
     json.loads((tmp_path / "sarif").read_text(encoding="utf-8"))
 
 
+def test_an_input_is_no_output(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.v4"
+    rules.write_text(RULES)
+    for given in (rules, tmp_path):
+        done = ctlint(["lint", given, "--format", "json", "--output", rules])
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"cannot write {rules}: it is an input ({given})\n"
+        assert rules.read_text() == RULES
+    for option in ("--sysctl", "--sets"):
+        other = tmp_path / "other"
+        other.write_text("")
+        done = ctlint(["lint", rules, option, other, "--format", "json", "--output", other])
+        assert done.stderr == f"cannot write {other}: it is an input ({other})\n"
+
+
+def test_an_output_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    done = ctlint(["lint", EXAMPLE, "--format", "json", "--output", tmp_path])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"cannot write {tmp_path}: Is a directory\n"
+
+
 def test_the_same_input_gives_the_same_bytes() -> None:
     outputs = {
         ctlint(["lint", "examples/fin-wait-1", "--format", "sarif"], PYTHONHASHSEED=seed).stdout

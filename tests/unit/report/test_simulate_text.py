@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +13,13 @@ from rich.console import Console
 
 from ctlint.model.conntrack.reason import Reason
 from ctlint.model.kernel.profiles import profile
-from ctlint.report.simulate_text import render_simulation
+from ctlint.report.simulate_course import WINDOW, Course
+from ctlint.report.simulate_text import _Entries, render_simulation
 from ctlint.scenario.answer import (
     EntryAnswer,
     OpAnswer,
     OutPacket,
     PacketAnswer,
-    ScenarioAnswer,
 )
 from ctlint.scenario.reader import scenario_from_json
 
@@ -47,14 +48,10 @@ def render(
     stream = io.StringIO()
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     scenario = scenario_from_json({"packets": packets} | keys)
-    render_simulation(
-        scenario,
-        ScenarioAnswer(scenario.name, tuple(answers), entries),
-        title="scenario 4",
-        kernel=profile("6.18"),
-        internals=False,
-        console=console,
+    course = Course(
+        scenario, "scenario 4", profile("6.18"), iter(answers), lambda: entries, lambda: ()
     )
+    render_simulation(course, internals=False, console=console)
     return stream.getvalue().splitlines()
 
 
@@ -188,7 +185,7 @@ def test_the_heading_and_what_is_left() -> None:
         "kernel 6.18",
         "",
         "",
-        "Left:  10.1.0.2:40000 > 10.2.0.2:80, entry, 30s",
+        "Left:  10.1.0.2:40000 > 10.2.0.2:80, udp, 30s",
     ]
 
 
@@ -218,3 +215,161 @@ def test_hostile_text_of_an_answer() -> None:
 def test_directions_are_those_of_the_wire() -> None:
     found = rows([{"dir": "reply", "proto": 50, "len": 3}], [answer("NEW")])
     assert found == ["0 0s ← ip 50 +3 NEW no entry"]
+
+
+def test_icmp_is_not_translated_by_being_answered() -> None:
+    """Its tuples have the types of the question and of the answer (nf_conntrack_proto_icmp.c)."""
+    ping = EntryAnswer(
+        None, 30, ("UNREPLIED",), ("10.1.0.2", 7, "10.2.0.2", 8), ("10.2.0.2", 7, "10.1.0.2", 0)
+    )
+    out = OutPacket("right", "10.1.0.2", 7, "10.2.0.2", 8, None, 0, 0, 0, 56, is_same=True)
+    packet = {"dir": "orig", "proto": "icmp", "id": 7}
+    lines = render([packet], [answer("NEW", ping, out=(out,))], (ping,))
+    assert lines[5:] == [
+        "0   0s → icmp type 8 id 7  NEW         entry       30s new [UNREPLIED]",
+        "",
+        "Left:  10.1.0.2 > 10.2.0.2, icmp id 7, 30s [UNREPLIED]",
+    ]
+    natted = replace(ping, reply=("10.2.0.2", 9, "192.0.2.1", 0))
+    went = replace(out, src="192.0.2.1", sport=9)
+    lines = render([packet], [answer("NEW", natted, out=(went,))], (natted,), width=100)
+    assert lines[6].strip() == "comes out on the right: 192.0.2.1 > 10.2.0.2 icmp id 9 len 56"
+    assert lines[8].endswith(
+        "icmp id 7, 30s [UNREPLIED], answered as 10.2.0.2 > 192.0.2.1, icmp id 9"
+    )
+
+
+def test_what_is_left_names_its_protocol() -> None:
+    def of(sport: int, dport: int) -> EntryAnswer:
+        orig, reply = ("10.1.0.2", sport, "10.2.0.2", dport), ("10.2.0.2", dport, "10.1.0.2", sport)
+        return EntryAnswer(None, 30, (), orig, reply)
+
+    packets: list[dict[str, Any]] = [
+        {"dir": "orig", "proto": "udp"},
+        {"dir": "orig", "proto": 50},
+        {"dir": "orig", "proto": "icmp", "type": 13},
+        {"dir": "orig"},
+    ]
+    stamp = EntryAnswer(
+        None, 30, (), ("10.1.0.2", 0, "10.2.0.2", 13), ("10.2.0.2", 0, "10.1.0.2", 14)
+    )
+    entries = (of(40000, 80), of(0, 0), stamp, entry("SYN_SENT", 120))
+    lines = render(packets, [answer("NEW", each) for each in entries], entries)
+    assert [line[7:] for line in lines[-4:]] == [
+        "10.1.0.2:40000 > 10.2.0.2:80, udp, 30s",
+        "10.1.0.2 > 10.2.0.2, ip 50, 30s",
+        "10.1.0.2 > 10.2.0.2, icmp type 13 id 0, 30s",
+        "10.1.0.2:40000 > 10.2.0.2:80, SYN_SENT, 120s",
+    ]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        {"dir": "orig", "proto": 50},
+        {"dir": "orig", "proto": "udp"},
+        {"dir": "orig", "flags": ""},
+        {"dir": "orig", "flags": "S"},
+        {"dir": "orig", "proto": "icmp", "type": 255, "code": 255, "id": 65535, "len": 65000},
+        {"dir": "orig", "flags": "PA", "seq": 4294967295, "ack": 4294967295, "len": 65000},
+    ],
+)
+def test_columns_stand_below_their_headings(packet: dict[str, Any]) -> None:
+    first = {"dir": "reply", "flags": "A", "seq": 2000000000, "ack": 2000000000}
+    for packets in ([packet], [first, packet]):
+        lines = render(packets, [answer("INVALID")] * len(packets), width=100)
+        heading = lines[4]
+        shown = [line for line in lines if "→" in line or "←" in line]
+        assert len(shown) == len(packets)
+        for line in shown:
+            assert line.index("INVALID ") == heading.index("ctstate")
+            assert line.index("no entry") == heading.index("entry")
+            assert line[heading.index("packet")] in "→←"
+
+
+def test_numbers_of_another_connection_stand_as_they_are() -> None:
+    """No window reaches further than 1 GiB (RFC 7323, section 2.3)."""
+    far = 1 << 30
+    numbers = (1000, 1000 + far, 1001 + far, 1000 - far, 999 - far)
+    packets = [{"dir": "orig", "flags": "S", "seq": number % (1 << 32)} for number in numbers]
+    found = rows(packets, [answer("NEW")] * 5)
+    assert [line.split(" NEW")[0].split(" S ")[1] for line in found] == [
+        "0",
+        "1073741824",
+        "=1073742825",
+        "-1073741824",
+        f"={999 - far + (1 << 32)}",
+    ]
+
+
+def test_what_has_no_room_in_its_column_stands_below() -> None:
+    packets: list[dict[str, Any]] = [
+        {"dir": "orig", "flags": "A"},
+        {"dir": "orig", "flags": "PA", "seq": 3000000000, "ack": 3000000000, "len": 1000},
+        {"dir": "orig", "proto": "icmp", "type": 8, "code": 1, "id": 65535, "len": 60000},
+    ]
+    found = rows(packets, [answer("NEW")] * 3, width=80)
+    assert found == [
+        "0 0s → A 0 ack 0 NEW no entry",
+        "1 0s → PA =3000000000+1000 NEW no entry",
+        "ack =3000000000",
+        "2 0s → icmp type 8/1 id 65535 NEW no entry",
+        "+60000",
+    ]
+    # Where there is room, the column is as wide as what stands in it; so it is where the entries
+    # stand below anyhow.
+    assert rows(packets, [answer("NEW")] * 3, width=100)[1:] == [
+        "1 0s → PA =3000000000+1000 ack =3000000000 NEW no entry",
+        "2 0s → icmp type 8/1 id 65535 +60000 NEW no entry",
+    ]
+    assert rows(packets[1:], [answer("NEW")] * 2, width=75)[2:] == [
+        "1 0s → icmp type 8/1 id 65535 +60000 NEW",
+        "no entry",
+    ]
+    long = [packet | {"dt": 300_000_000.000001} for packet in packets[:2]]
+    assert rows(long, [answer("NEW")] * 2, width=80)[2:] == [
+        "1 6944d10h40m0.000002s → PA =3000000000+1000 ack =3000000000 NEW",
+        "no entry",
+    ]
+
+
+@pytest.mark.parametrize(("room", "is_beside"), [(29, False), (30, True)])
+def test_an_entry_stands_beside_its_packet_where_it_has_room(room: int, is_beside: bool) -> None:
+    # "# time → A 0 ack 0  ctstate     " takes 32 cells.
+    lines = render([{"dir": "orig", "flags": "A"}], [answer("NEW")], width=32 + room)
+    assert lines[4:7] == (
+        ["# time packet       ctstate     entry", "0   0s → A 0 ack 0  NEW         no entry", ""]
+        if is_beside
+        else ["# time packet       ctstate", "0   0s → A 0 ack 0  NEW", "       no entry"]
+    )
+
+
+def test_answers_are_asked_for_as_they_are_printed() -> None:
+    """What is printed depends on the first answers alone; no others wait to be printed."""
+    count = 3 * WINDOW
+    stream = io.StringIO()
+    printed: list[int] = []
+
+    def answers() -> Iterator[PacketAnswer]:
+        for _ in range(count):
+            printed.append(stream.getvalue().count("\n"))
+            yield answer("NEW", entry("ESTABLISHED", 100))
+
+    scenario = scenario_from_json({"packets": [{"dir": "orig", "flags": "A"}] * count})
+    course = Course(scenario, "t", profile("6.18"), answers(), lambda: (), lambda: ())
+    render_simulation(course, internals=False, console=Console(file=stream, width=100))
+    assert printed[WINDOW - 1] == 0
+    assert printed[WINDOW + 1] > WINDOW - 201
+    assert all(index - lines < 201 for index, lines in enumerate(printed) if index > WINDOW)
+    assert stream.getvalue().count("\n") == count + 7
+
+
+def test_expired_entries_are_forgotten() -> None:
+    kept = _Entries()
+    (step,) = scenario_from_json({"packets": [{"dir": "orig", "flags": "A", "dt": 1}]}).steps
+    for port in range(20_000):
+        orig = ("10.1.0.2", port, "10.2.0.2", 80)
+        kept.timer(step, answer("NEW", EntryAnswer("SYN_SENT", 120, (), orig, REPLY)))
+        assert len(kept.known) <= 1_001
+    # Those of the last two minutes are known still.
+    assert {port for _, (_, port, _, _) in kept.known} >= set(range(20_000 - 120, 20_000))

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where reports go: what is kept, what is refused, what is written directly."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ctlint.source.outputs import OutputError, opened_output
+from tests.corpus import REPOSITORY
+
+
+def write(path: Path | str, text: str = "new", inputs: Sequence[str] = ()) -> None:
+    with opened_output(str(path), inputs) as stream:
+        stream.write(text)
+
+
+def fail(path: Path, fault: type[BaseException]) -> None:
+    """A report that ends in the middle."""
+
+    def begin() -> None:
+        with opened_output(str(path), ()) as stream:
+            stream.write("half")
+            raise fault
+
+    with pytest.raises(fault):
+        begin()
+
+
+def refusal(path: Path | str, *inputs: Path | str) -> str:
+    with pytest.raises(OutputError) as caught:
+        write(path, inputs=[str(each) for each in inputs])
+    return str(caught.value)
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "out", "grüße \udcff\n")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").read_text() == "grüße \\udcff\n"
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+def test_a_file_keeps_its_mode_and_owner(tmp_path: Path) -> None:
+    to = tmp_path / "out"
+    to.write_text("old")
+    to.chmod(0o604)
+    if os.geteuid() == 0:
+        os.chown(to, 12345, 54321)
+    known = to.stat()
+    write(to)
+    now = to.stat()
+    assert to.read_text() == "new"
+    assert (now.st_mode, now.st_uid, now.st_gid) == (known.st_mode, known.st_uid, known.st_gid)
+
+
+def test_what_stands_there_stays_until_all_is_written(tmp_path: Path) -> None:
+    to = tmp_path / "out"
+    to.write_text("old")
+    with opened_output(str(to), ()) as stream:
+        stream.write("new")
+        stream.flush()
+        assert to.read_text() == "old"
+    assert to.read_text() == "new"
+    for fault in (ValueError, SystemExit, KeyboardInterrupt):
+        fail(to, fault)
+        assert to.read_text() == "new"
+        fail(tmp_path / "none", fault)
+    assert list(tmp_path.iterdir()) == [to]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("there", "not-yet"):
+        link, target = tmp_path / f"to-{name}", folder / name
+        link.symlink_to(target)
+        if name == "there":
+            target.write_text("old")
+        write(link)
+        assert link.is_symlink()
+        assert target.read_text() == "new"
+
+
+def test_inputs_are_refused_under_every_name(tmp_path: Path) -> None:
+    file, other = tmp_path / "in", tmp_path / "other"
+    file.write_text("in")
+    other.write_text("other")
+    (tmp_path / "soft").symlink_to(file)
+    (tmp_path / "hard").hardlink_to(file)
+    for name in ("in", "soft", "hard", "./in", "../" + tmp_path.name + "/in"):
+        output = f"{tmp_path}/{name}"
+        assert refusal(output, other, file) == f"cannot write {output}: it is an input ({file})"
+    assert file.read_text() == "in"
+    write(other, inputs=[str(file), "-", "", "no such file", "a\0b"])
+    assert other.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("iptables-save", "rules.v6", "sysctl", "ipset-save", "sysctl.conf"),
+        *("etc/sysctl.d/1.conf", "sos_commands/networking/iptables_-t_x"),
+    ],
+)
+def test_files_of_a_hosts_folder_are_inputs(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("in")
+    assert "it is an input" in refusal(file, tmp_path)
+    (tmp_path / "ctlint.sarif").write_text("the last run's")
+    write(tmp_path / "ctlint.sarif", inputs=[str(tmp_path)])
+
+
+def test_standard_input_is_an_input(tmp_path: Path) -> None:
+    file = tmp_path / "in"
+    file.write_text('{"packets": []}')
+    with file.open() as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "ctlint", "simulate", "-", "--output", file],
+            stdin=stream,
+            capture_output=True,
+            encoding="utf-8",
+            cwd=REPOSITORY,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == f"cannot write {file}: it is an input (-)\n"
+    assert file.read_text() == '{"packets": []}'
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "Is a directory"),
+        ("no/such/folder", "No such file or directory"),
+        ("file/x", "Not a directory"),
+        ("loop", "Too many levels of symbolic links"),
+        ("n" * 300, "File name too long"),
+        ("a\0b", "embedded null byte"),
+    ],
+)
+def test_what_cannot_be_written(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    message = refusal(f"{tmp_path}/{name}")
+    assert message.startswith("cannot write ")
+    assert reason in message
+
+
+def test_a_long_name_is_no_hindrance(tmp_path: Path) -> None:
+    write(tmp_path / ("n" * 255))
+    assert (tmp_path / ("n" * 255)).read_text() == "new"
+
+
+def test_a_full_device(tmp_path: Path) -> None:
+    assert refusal("/dev/full") == "cannot write /dev/full: No space left on device"
+
+
+def test_a_pipe_gets_its_text_as_it_comes(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    found: list[str] = []
+
+    def read() -> None:
+        with fifo.open() as stream:
+            found.append(stream.readline())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with opened_output(str(fifo), ()) as stream:
+        stream.write("first\n")
+        stream.flush()
+        reader.join(10)
+        assert found == ["first\n"]
+        stream.write("x" * 100_000)  # the reader has gone, which is no fault
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+def test_standard_output_by_name_is_not_emptied(tmp_path: Path) -> None:
+    to = tmp_path / "out"
+    for name in ("/dev/stdout", "/proc/self/fd/1", str(to)):
+        to.write_text("old\n")
+        script = (
+            "from ctlint.source.outputs import opened_output\n"
+            f"with opened_output({name!r}, ()) as stream: stream.write('new')"
+        )
+        with to.open("a") as stream:
+            subprocess.run(
+                [sys.executable, "-c", script], stdout=stream, cwd=REPOSITORY, check=True
+            )
+        assert to.read_text() == "old\nnew"
+
+
+def test_a_folder_that_must_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may be written, its folder not: root may do all, so the refusal is played."""
+    to = tmp_path / "out"
+    to.write_text("old")
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    fail(to, KeyError)
+    assert to.read_text() == "old"
+    write(to)
+    assert to.read_text() == "new"
+    new = tmp_path / "new"
+    assert refusal(new) == f"cannot write {new}: Permission denied"
+
+
+def test_a_file_that_must_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To replace it would need the right to write to its folder alone."""
+    to = tmp_path / "out"
+    to.write_text("old")
+    to.chmod(0o444)
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    assert refusal(to) == f"cannot write {to}: Permission denied"
+    assert to.read_text() == "old"
