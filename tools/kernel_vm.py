@@ -69,23 +69,23 @@ for module in {modules}; do $b insmod "/$module" || fail "load $module"; done
 share files /files ro,cache=loose
 $b mount -t tmpfs tmpfs /memory
 $b mkdir /memory/upper /memory/work
-$b mount -t overlay -o lowerdir=/files,upperdir=/memory/upper,workdir=/memory/work overlay /root ||
+$b mount -t overlay -o lowerdir=/files,upperdir=/memory/upper,workdir=/memory/work overlay /system ||
     fail "mount the root"
-$b mkdir -p /root/run /root/tmp /root/dev /root/proc /root/sys
-$b mount -t tmpfs tmpfs /root/run
-$b mount -t proc proc /root/proc
-$b mount -t sysfs sysfs /root/sys
-$b mount --move /dev /root/dev
-$b mkdir -p /root/dev/net
-[ -e /root/dev/net/tun ] || $b mknod /root/dev/net/tun c 10 200
-share modules /root/lib/modules/{release} ro,cache=loose
-share control /root{control} rw
+$b mkdir -p /system/run /system/tmp /system/dev /system/proc /system/sys
+$b mount -t tmpfs tmpfs /system/run
+$b mount -t proc proc /system/proc
+$b mount -t sysfs sysfs /system/sys
+$b mount --move /dev /system/dev
+$b mkdir -p /system/dev/net
+[ -e /system/dev/net/tun ] || $b mknod /system/dev/net/tun c 10 200
+share modules /system/lib/modules/{release} ro,cache=loose
+share control /system{control} rw
 {out}
-exec $b switch_root /root /bin/sh {control}/start
+exec $b switch_root /system /bin/sh {control}/start
 """
 
 _START: Final = """\
-export PATH={path} HOME=/root
+export PATH={path} HOME=/
 cd {directory}
 {command} >{control}/output 2>&1 </dev/null
 echo $? >{control}/status
@@ -192,14 +192,14 @@ def _status(control: Path) -> int:
 
 def _first_files(modules: Path, busybox: Path, out: Path | None) -> dict[str, bytes | None]:
     """What the guest's first root holds; None for a directory."""
-    found: dict[str, bytes | None] = dict.fromkeys(("dev", "files", "memory", "root"))
+    found: dict[str, bytes | None] = dict.fromkeys(("dev", "files", "memory", "system"))
     found["busybox"] = busybox.read_bytes()
     loaded = []
     for path in _with_needs(modules):
         name = path.name.split(".ko")[0] + ".ko"
         loaded.append(name)
         found[name] = _unpacked(path)
-    place = "" if out is None else shlex.quote(f"/root{out.resolve()}")
+    place = "" if out is None else shlex.quote(f"/system{out.resolve()}")
     script = _INIT.format(
         modules=" ".join(loaded),
         control=_CONTROL,
