@@ -69,19 +69,19 @@ for module in {modules}; do $b insmod "/$module" || fail "load $module"; done
 share files /files ro,cache=loose
 $b mount -t tmpfs tmpfs /memory
 $b mkdir /memory/upper /memory/work
-$b mount -t overlay -o lowerdir=/files,upperdir=/memory/upper,workdir=/memory/work overlay /system ||
+$b mount -t overlay -o lowerdir=/files,upperdir=/memory/upper,workdir=/memory/work overlay /box ||
     fail "mount the root"
-$b mkdir -p /system/run /system/tmp /system/dev /system/proc /system/sys
-$b mount -t tmpfs tmpfs /system/run
-$b mount -t proc proc /system/proc
-$b mount -t sysfs sysfs /system/sys
-$b mount --move /dev /system/dev
-$b mkdir -p /system/dev/net
-[ -e /system/dev/net/tun ] || $b mknod /system/dev/net/tun c 10 200
-share modules /system/lib/modules/{release} ro,cache=loose
-share control /system{control} rw
+$b mkdir -p /box/run /box/tmp /box/dev /box/proc /box/sys
+$b mount -t tmpfs tmpfs /box/run
+$b mount -t proc proc /box/proc
+$b mount -t sysfs sysfs /box/sys
+$b mount --move /dev /box/dev
+$b mkdir -p /box/dev/net
+[ -e /box/dev/net/tun ] || $b mknod /box/dev/net/tun c 10 200
+share modules /box/lib/modules/{release} ro,cache=loose
+share control /box{control} rw
 {out}
-exec $b switch_root /system /bin/sh {control}/start
+exec $b switch_root /box /bin/sh {control}/start
 """
 
 _START: Final = """\
@@ -192,14 +192,14 @@ def _status(control: Path) -> int:
 
 def _first_files(modules: Path, busybox: Path, out: Path | None) -> dict[str, bytes | None]:
     """What the guest's first root holds; None for a directory."""
-    found: dict[str, bytes | None] = dict.fromkeys(("dev", "files", "memory", "system"))
+    found: dict[str, bytes | None] = dict.fromkeys(("dev", "files", "memory", "box"))
     found["busybox"] = busybox.read_bytes()
     loaded = []
     for path in _with_needs(modules):
         name = path.name.split(".ko")[0] + ".ko"
         loaded.append(name)
         found[name] = _unpacked(path)
-    place = "" if out is None else shlex.quote(f"/system{out.resolve()}")
+    place = "" if out is None else shlex.quote(f"/box{out.resolve()}")
     script = _INIT.format(
         modules=" ".join(loaded),
         control=_CONTROL,

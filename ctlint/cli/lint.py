@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final, TextIO
@@ -123,6 +124,13 @@ def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, 
         raise click.UsageError(
             f"{len(formats)} --format and {len(outputs)} --output: give one --output for each"
         )
+    files = [
+        os.path.realpath(output)
+        for output in outputs
+        if output != "-" and not output.startswith("/dev/")
+    ]
+    if len(set(files)) < len(files):
+        raise click.UsageError("two reports go to one --output: the second would replace the first")
     return list(zip(formats, outputs, strict=True))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ctlint; ends the process with its exit code."""
     replace_closed()
-    code = _run(arguments)
+    with _ended_by_signals():
+        code = _run(arguments)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -108,6 +110,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         code = _unwritable(error)
     sys.exit(code)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP end a command as an exception does, so that it clears up."""
+
+    def end(number: int, frame: object) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    wanted = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in wanted:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -320,7 +320,8 @@ class _Report(Page):
     def entries(self) -> None:
         family = self.scenario.topology.family
         entries = self.course.entries()
-        self.add()
+        if self.scenario.steps:
+            self.add()
         if not entries:
             self.add(("No entries are left.", _DIM))
         for number, entry in enumerate(entries):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -32,7 +33,8 @@ _FOLDER_PATTERNS: Final = (
     "sysctl.d/*.conf",
     "etc/sysctl.d/*.conf",
 )
-_STREAMS: Final = ("/dev/fd/", "/dev/std", "/proc/")
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", re.ASCII)
+_STANDARD: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 _NEW_MODE: Final = 0o666
 
 
@@ -45,23 +47,28 @@ def opened_output(path: str, inputs: Iterable[str]) -> Iterator[TextIO]:
     """A text to write to a file. The file has it when the block ends without an exception, and
     stays as it is otherwise; pipes and devices get it as it comes.
 
-    A link is followed, mode and owner of a file that exists are kept. What the file cannot hold is
-    escaped. Raises OutputError where the file cannot be written, and where it is one of the
-    `inputs` (paths, folders of hosts, or ``-``).
+    A link is followed; mode, owner and other names of a file that exists are kept. What the file
+    cannot hold is escaped. Raises OutputError where the file cannot be written, and where it is
+    one of the `inputs` (paths, folders of hosts, or ``-``).
     """
     try:
+        if path.endswith("/"):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         known = _status(path)
         if known is not None:
             _require_no_input(path, known, inputs)
-        if known is not None and _is_direct(path, known):
-            with _opened_directly(path, known) as stream:
+        target = _direct_target(path, known)
+        if target is not None:
+            with open(  # noqa: PTH123
+                target, "w", encoding="utf-8", errors="backslashreplace"
+            ) as stream:
                 yield stream
             return
         if known is not None and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        target = Path(path)
+        file = Path(path)
         with _replaced(
-            Path(os.path.realpath(path)) if target.is_symlink() else target, known
+            Path(os.path.realpath(path)) if file.is_symlink() else file, known
         ) as stream:
             yield stream
     except BrokenPipeError:
@@ -92,7 +99,8 @@ def _files_of(given: str) -> Iterator[os.stat_result]:
     """The files that are read where this input is given."""
     with suppress(OSError, ValueError):
         if given == STANDARD_INPUT:
-            yield os.fstat(sys.stdin.fileno())
+            if sys.stdin is not None:
+                yield os.fstat(sys.stdin.fileno())
             return
         yield Path(given).stat()
     folder = Path(given)
@@ -106,10 +114,20 @@ def _files_of(given: str) -> Iterator[os.stat_result]:
                 yield each.stat()
 
 
-def _is_direct(path: str, known: os.stat_result) -> bool:
-    return (
-        not stat.S_ISREG(known.st_mode) or path.startswith(_STREAMS) or _is_standard_output(known)
-    )
+def _direct_target(path: str, known: os.stat_result | None) -> str | int | None:
+    """What is opened where the report is written as it comes; None where it replaces a file.
+
+    A descriptor that is open already is used itself: opened anew, a file behind it would be
+    emptied, and be written from its start.
+    """
+    named = _DESCRIPTOR.fullmatch(path)
+    if named is not None or path in _STANDARD:
+        return os.dup(int(named[1]) if named is not None else _STANDARD[path])
+    if known is None:
+        return None
+    if not stat.S_ISREG(known.st_mode):
+        return path
+    return os.dup(1) if _is_standard_output(known) else None
 
 
 def _is_standard_output(known: os.stat_result) -> bool:
@@ -117,16 +135,6 @@ def _is_standard_output(known: os.stat_result) -> bool:
         return os.path.samestat(known, os.fstat(1))
     except OSError:
         return False
-
-
-@contextmanager
-def _opened_directly(path: str, known: os.stat_result) -> Iterator[TextIO]:
-    """A pipe or a device. For what is standard output already, that is used: opened anew, a file
-    behind it would be emptied, and be written from its start.
-    """
-    target: str | int = os.dup(1) if _is_standard_output(known) else path
-    with open(target, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123
-        yield stream
 
 
 @contextmanager
@@ -149,21 +157,46 @@ def _replaced(path: Path, known: os.stat_result | None) -> Iterator[TextIO]:
         with open(  # noqa: PTH123
             descriptor, "w", encoding="utf-8", errors="backslashreplace"
         ) as stream:
-            _take_over(descriptor, known)
+            is_like = _take_over(descriptor, known)
             yield stream
-        beside.replace(path)
+        if not (is_like and _is_moved(beside, path, known)):
+            with beside.open("rb") as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            beside.unlink()
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
-def _take_over(descriptor: int, known: os.stat_result | None) -> None:
-    """Gives the file the owner and mode of the one that it replaces, or those of a new file."""
+def _is_moved(beside: Path, path: Path, known: os.stat_result | None) -> bool:
+    """Puts a file in the place of another, where that can be: not over a mount, nor over another
+    user's file in a folder such as /tmp.
+    """
+    try:
+        beside.replace(path)
+    except OSError as error:
+        if known is None or error.errno not in (errno.EPERM, errno.EACCES, errno.EBUSY):
+            raise
+        return False
+    return True
+
+
+def _take_over(descriptor: int, known: os.stat_result | None) -> bool:
+    """Gives the file the owner and mode of the one that it replaces, or those of a new file.
+
+    False where it cannot be like that one, which has other names or an owner that is not ours to
+    give.
+    """
     if known is None:
         mask = os.umask(0)
         os.umask(mask)
         os.fchmod(descriptor, _NEW_MODE & ~mask)
-        return
-    with suppress(PermissionError):
+        return True
+    if known.st_nlink > 1:
+        return False
+    try:
         os.fchown(descriptor, known.st_uid, known.st_gid)
+    except PermissionError:
+        return False
     os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
+    return True

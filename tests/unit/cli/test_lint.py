@@ -186,6 +186,7 @@ def test_select_and_ignore() -> None:
         ["-", "--kernel", "5.99"],
         ["-", "--select", "CT999"],
         ["-", "--format", "json", "--format", "sarif"],
+        ["-", "--format", "json", "--format", "text", "--output", "x/y", "--output", "./x/y"],
         ["-", "--sysctl", "no-such-file"],
     ],
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +277,27 @@ def test_answers_are_handed_on_scenario_by_scenario() -> None:
         assert process.stdout.read(1 << 16).startswith(b'{"name":null,"packets":[{"ctstate":"NEW"')
         assert process.poll() is None
         process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_output_as_it_was(number: signal.Signals, tmp_path: Path) -> None:
+    """What timeout(1) and a cancelled job send."""
+    to = tmp_path / "out"
+    to.write_text("old")
+    with subprocess.Popen(
+        [sys.executable, "-m", "ctlint", "simulate", "-", "--output", to],
+        stdin=subprocess.PIPE,
+        cwd=REPOSITORY,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"packets": [SYN, *[FIN] * 60_000]}).encode())
+        process.stdin.close()
+        while len(list(tmp_path.iterdir())) == 1:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+    assert process.returncode == 128 + number
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("out", "old")]
 
 
 def test_a_scenario_that_fails_leaves_no_half_answer() -> None:

@@ -743,3 +743,11 @@ def test_json_lines_are_read_one_at_a_time() -> None:
 def test_the_scenarios_that_kernels_answered(recording: Recording) -> None:
     for answer in read_answers(recording):
         assert len(answer.scenario.steps) == len(answer.source["packets"])
+
+
+@pytest.mark.parametrize("digits", [511, 512, 513, 700])
+def test_a_long_number_is_read_whole(digits: int) -> None:
+    """It is refused for what it is, wherever the reader cuts the text into pieces."""
+    with pytest.raises(ScenarioError) as caught:
+        list(read_scenarios('{"packets": [' + "1" * digits + "]}"))
+    assert "not JSON" not in str(caught.value)

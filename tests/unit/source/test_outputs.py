@@ -229,3 +229,69 @@ def test_a_file_that_must_not_be_written(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(os, "access", lambda *_: False)
     assert refusal(to) == f"cannot write {to}: Permission denied"
     assert to.read_text() == "old"
+
+
+def test_a_file_with_other_names_keeps_them(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("old\n")
+    other.hardlink_to(one)
+    write(one)
+    assert other.read_text() == "new"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["one", "other"]
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EPERM, errno.EACCES])
+def test_a_file_that_no_other_can_replace(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mount, or another user's file in a folder such as /tmp (rename(2)): written in place."""
+    target = tmp_path / "out"
+    target.write_text("an older and longer text\n")
+
+    def refuse(self: Path, to: Path) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    write(target)
+    assert target.read_text() == "new"
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_owner_that_cannot_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file stays who it belongs to."""
+    target = tmp_path / "out"
+    target.write_text("old\n")
+    inode = target.stat().st_ino
+
+    def refuse(descriptor: int, uid: int, gid: int) -> None:
+        raise PermissionError(errno.EPERM, "no")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    write(target)
+    assert (target.read_text(), target.stat().st_ino) == ("new", inode)
+
+
+@pytest.mark.parametrize("name", ["missing/", "there/"])
+def test_a_name_that_ends_in_a_slash_is_a_folders(name: str, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("old\n")
+    with pytest.raises(OutputError, match="Is a directory"):
+        write(f"{tmp_path}/{name}")
+    assert (tmp_path / "there").read_text() == "old\n"
+    assert not (tmp_path / "missing").exists()
+
+
+def test_standard_input_may_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    target.write_text("old\n")
+    monkeypatch.setattr(sys, "stdin", None)
+    write(target, inputs=["-"])
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd"])
+def test_a_descriptor_by_name_is_not_emptied(folder: str, tmp_path: Path) -> None:
+    target = tmp_path / "log"
+    target.write_text("before\n")
+    with target.open("a") as log:
+        write(f"{folder}/{log.fileno()}")
+    assert target.read_text() == "before\nnew"
