@@ -184,7 +184,6 @@ def test_the_heading_and_what_is_left() -> None:
         "10.2.0.2:40000 > 10.1.0.1:80, the box is the server, on eth0",
         "kernel 6.18",
         "",
-        "",
         "Left:  10.1.0.2:40000 > 10.2.0.2:80, udp, 30s",
     ]
 
