@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _kernel(ctx: click.Context, param: click.Parameter, value: str) -> KernelProfile:
-    """The profile of that name. Fails with suggestions."""
+def kernel_named(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> KernelProfile | None:
+    """Callback: the profile of that name, if one is named. Fails with suggestions."""
+    if value is None:
+        return None
     try:
         return profile(value)
     except UnknownKernel as error:
@@ -40,7 +44,7 @@ def kernel_option(command: _F) -> _F:
     """``--kernel PROFILE``."""
     return click.option(
         "--kernel",
-        callback=_kernel,
+        callback=kernel_named,
         default=NEWEST.name,
         show_default=True,
         metavar="PROFILE",

@@ -11,10 +11,9 @@ from typing import Final, TextIO
 
 import click
 
-from ctlint.cli.options import color_option, console, unusable_input
+from ctlint.cli.options import color_option, console, kernel_named, unusable_input
 from ctlint.cli.progress import watched
-from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, profile
-from ctlint.report.escape import visible
+from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
 from ctlint.report.simulate_course import Course
 from ctlint.scenario.document import ScenarioSyntaxError
 from ctlint.scenario.reader import MAX_TEXT, read_scenarios
@@ -26,16 +25,6 @@ from ctlint.source.outputs import opened_output
 _NAME_SHOWN: Final = 80
 
 _Printer = Callable[[Course], None]
-
-
-def _kernel(ctx: click.Context, param: click.Parameter, value: str | None) -> KernelProfile | None:
-    """The profile of that name, if one is named. Fails with suggestions."""
-    if value is None:
-        return None
-    try:
-        return profile(value)
-    except UnknownKernel as error:
-        raise click.BadParameter(visible(str(error)), ctx, param) from None
 
 
 @click.command(
@@ -51,7 +40,7 @@ Examples:
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--kernel",
-    callback=_kernel,
+    callback=kernel_named,
     metavar="PROFILE",
     help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r` "
     "[default: what the scenario says, else the newest].",

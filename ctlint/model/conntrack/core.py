@@ -198,14 +198,18 @@ class Tracker:
             return None
         return half
 
-    def entries(self, now: Micros) -> Iterator[Entry]:
-        """The live entries, oldest first."""
-        for table in self._zones.values():
+    def _all_entries(self) -> Iterator[Entry]:
+        """Each entry once, also those whose timer has run out; a zone's own are oldest first."""
+        for number, table in self._zones.items():
             for entry, direction in table.values():
-                if direction == Dir.ORIGINAL and entry.expires_at > now:
+                if direction == Dir.ORIGINAL:
                     yield entry
-                elif entry.original == entry.reply and entry.expires_at > now:
-                    yield entry  # connected to itself: one tuple for both directions
+                elif entry.original == entry.reply and number == entry.zone.number_in(Dir.ORIGINAL):
+                    yield entry  # connected to itself: its reply direction stands in both's place
+
+    def entries(self, now: Micros) -> Iterator[Entry]:
+        """The live entries, a zone's own oldest first."""
+        return (entry for entry in self._all_entries() if entry.expires_at > now)
 
     def nf_ct_kill(self, entry: Entry) -> None:
         """Port of nf_ct_kill: take an entry out of the table. A packet may still hold it."""
@@ -226,13 +230,7 @@ class Tracker:
 
     def expire(self, now: Micros) -> list[Entry]:
         """Take out all entries whose timer has run out, and return them."""
-        gone = [
-            entry
-            for table in self._zones.values()
-            for entry, direction in table.values()
-            if entry.expires_at <= now
-            and (direction == Dir.ORIGINAL or entry.original == entry.reply)
-        ]
+        gone = [entry for entry in self._all_entries() if entry.expires_at <= now]
         for entry in gone:
             self.nf_ct_kill(entry)
         return gone

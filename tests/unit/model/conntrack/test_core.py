@@ -104,6 +104,16 @@ def test_a_connection_to_itself_has_one_tuple() -> None:
     assert len(talk.tracker.expire(talk.now)) == 1
 
 
+def test_a_connection_to_itself_in_a_zone_of_one_direction_is_one_entry() -> None:
+    """Its two halves stand in two zones; ctnetlink_dump_table lists the original one alone."""
+    talk = Conversation()
+    here = Packet(Family.IPV4, CLIENT, CLIENT, 6, 80, 80, TcpFlags.SYN, seq=1000)
+    talk.give(here, Template(Zone(5, is_reply=False)))
+    assert len(list(talk.tracker.entries(0))) == 1
+    talk.wait(120)
+    assert len(talk.tracker.expire(talk.now)) == 1
+
+
 # ---- the CT target
 
 
