@@ -8,9 +8,10 @@ from typing import NamedTuple
 from ctlint.analysis.fate import Ends
 from ctlint.finding import Role
 from ctlint.ir.values import Range
-from ctlint.model.conntrack.status import Dir
+from ctlint.model.conntrack.status import Dir, EntryStatus
 from ctlint.model.netfilter.hooks import Path
-from ctlint.model.netfilter.transit import AddressType, EntryView
+from ctlint.model.netfilter.host import AddressType
+from ctlint.model.netfilter.transit import EntryView, imagined_entry
 from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import TCP
@@ -81,18 +82,17 @@ class Connection(NamedTuple):
         self, sender: Dir, *, confirmed: bool = False, replied: bool = False, assured: bool = False
     ) -> EntryView:
         """What rules see of the entry that the client's first packet made."""
-        return EntryView(
-            sender,
-            self.orig_address,
-            self.reply_address,
-            self.orig_port,
-            self.reply_port,
-            confirmed,
-            replied,
-            assured,
-        )
+        status = EntryStatus(0)
+        for given, bit in (
+            (confirmed, EntryStatus.CONFIRMED),
+            (replied, EntryStatus.SEEN_REPLY),
+            (assured, EntryStatus.ASSURED),
+        ):
+            if given:
+                status |= bit
+        return imagined_entry(self.packet(Dir.ORIGINAL, TcpFlags.SYN), sender, status)
 
     def picked_up(self, sender: Dir) -> EntryView:
         """What rules see of an entry that this end's packet makes in mid-stream."""
-        packet = self.packet(sender, TcpFlags.ACK)
-        return EntryView(Dir.ORIGINAL, packet.saddr, packet.daddr, packet.sport, packet.dport)
+        opening = self.packet(sender, TcpFlags.ACK)
+        return imagined_entry(opening, Dir.ORIGINAL, EntryStatus(0))

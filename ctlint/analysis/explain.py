@@ -35,9 +35,10 @@ from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import all_profiles
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
+from ctlint.model.netfilter.host import AddressType
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern
-from ctlint.model.netfilter.transit import AddressType, Facts, Field, Transit
+from ctlint.model.netfilter.transit import Facts, Field, Transit
 from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
 from ctlint.parse.printer import print_match
 from ctlint.wire.addresses import Family, Hostname, format_address

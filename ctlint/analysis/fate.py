@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import STOPS, Hook, Path
+from ctlint.model.netfilter.host import AddressType
 from ctlint.model.netfilter.tern import Tern
-from ctlint.model.netfilter.transit import AddressType, EntryView, Transit
+from ctlint.model.netfilter.transit import EntryView, Transit, confirmed
 from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
 from ctlint.wire.packet import Packet
 
@@ -109,7 +110,7 @@ def send(
             transit.entry = None if untracked else entry
             if entry is not None and hook is Hook.POSTROUTING and ends.path is Path.LOOPBACK:
                 # Whoever sees the packet after this hook sees a confirmed entry.
-                entry = replace(entry, is_confirmed=True)
+                entry = confirmed(entry)
             fate.ctstates.setdefault(hook, transit.ctstate)
         if stop.table == "nat" and transit.ctstate is not CtState.NEW:
             continue

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -11,11 +11,11 @@ from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.finding import Role
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
 from ctlint.model.conntrack.reason import Reason
-from ctlint.model.conntrack.status import Cell, CtState, Dir, Mark, Seg, TcpCt
+from ctlint.model.conntrack.status import Cell, CtState, Dir, EntryStatus, Mark, Seg, TcpCt
 from ctlint.model.conntrack.tcp_flags import get_conntrack_index, has_valid_flags
 from ctlint.model.conntrack.tcp_table import tcp_table
 from ctlint.model.netfilter.hooks import Path
-from ctlint.model.netfilter.transit import EntryView
+from ctlint.model.netfilter.transit import EntryView, imagined_entry
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import TCP, UDP
 
@@ -181,16 +181,22 @@ def entry_view(inquiry: Inquiry, tracking: Tracking) -> EntryView | None:
     if tracking.ctstate is CtState.INVALID:
         return None
     if tracking.makes_entry:
-        return EntryView(Dir.ORIGINAL, packet.saddr, packet.daddr, packet.sport, packet.dport)
+        return imagined_entry(packet, Dir.ORIGINAL, EntryStatus(0))
     state = inquiry.entry.tcp
-    ends = (packet.saddr, packet.daddr, packet.sport, packet.dport)
+    status = EntryStatus.CONFIRMED
+    if state is not TcpCt.SYN_SENT or inquiry.sender is Dir.REPLY:
+        status |= EntryStatus.SEEN_REPLY
+    if packet.protocol == TCP and (
+        state >= TcpCt.ESTABLISHED or tracking.entry_state is TcpCt.ESTABLISHED
+    ):
+        status |= EntryStatus.ASSURED
+    opening = packet
     if inquiry.sender is Dir.REPLY:
-        ends = (packet.daddr, packet.saddr, packet.dport, packet.sport)
-    return EntryView(
-        inquiry.sender,
-        *ends,
-        is_confirmed=True,
-        seen_reply=state is not TcpCt.SYN_SENT or inquiry.sender is Dir.REPLY,
-        is_assured=packet.protocol == TCP
-        and (state >= TcpCt.ESTABLISHED or tracking.entry_state is TcpCt.ESTABLISHED),
-    )
+        opening = replace(
+            packet,
+            saddr=packet.daddr,
+            daddr=packet.saddr,
+            sport=packet.dport,
+            dport=packet.sport,
+        )
+    return imagined_entry(opening, inquiry.sender, status)

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
 from ctlint.wire.tcp_flags import TcpFlags
+
+DEFAULT_TTL: Final = 64
+"""Time to live, or hop limit, of packets that say nothing of it: what Linux sends."""
 
 
 class Defect(Enum):
@@ -42,7 +45,9 @@ class Packet:
     TCP, ``icmp_type`` and ``icmp_code`` are None for all but ICMP and ICMPv6. ``payload`` counts
     bytes behind the transport header. ``seq``, ``ack``, ``window`` (as on the wire, unscaled) and
     ``options`` are those of a TCP header, ``icmp_id`` is that of an ICMP query, ``quoted`` the
-    packet that an ICMP error quotes. ``defect`` is about the transport header.
+    packet that an ICMP error quotes. ``defect`` is about the transport header. ``ttl`` is the hop
+    limit of IPv6 too, ``tos`` the whole octet of the type of service or traffic class. ``data`` are
+    the first bytes of the payload; those behind them are zeros.
     """
 
     family: Family
@@ -62,6 +67,9 @@ class Packet:
     icmp_id: int = 0
     quoted: Packet | None = None
     defect: Defect | None = None
+    ttl: int = DEFAULT_TTL
+    tos: int = 0
+    data: bytes = b""
 
     def __str__(self) -> str:
         source = format_address(self.family, self.saddr)

@@ -6,9 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import NamedTuple
 
-from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.conntrack.entry import Entry
+from ctlint.model.conntrack.status import CtState, Dir, EntryStatus
+from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
+from ctlint.model.netfilter.box import Box
+from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.host import AddressType
 from ctlint.wire.addresses import Family, Net
+from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 
 
@@ -28,34 +35,65 @@ class Field(Enum):
     ICMP = auto()
     MARK = auto()
     ADDRESS_TYPE = auto()
+    HEADER = auto()
+    """Whatever else stands in the packet: its length, TTL, options, payload."""
+    BOX = auto()
+    """The box, its memory and the moment."""
 
 
-class AddressType(Enum):
-    """Kind of an address, as the routing table says (``-m addrtype``)."""
-
-    LOCAL = "LOCAL"
-    UNICAST = "UNICAST"
-
-
-@dataclass(frozen=True, slots=True)
-class EntryView:
-    """What ``-m conntrack`` can see of the packet's entry; no address of it is translated."""
+class EntryView(NamedTuple):
+    """The packet's entry, and which way the packet goes in it."""
 
     direction: Dir
-    orig_saddr: int
-    orig_daddr: int
-    orig_sport: int | None
-    orig_dport: int | None
-    is_confirmed: bool = False
-    seen_reply: bool = False
-    is_assured: bool = False
+    entry: Entry
+
+
+def imagined_entry(opening: Packet, direction: Dir, status: EntryStatus) -> EntryView:
+    """An entry that the packet ``opening`` is taken to have made, as a packet of a direction sees
+    it. Nothing in it is translated.
+    """
+    key = get_tuple(opening)
+    original = Tuple(*key)
+    entry = Entry(original, invert_tuple(key) or original)
+    entry.status = int(status)
+    return EntryView(direction, entry)
+
+
+def confirmed(view: EntryView) -> EntryView:
+    """The same entry behind its confirmation."""
+    entry = Entry(view.entry.original, view.entry.reply)
+    entry.status = view.entry.status | EntryStatus.CONFIRMED
+    return EntryView(view.direction, entry)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the host beyond its rules: the ipsets whose members are known, by name."""
+    """What is known of the host beyond its rules.
+
+    ``sets`` are the ipsets whose members are known, by name: what does not change. ``clock`` is the
+    time of day in UTC, microseconds since 1970, at the moment 0; None where it is not known.
+    ``owner`` owns the sockets from which the host sends, ``mac`` is the sender's address on what
+    comes in; None where that is not known.
+    """
 
     sets: Mapping[str, AddressSet] = field(default_factory=dict)
+    clock: Micros | None = None
+    owner: Owner | None = None
+    mac: Mac | None = None
+
+
+class Owner(NamedTuple):
+    """Who owns a socket; ``groups`` are the supplementary ones."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+
+class Mac(NamedTuple):
+    """The sender's address on the link; ``address`` is None on a link without any (a tunnel)."""
+
+    address: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +127,15 @@ class AddressSet:
 
 @dataclass(slots=True)
 class Transit:
-    """A packet at a hook. Only ``mark`` and ``ctstate`` change on the way.
+    """A packet at a hook. Targets change it on the way: its packet, ``mark``, ``ctstate``.
 
     An interface is None where it is not known (it is then any but lo), and empty where the hook has
     none. ``mark`` is None where it is not known. ``entry`` is None for INVALID and UNTRACKED.
+
+    ``box`` is where the packet is; None where a whole class of packets is asked about, of which
+    then no more is known than addresses, ports, flags and types: no length, TTL or payload, and
+    nothing of what came before. ``rule`` is the rule that is being tried, for what each remembers.
+    ``is_own``: the box's own sockets have sent the packet.
     """
 
     packet: Packet
@@ -103,3 +146,7 @@ class Transit:
     mark: int | None = 0
     source_type: AddressType = AddressType.UNICAST
     destination_type: AddressType = AddressType.UNICAST
+    box: Box | None = None
+    hook: Hook | None = None
+    rule: object = None
+    is_own: bool = False

@@ -7,7 +7,8 @@ import pytest
 
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.transit import AddressType, Facts, Transit
+from ctlint.model.netfilter.host import AddressType
+from ctlint.model.netfilter.transit import Facts, Transit
 from ctlint.model.netfilter.traverse import Verdict, walk
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The head of a rule: ``-p -s -d -i -o -f``. Source: net/ipv4/netfilter/ip_tables.c."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from ctlint.ir.rule import Match, Option
+from ctlint.model.netfilter.matches.predicate import (
+    Predicate,
+    Rows,
+    constant,
+    of_option,
+    undecided,
+)
+from ctlint.model.netfilter.transit import Facts, Field, Transit
+from ctlint.wire.addresses import Hostname, Net
+
+_ADDRESS_UNKNOWN: Final = "the name is resolved when the rules are loaded"
+
+
+def _address(option: Option, field: Field) -> Predicate:
+    value = option.value
+    if isinstance(value, Hostname):
+        return undecided(f"{value}: {_ADDRESS_UNKNOWN}", frozenset({field}))
+    assert isinstance(value, Net)
+    address, mask = value.address, value.mask
+    exact = (field, address) if value.is_host else None
+    if field is Field.SADDR:
+        return of_option(option, lambda t: t.packet.saddr & mask == address, field, exact=exact)
+    return of_option(option, lambda t: t.packet.daddr & mask == address, field, exact=exact)
+
+
+def _interface(option: Option, field: Field) -> Predicate:
+    pattern: str = option.value
+    attribute = "in_interface" if field is Field.IN_INTERFACE else "out_interface"
+    why = "the interface of the packet is not known"
+    if pattern.endswith("+"):
+        prefix = pattern[:-1]
+
+        def starts(transit: Transit) -> bool | None:
+            name = getattr(transit, attribute)
+            return None if name is None and prefix else str(name or "").startswith(prefix)
+
+        return of_option(option, starts, field, why=why)
+
+    def equals(transit: Transit) -> bool | None:
+        name = getattr(transit, attribute)
+        if name is None:
+            return False if pattern == "lo" else None
+        return bool(name == pattern)
+
+    return of_option(option, equals, field, exact=(field, pattern), why=why)
+
+
+def _ip(match: Match, _: Facts) -> Iterator[Predicate]:
+    for option in match.options:
+        value = option.value
+        if option.name == "source":
+            yield _address(option, Field.SADDR)
+        elif option.name == "destination":
+            yield _address(option, Field.DADDR)
+        elif option.name == "in-interface":
+            yield _interface(option, Field.IN_INTERFACE)
+        elif option.name == "out-interface":
+            yield _interface(option, Field.OUT_INTERFACE)
+        elif option.name == "protocol":
+            yield of_option(option, partial(_is_protocol, value), Field.PROTOCOL)
+        else:
+            # Conntrack needs whole packets: defragmentation comes before every rule.
+            yield constant(option.negated)
+
+
+def _is_protocol(number: int, transit: Transit) -> bool:
+    return number in (0, transit.packet.protocol)
+
+
+ROWS: Final[Rows] = {"ip": _ip}
