@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.netfilter.transit import Facts
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import Micros
-from ctlint.wire.packet import TcpOptions
+from ctlint.wire.packet import DEFAULT_TTL, TcpOptions
 from ctlint.wire.tcp_flags import TcpFlags
 
 _NO_FLAGS = TcpFlags(0)
+
+NO_FACTS = Facts()
+"""Nothing is known of the host but its rules and addresses."""
 
 DIR_NAMES: Mapping[Dir, str] = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 """How scenarios call the two ends of the flow."""
@@ -89,6 +93,8 @@ class Send:
     are those of TCP; `icmp_type`, `icmp_code`, `icmp_id` and `icmp_seq` those of ICMP. `quote`:
     the packet is an ICMP error that quotes the last packet that `sender` received from that end.
     `wait` passes before the packet; with `expire` the scenario's entries have expired before it.
+    `ttl` is the hop limit of IPv6 too, `tos` its traffic class; `data` are the first bytes of the
+    payload, of which `length` counts all: those behind are zeros.
     """
 
     sender: Dir
@@ -111,6 +117,9 @@ class Send:
     has_bad_checksum: bool = False
     wait: Micros = 0
     expire: bool = False
+    ttl: int = DEFAULT_TTL
+    tos: int = 0
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +160,8 @@ class Scenario:
     """One scenario. `kernel` is a profile's name, None for the newest.
 
     `sysctls` have full current names; names that a kernel does not have are left to whoever plays
-    the scenario on one.
+    the scenario on one. `ipsets` is text as `ipset save` prints it, `facts` what else is known of
+    the host.
     """
 
     name: str | None
@@ -162,3 +172,5 @@ class Scenario:
     topology: Topology
     flow: Flow
     steps: tuple[Step, ...]
+    ipsets: str = ""
+    facts: Facts = NO_FACTS
