@@ -36,7 +36,7 @@ from ctlint.model.kernel.profiles import all_profiles
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.host import AddressType
-from ctlint.model.netfilter.targets import Action, action
+from ctlint.model.netfilter.targets import HARMLESS, Action, action
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Field, Transit
 from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
@@ -242,7 +242,7 @@ class _Explainer:
         shown = [
             (n, step)
             for n, step in matched
-            if step.truth is Tern.TRUE or action(step.ref.rule.target) is not Action.CONTINUE
+            if step.truth is Tern.TRUE or action(step.ref.rule.target) not in HARMLESS
         ]
         deciding = [(n, step) for n, step in shown if step.decides]
         kept = dict(shown[:MATCHED_SHOWN] + deciding[-DECIDING_SHOWN:] + shown[-1:])

@@ -74,13 +74,14 @@ class OutPacket:
 class PacketAnswer:
     """What became of one packet. `rules` is None where the scenario has no rule set.
 
+    `delivered` is None where the fate of the packet is not decided.
     `reasons` say why it is INVALID or ignored where the kernel logs it and where not; only the
     model knows them.
     """
 
     ctstate: str | None
     hooks: Mapping[str, str]
-    delivered: bool
+    delivered: bool | None
     out: tuple[OutPacket, ...]
     entry: EntryAnswer | None
     pktdir: Dir | None

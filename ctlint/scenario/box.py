@@ -1,45 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The box of a scenario: its addresses and routes, and so the way that a packet takes.
+"""The box of a scenario: its addresses and routes, and who stands behind its interfaces.
 
-docs/scenario.md says how each topology is wired. Source of the order of hooks: net/ipv4/ip_input.c,
-ip_forward.c and ip_output.c, and their IPv6 counterparts.
+docs/scenario.md says how each topology is wired.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final
 
 from ctlint.model.conntrack.status import Dir
-from ctlint.scenario.scenario import Flow, Forward, Host, Loopback, Topology
-from ctlint.wire.addresses import Family, format_address
-
-PREROUTING: Final = "PREROUTING"
-INPUT: Final = "INPUT"
-FORWARD: Final = "FORWARD"
-OUTPUT: Final = "OUTPUT"
+from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host, InterfaceAddress, Route
+from ctlint.scenario.scenario import Flow, Forward, Topology
+from ctlint.scenario.scenario import Host as HostTopology
+from ctlint.wire.addresses import Family, Net, format_address
 
 _LEFT, _RIGHT, _WIRE = "left", "right", "wire"
-_OVER_LO: Final = (OUTPUT, PREROUTING, INPUT)
-_EVERYWHERE: Final = ipaddress.IPv4Network("0.0.0.0/0")
-
 _MOST_REMEMBERED: Final = 4096
-"""Ways that are remembered."""
-
-_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class Path(NamedTuple):
-    """Where a packet goes that nothing drops: the hooks that it passes.
-
-    `side` is where it comes out, None for what the box keeps. `receiver` is the end that gets it,
-    None where neither does.
-    """
-
-    hooks: tuple[str, ...]
-    side: str | None
-    receiver: Dir | None
+"""Pairs of addresses that are remembered."""
 
 
 class UnroutableError(Exception):
@@ -50,80 +28,81 @@ class UnroutableError(Exception):
 
 
 class Box:
-    """The box of a topology. Raises UnroutableError where an address of its own is no host's."""
+    """The box of a topology. Raises UnroutableError where an address of its own is no host's.
+
+    ``entrances`` are the interfaces behind which the ends stand, None where an end is the box.
+    """
 
     def __init__(self, topology: Topology, flow: Flow) -> None:
-        self._topology = topology
-        self._family = topology.family
-        self._own = {flow.saddr, flow.daddr}
-        self._routes: list[tuple[_Network, str]] = []
-        self._networks: list[_Network] = []
-        self._default: str | None = None
-        self._paths: dict[tuple[Dir, int, int], Path] = {}
+        self._family = family = topology.family
+        self._orig = flow.saddr
+        self._is_lo = False
+        self._plain: set[tuple[Dir, int, int]] = set()
+        self._sides: dict[str, tuple[str, Dir]] = {}
+        self._is_hairpin = False
+        self.entrances: dict[Dir, str | None]
         if isinstance(topology, Forward):
-            left, right = (
-                ipaddress.ip_interface(text) for text in (topology.left_addr, topology.right_addr)
-            )
-            self._networks = [left.network, right.network]
-            self._own = {int(left.ip), int(right.ip)}
-            # A host route for each end, before those of the networks.
-            self._routes = [(self._host(flow.saddr), _LEFT), (self._host(flow.daddr), _RIGHT)]
-            if topology.left_if != topology.right_if:  # else who is meant stands on the one wire
-                self._routes += [(left.network, _LEFT), (right.network, _RIGHT)]
-            self._default = _RIGHT
-        elif isinstance(topology, Host):
-            own = ipaddress.ip_interface(topology.addr)
-            self._networks = [own.network]
-            self._own = {int(own.ip)}
-            self._default = _WIRE
+            left, right = topology.left_if, topology.right_if
+            addresses = [
+                self._address(left, topology.left_addr),
+                self._address(right, topology.right_addr),
+            ]
+            routes = [self._to(flow.saddr, left), self._to(flow.daddr, right)]
+            default = right
+            self.entrances = {Dir.ORIGINAL: left, Dir.REPLY: right}
+            self._sides = {right: (_RIGHT, Dir.REPLY), left: (_LEFT, Dir.ORIGINAL)}
+            self._is_hairpin = left == right
+        elif isinstance(topology, HostTopology):
+            wire, role = topology.interface, topology.role
+            addresses = [self._address(wire, topology.addr)]
+            routes = []
+            default = wire
+            self.entrances = {role: None, role.other: wire}
+            self._sides = {wire: (_WIRE, role.other)}
+        else:
+            self._is_lo = True
+            ends = dict.fromkeys((flow.saddr, flow.daddr))
+            addresses = [InterfaceAddress(LOOPBACK, family, end, family.bits) for end in ends]
+            routes = []
+            default = LOOPBACK
+            self.entrances = {Dir.ORIGINAL: None, Dir.REPLY: None}
+        routes.append(Route(Net(family, 0, 0), default))
+        self.host = Host(addresses, routes)
+        self._own = {found.address for found in addresses}
         for address in self._own:
-            if ipaddress.ip_address(format_address(self._family, address)).is_multicast:
-                raise UnroutableError(format_address(self._family, address))
+            if ipaddress.ip_address(format_address(family, address)).is_multicast:
+                raise UnroutableError(format_address(family, address))
 
-    def _host(self, address: int) -> _Network:
-        return ipaddress.ip_network(format_address(self._family, address))
+    def _address(self, interface: str, text: str) -> InterfaceAddress:
+        own = ipaddress.ip_interface(text)
+        return InterfaceAddress(interface, self._family, int(own.ip), own.network.prefixlen)
 
-    def path(self, sender: Dir, saddr: int, daddr: int) -> Path:
-        """The way of a packet of that end. Raises UnroutableError."""
+    def _to(self, address: int, interface: str) -> Route:
+        return Route(Net(self._family, address, self._family.full_mask), interface)
+
+    def behind(self, interface: str, daddr: int) -> tuple[str, Dir]:
+        """The side on which a packet came out, and the end that stands there."""
+        if self._is_hairpin and daddr != self._orig:
+            # Both ends are behind one interface: who is meant stands there.
+            return _RIGHT, Dir.REPLY
+        return self._sides[interface]
+
+    def is_box(self, end: Dir) -> bool:
+        """Whether this end is the box itself."""
+        return self.entrances[end] is None
+
+    def require_routable(self, sender: Dir, saddr: int, daddr: int) -> None:
+        """Refuse addresses of a packet with which routing does more. Raises UnroutableError."""
         key = sender, saddr, daddr
-        found = self._paths.get(key)
-        if found is None:
-            if len(self._paths) >= _MOST_REMEMBERED:
-                self._paths.clear()
-            found = self._paths[key] = self._find(sender, saddr, daddr)
-        return found
-
-    def _find(self, sender: Dir, saddr: int, daddr: int) -> Path:
-        topology = self._topology
-        if isinstance(topology, Loopback):
-            self._refuse(end for end in (saddr, daddr) if end not in self._own)
-            return Path(_OVER_LO, None, sender.other)
-        is_sent = isinstance(topology, Host) and topology.role is sender
-        self._refuse(
-            end
-            for end in (saddr, daddr)
-            if self._is_special(end) or (end == saddr and end in self._own and not is_sent)
-        )
-        side = None if daddr in self._own else self._side_of(daddr)
-        if isinstance(topology, Forward):
-            if side is None:
-                return Path((PREROUTING, INPUT), None, None)
-            receiver = Dir.ORIGINAL if side == _LEFT else Dir.REPLY
-            return Path((PREROUTING, FORWARD), side, receiver)
-        if side is not None:
-            hooks = (OUTPUT,) if is_sent else (PREROUTING, FORWARD)
-            return Path(hooks, side, topology.role.other)
-        if is_sent:
-            return Path(_OVER_LO, None, None)
-        return Path((PREROUTING, INPUT), None, topology.role)
-
-    def _refuse(self, addresses: Iterable[int]) -> None:
-        for address in addresses:
-            raise UnroutableError(format_address(self._family, address))
-
-    def _side_of(self, address: int) -> str | None:
-        found = ipaddress.ip_address(format_address(self._family, address))
-        return next((side for network, side in self._routes if found in network), self._default)
+        if key in self._plain:
+            return
+        for address in (saddr, daddr):
+            is_plain = address in self._own if self._is_lo else not self._is_special(address)
+            if not is_plain:
+                raise UnroutableError(format_address(self._family, address))
+        if len(self._plain) >= _MOST_REMEMBERED:
+            self._plain.clear()
+        self._plain.add(key)
 
     def _is_special(self, address: int) -> bool:
         found = ipaddress.ip_address(format_address(self._family, address))
@@ -131,8 +110,4 @@ class Box:
             return True
         if self._family is Family.IPV6:
             return found.is_link_local
-        return address >> 24 == 0 or any(
-            found == network.broadcast_address
-            for network in (_EVERYWHERE, *self._networks)
-            if network.prefixlen < network.max_prefixlen - 1
-        )
+        return self.host.address_type(address, self._family) is AddressType.BROADCAST

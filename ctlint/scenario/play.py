@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Plays scenarios on the model: each packet takes its way through the box, and meets conntrack.
-
-Scenarios without rule sets: every packet that conntrack does not drop passes.
-"""
+"""Plays scenarios on the model: each packet takes its way through the box, its rules, conntrack."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from ctlint.model.conntrack.core import NotModelledError, Tracked, Tracker
+from ctlint.ir.ruleset import Ruleset
+from ctlint.model.conntrack.core import NotModelledError, Tracker
 from ctlint.model.conntrack.entry import Entry, Seen
-from ctlint.model.conntrack.log import LogLine
 from ctlint.model.conntrack.settings import read_settings
-from ctlint.model.conntrack.status import Dir, TcpCt, TcpDirFlags, Verdict
+from ctlint.model.conntrack.status import Dir, TcpCt, TcpDirFlags
 from ctlint.model.conntrack.tuple import Tuple, get_tuple
 from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.memory import Memory
+from ctlint.model.netfilter.nat import Draw, lowest
+from ctlint.model.netfilter.stack import Emitted, Passage, Stack
+from ctlint.model.netfilter.traverse import EndlessWalkError, Open
+from ctlint.parse.errors import ParseError
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.parse.printer import print_match
 from ctlint.scenario.answer import (
     Ends,
     EntryAnswer,
@@ -26,9 +31,10 @@ from ctlint.scenario.answer import (
     PacketAnswer,
     ScenarioAnswer,
 )
-from ctlint.scenario.box import FORWARD, INPUT, OUTPUT, PREROUTING, Box, UnroutableError
+from ctlint.scenario.box import Box, UnroutableError
 from ctlint.scenario.scenario import (
     Expire,
+    Flow,
     Flush,
     Scenario,
     ScenarioError,
@@ -42,17 +48,17 @@ from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP, is_icmp_error
 
-_MAIN_HOOKS: Final = (OUTPUT, FORWARD, INPUT, PREROUTING)
+_MAIN_HOOKS: Final = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
 
 _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFlags)
 
 
 class Player:
-    """One scenario on one kernel's model, step by step."""
+    """One scenario on one kernel's model, step by step. ``draw`` chooses ports where the kernel
+    draws them by lot. Raises ScenarioError.
+    """
 
-    def __init__(self, scenario: Scenario, kernel: KernelProfile) -> None:
-        if scenario.ruleset or scenario.ruleset6:
-            raise ScenarioError("rule sets are not simulated yet", name=scenario.name)
+    def __init__(self, scenario: Scenario, kernel: KernelProfile, draw: Draw = lowest) -> None:
         self._scenario = scenario
         self._kernel = kernel
         self._family = scenario.topology.family
@@ -64,9 +70,23 @@ class Player:
         self._missing: dict[str, None] = {}
         self._note_missing(scenario.sysctls)
         self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
+        rulesets = _rulesets(scenario)
+        self._has_rules = bool(rulesets)
+        self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
+        self._stack = Stack(
+            self._tracker,
+            rulesets,
+            self._box.host,
+            facts=scenario.facts,
+            memory=Memory(),
+            draw=draw,
+        )
         self._now: Micros = 0
         self._index = 0
         self._received: dict[tuple[Dir, Dir], Packet] = {}
+        flow = scenario.flow
+        self._reply_flow = Flow(flow.daddr, flow.dport, flow.saddr, flow.sport)
+        self._doubt: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def missing_sysctls(self) -> tuple[str, ...]:
@@ -84,7 +104,7 @@ class Player:
             return self._send(step) if isinstance(step, Send) else self._operate(step)
         except NotModelledError as error:
             raise self._error(f"not modelled: {error}") from error
-        except UnroutableError as error:
+        except (UnroutableError, EndlessWalkError) as error:
             raise self._error(str(error)) from error
         finally:
             self._index += 1
@@ -114,57 +134,75 @@ class Player:
         if step.expire:
             self._tracker.flush()
         packet = self._packet_of(step)
-        path = self._box.path(step.sender, packet.saddr, packet.daddr)
+        sender = step.sender
+        self._box.require_routable(sender, packet.saddr, packet.daddr)
+        if self._doubt:
+            # What an undecided packet left behind is not known.
+            return self._open_answer(self._doubt)
         key = get_tuple(packet)
         before = self._tracker.find(key, self._now)
-
-        hooks: dict[str, str] = {}
-        log: list[LogLine] = []
-        tracked: Tracked | None = None
-        passes = True
-        for hook in path.hooks:
-            # Over lo a packet keeps its entry; one without is tracked again where it comes in.
-            if hook in (OUTPUT, PREROUTING) and (tracked is None or tracked.ctinfo is None):
-                tracked = self._tracker.nf_conntrack_in(
-                    packet, self._now, is_received=hook == PREROUTING
-                )
-                log += tracked.log
-                if tracked.verdict is Verdict.DROP:
-                    passes = False
-                    break
-            assert tracked is not None
-            hooks[hook] = str(tracked.ctstate.name)
-            if hook != PREROUTING and (
-                self._tracker.nf_conntrack_confirm(tracked, self._now) is Verdict.DROP
-            ):
-                passes = False
-                break
-
-        if passes and path.receiver is not None:
-            self._received[path.receiver, step.sender] = packet
-        half = self._tracker.find(key, self._now)
-        entry = None if half is None else half[0]
+        entrance = self._box.entrances[sender]
+        if entrance is None:
+            passage = self._stack.send(packet, self._now)
+        else:
+            passage = self._stack.receive(packet, entrance, self._now)
+        if passage.open:
+            self._doubt = self._undecided(passage.open)
+            return self._open_answer(self._doubt)
+        self._receive(step, passage)
+        entry = self._entry_of(key)
+        ctstates = passage.ctstates
         return PacketAnswer(
-            ctstate=next((hooks[hook] for hook in _MAIN_HOOKS if hook in hooks), None),
-            hooks=hooks,
-            delivered=passes,
-            out=(self._out(packet, path.side),) if passes and path.side is not None else (),
+            ctstate=next((str(ctstates[h].name) for h in _MAIN_HOOKS if h in ctstates), None),
+            hooks={hook.value: str(ctstate.name) for hook, ctstate in ctstates.items()},
+            delivered=passage.is_delivered,
+            out=tuple(map(self._out, passage.out)),
             entry=None
             if entry is None
             else replace(self._show(entry), is_fresh=before is None or before[0] is not entry),
             # A connection to itself has the same tuple twice.
             pktdir=None if entry is None else Dir(key != entry.original),
-            why=tuple(words for line in log if (words := line.words(self._kernel)) is not None),
-            reasons=tuple(line.reason for line in log),
+            why=tuple(
+                words for line in passage.log if (words := line.words(self._kernel)) is not None
+            ),
+            rules=(*passage.matched, *passage.made_matched) if self._has_rules else None,
+            undecided=self._undecided(passage.unsure),
+            reasons=tuple(line.reason for line in passage.log),
         )
+
+    def _entry_of(self, key: tuple[int, int, int, int, int, int]) -> Entry | None:
+        half = self._tracker.find(key, self._now)
+        if half is not None:
+            return half[0]
+        if self._has_zones:
+            for entry in self._tracker.entries(self._now):
+                if key in (entry.original, entry.reply):
+                    return entry
+        return None
+
+    def _receive(self, step: Send, passage: Passage) -> None:
+        """Note what the ends got: they quote it, and the reply end answers it."""
+        sender = step.sender
+        got: list[tuple[Dir, Packet]] = []
+        for emitted in passage.out:
+            if emitted.is_same:
+                _, end = self._box.behind(emitted.interface, emitted.packet.daddr)
+                got.append((end, emitted.packet))
+        if passage.arrived is not None and self._box.is_box(sender.other):
+            got.append((sender.other, passage.arrived))
+        has_own = not (step.saddr is step.sport is step.daddr is step.dport is None)
+        for end, packet in got:
+            self._received[end, sender] = packet
+            if sender is Dir.ORIGINAL and end is Dir.REPLY and not has_own:
+                sport, dport = packet.sport, packet.dport
+                if sport is None or dport is None:
+                    sport, dport = self._scenario.flow.sport, self._scenario.flow.dport
+                self._reply_flow = Flow(packet.daddr, dport, packet.saddr, sport)
 
     def _packet_of(self, step: Send) -> Packet:
         """The packet as it is on the wire, the flow's addresses filled in."""
-        flow = self._scenario.flow
-        if step.sender is Dir.ORIGINAL:
-            ends = (flow.saddr, flow.sport, flow.daddr, flow.dport)
-        else:
-            ends = (flow.daddr, flow.dport, flow.saddr, flow.sport)
+        flow = self._scenario.flow if step.sender is Dir.ORIGINAL else self._reply_flow
+        ends = (flow.saddr, flow.sport, flow.daddr, flow.dport)
         own = (step.saddr, step.sport, step.daddr, step.dport)
         saddr, sport, daddr, dport = (
             usual if given is None else given for usual, given in zip(ends, own, strict=True)
@@ -174,7 +212,7 @@ class Player:
         quoted = None
         if step.quote is not None:
             quoted = self._received.get((step.sender, step.quote))
-            if quoted is None:
+            if quoted is None and not self._doubt:
                 raise self._error("there is no packet to quote: none has arrived from that end")
         return Packet(
             self._family,
@@ -194,11 +232,26 @@ class Player:
             step.icmp_id,
             quoted,
             Defect.CHECKSUM if step.has_bad_checksum else None,
+            step.ttl,
+            step.tos,
+            step.data,
         )
 
     # ---- answers
 
-    def _out(self, packet: Packet, side: str) -> OutPacket:
+    def _open_answer(self, undecided: tuple[Mapping[str, Any], ...]) -> PacketAnswer:
+        return PacketAnswer(None, {}, None, (), None, None, undecided=undecided)
+
+    def _undecided(self, matches: list[Open]) -> tuple[Mapping[str, Any], ...]:
+        shown: dict[tuple[str, str | None, str], None] = {}
+        for one in matches:
+            text = None if one.match is None else print_match(one.match, self._family)
+            shown[str(one.ref), text, one.why] = None
+        return tuple({"rule": rule, "match": text, "why": why} for rule, text, why in shown)
+
+    def _out(self, emitted: Emitted) -> OutPacket:
+        packet = emitted.packet
+        side, _ = self._box.behind(emitted.interface, packet.daddr)
         is_tcp = packet.flags is not None
         sport, dport, length = packet.sport or 0, packet.dport or 0, packet.payload
         if packet.icmp_type is not None:
@@ -216,7 +269,7 @@ class Player:
             ack=packet.ack if is_tcp else 0,
             win=packet.window if is_tcp else 0,
             length=length,
-            is_same=True,
+            is_same=emitted.is_same,
         )
 
     def _show(self, entry: Entry) -> EntryAnswer:
@@ -235,6 +288,27 @@ class Player:
             mark=entry.mark,
             internals=_internals(*entry.tcp.seen) if is_tcp else None,
         )
+
+
+def _rulesets(scenario: Scenario) -> dict[Family, Ruleset]:
+    """The rule sets of a scenario. Raises ScenarioError at the first line that cannot be read."""
+    found: dict[Family, Ruleset] = {}
+    for key, text, family in (
+        ("ruleset", scenario.ruleset, Family.IPV4),
+        ("ruleset6", scenario.ruleset6, Family.IPV6),
+    ):
+        if not text:
+            continue
+        try:
+            (found[family],) = parse_rulesets(text, key, family)
+        except ParseError as error:
+            problem = error.problems[0]
+            where = f"{key}, line {problem.span.line}, column {problem.span.column}"
+            message = f"{where}: {problem.message}"
+            raise ScenarioError(message, name=scenario.name) from None
+        except ValueError:
+            raise ScenarioError(f"{key} holds several dumps", name=scenario.name) from None
+    return found
 
 
 def _ends(found: Tuple) -> Ends:

@@ -198,6 +198,25 @@ class Tracker:
             return None
         return half
 
+    def nf_conntrack_tuple_taken(self, reply: Tuple, ignored: Entry, now: Micros) -> Entry | None:
+        """Port of nf_conntrack_tuple_taken: the entry that has a tuple which `ignored` is about to
+        take for its reply direction. One that the same connection opened does not count.
+        """
+        half = self._look_up(reply, ignored.zone.number_in(Dir.REPLY), ignored.zone, now)
+        if half is None or half[0] is ignored:
+            return None
+        if half[0].original == ignored.original and (
+            half[0].zone.number_in(Dir.ORIGINAL) == ignored.zone.number_in(Dir.ORIGINAL)
+        ):
+            return None
+        return half[0]
+
+    def allows_clash(self, protocol: int) -> bool:
+        """Whether two packets of a protocol may open one connection (allow_clash)."""
+        if protocol in (UDP, TCP, ICMP, ICMPV6):
+            return protocol not in self._refuses_clash
+        return self._allows_generic_clash
+
     def _all_entries(self) -> Iterator[Entry]:
         """Each entry once, also those whose timer has run out; a zone's own are oldest first."""
         for number, table in self._zones.items():
@@ -388,19 +407,13 @@ class Tracker:
             self._live_at_sweep = self.count
         return Verdict.ACCEPT
 
-    def _allows_clash(self, protocol: int) -> bool:
-        """Whether two packets of a protocol may open one connection (allow_clash)."""
-        if protocol in (UDP, TCP, ICMP, ICMPV6):
-            return protocol not in self._refuses_clash
-        return self._allows_generic_clash
-
     def _nf_ct_resolve_clash(self, tracked: Tracked, loser: Entry, winner: Entry) -> Verdict:
         """Port of nf_ct_resolve_clash: two packets opened the same connection at the same time.
 
         The second takes the entry of the first; kernels that do not ask for a match do so
         whatever that is, as long as nothing was translated.
         """
-        if not self._clash_resolved or not self._allows_clash(loser.original.protocol):
+        if not self._clash_resolved or not self.allows_clash(loser.original.protocol):
             return Verdict.DROP
         if self._clash_needs_match and not nf_ct_can_merge(winner, loser):
             return Verdict.DROP

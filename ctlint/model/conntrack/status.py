@@ -77,6 +77,8 @@ class EntryStatus(IntFlag):
     CONFIRMED = 0x008
     SRC_NAT = 0x010
     DST_NAT = 0x020
+    SRC_NAT_DONE = 0x080
+    DST_NAT_DONE = 0x100
     DYING = 0x200
 
 

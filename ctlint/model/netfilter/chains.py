@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from ctlint.ir.rule import AnyMatch, Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset
 from ctlint.model.conntrack.status import CtState
-from ctlint.model.netfilter.matches import Predicate, predicates
+from ctlint.model.netfilter.matches import Predicate, constant, predicates
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Field, Transit
@@ -91,7 +91,7 @@ class ReadyChain:
         self._by_value: dict[tuple[Field, object], list[ReadyRule]] = defaultdict(list)
         self._rest: list[ReadyRule] = []
         for rule in rules:
-            keys = {p.exact[0]: p.exact[1] for p, _ in rule.open if p.exact is not None}
+            keys = _exact_keys(rule.open)
             for field in _INDEX_ORDER:
                 if field in keys:
                     self._by_value[field, keys[field]].append(rule)
@@ -121,6 +121,19 @@ class ReadyChain:
             if len(self._seen) < 4096:
                 self._seen[values] = found
         return found
+
+
+def _exact_keys(conditions: Open) -> dict[Field, object]:
+    """Fields with the one value that each must have. What stands behind a condition that remembers
+    does not count: that one is asked of every packet.
+    """
+    keys: dict[Field, object] = {}
+    for predicate, _ in conditions:
+        if predicate.remembers:
+            break
+        if predicate.exact is not None:
+            keys[predicate.exact[0]] = predicate.exact[1]
+    return keys
 
 
 def _value(field: Field, transit: Transit) -> object:
@@ -171,9 +184,13 @@ class ChainStore:
                 still = decided.get(id(match), _NOT_ASKED)
                 if still is _NOT_ASKED:
                     still = decided[id(match)] = self._decide(match, question, transit)
-                if still is None:
+                if still is not None:
+                    left += still
+                    continue
+                if not any(predicate.remembers for predicate, _ in left):
                     break
-                left += still
+                # It cannot match, but what it asks before that is remembered.
+                left += ((constant(False), match),)
             else:
                 ref = RuleRef(table, chain.name, position, rule)
                 rules.append(ReadyRule(ref, left, action(rule.target)))

@@ -6,10 +6,14 @@ Source: the kernel's net/netfilter/xt_*.c and net/ipv4/netfilter/ipt_*.c; iptabl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
 from ctlint.ir.rule import AnyTarget, Goto, Jump, Target, UnknownTarget
+from ctlint.model.conntrack.core import Template
+from ctlint.model.conntrack.entry import Zone
+from ctlint.model.netfilter.transit import Transit
 
 
 class Action(Enum):
@@ -25,8 +29,14 @@ class Action(Enum):
     MARK = auto()
     CONNMARK = auto()
     UNTRACK = auto()
+    INSTRUCT = auto()
+    """Says something to conntrack that changes no packet's way: a helper, events, timeouts."""
     ZONE = auto()
     """Sets the zone of conntrack in which the packet's entry is looked for."""
+    ALTER = auto()
+    """Changes the packet: its TTL, its type of service, its options."""
+    REMEMBER = auto()
+    """Adds the packet's addresses to a set, or takes them out of it."""
     TRANSLATE = auto()
     ELSEWHERE = auto()
     """Handed to something that decides on its own: a queue, a proxy, a target not known."""
@@ -57,28 +67,24 @@ _ZONES: Final = ("zone", "zone-orig", "zone-reply")
 
 _ALL_BITS: Final = 0xFFFFFFFF
 
-# Targets that change or record something that no match here reads, and let the packet go on.
+_ALTERING: Final = frozenset(
+    {"CHECKSUM", "DSCP", "ECN", "HL", "TCPMSS", "TCPOPTSTRIP", "TOS", "TTL"}
+)
+
+# Targets that change or record something that no match reads, and let the packet go on.
 _PASSING: Final = frozenset(
     {
         "AUDIT",
-        "CHECKSUM",
         "CLASSIFY",
         "CONNSECMARK",
-        "DSCP",
-        "ECN",
-        "HL",
         "IDLETIMER",
         "LED",
         "LOG",
         "NFLOG",
         "RATEEST",
         "SECMARK",
-        "TCPMSS",
-        "TCPOPTSTRIP",
         "TEE",
-        "TOS",
         "TRACE",
-        "TTL",
         "ULOG",
     }
 )
@@ -98,12 +104,18 @@ def action(target: AnyTarget | None) -> Action:
         if target.get("notrack"):
             return Action.UNTRACK
         is_zoned = any(target.get(name) for name in _ZONES)
-        return Action.ZONE if is_zoned else Action.CONTINUE
+        return Action.ZONE if is_zoned else Action.INSTRUCT
     if target.name == "SET":
-        return Action.MARK if target.get("map-mark") else Action.CONTINUE
+        return Action.MARK if target.get("map-mark") else Action.REMEMBER
+    if target.name in _ALTERING:
+        return Action.ALTER
     if target.name in _PASSING:
         return Action.CONTINUE
     return _ACTIONS.get(target.name, Action.ELSEWHERE)
+
+
+HARMLESS: Final = frozenset({Action.CONTINUE, Action.ALTER, Action.INSTRUCT, Action.REMEMBER})
+"""What lets the packet go on, and decides nothing by itself."""
 
 
 def set_mark(target: Target, mark: int | None) -> int | None:
@@ -119,3 +131,62 @@ def set_mark(target: Target, mark: int | None) -> int | None:
     if mark is None:
         return None
     return int(mark & ~mask & _ALL_BITS ^ value)
+
+
+def set_connmark(target: Target, transit: Transit) -> None:
+    """Port of connmark_tg_shift(): move a mark between the packet and its entry."""
+    view = transit.entry
+    if view is None:
+        return
+    entry = view.entry
+    shift = _shift(target)
+    change = target.get("set-xmark")
+    if change is not None:
+        value, mask = change.value
+        for option in target.options:
+            if option.name in ("mask", "ctmask"):
+                mask = option.value
+        entry.mark = shift(entry.mark & ~mask & _ALL_BITS ^ value)
+        return
+    nfmask = ctmask = _ALL_BITS
+    for option in target.options:
+        if option.name in ("nfmask", "mask"):
+            nfmask = option.value
+        if option.name in ("ctmask", "mask"):
+            ctmask = option.value
+    if transit.mark is None:
+        return
+    if target.get("save-mark"):
+        entry.mark = entry.mark & ~ctmask & _ALL_BITS ^ shift(transit.mark & nfmask)
+    else:
+        transit.mark = transit.mark & ~nfmask & _ALL_BITS ^ shift(entry.mark & ctmask)
+
+
+def _shift(target: Target) -> Callable[[int], int]:
+    left = target.get("left-shift-mark")
+    if left is not None:
+        return lambda mark: mark << left.value & _ALL_BITS
+    right = target.get("right-shift-mark")
+    if right is not None:
+        return lambda mark: mark >> right.value
+    return lambda mark: mark
+
+
+def template_of(target: Target, mark: int | None) -> Template | None:
+    """What ``CT`` and ``NOTRACK`` say to conntrack; None where that is not known (a policy of
+    timeouts is known by name only). Port of xt_ct_tg_check().
+    """
+    if target.name == "NOTRACK" or target.get("notrack"):
+        return Template(notrack=True)
+    if target.get("timeout"):
+        return None
+    number: int | None = 0
+    is_original = is_reply = False
+    for option in target.options:
+        if option.name in _ZONES:
+            number = mark if option.value == "mark" else option.value
+            is_original |= option.name != "zone-reply"
+            is_reply |= option.name != "zone-orig"
+    if not (is_original or is_reply):
+        return Template()
+    return None if number is None else Template(Zone(number & 0xFFFF, is_original, is_reply))

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
+from ctlint.model.conntrack.core import Template
 from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.status import CtState, Dir, EntryStatus
 from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
@@ -135,7 +136,9 @@ class Transit:
     ``box`` is where the packet is; None where a whole class of packets is asked about, of which
     then no more is known than addresses, ports, flags and types: no length, TTL or payload, and
     nothing of what came before. ``rule`` is the rule that is being tried, for what each remembers.
-    ``is_own``: the box's own sockets have sent the packet.
+    ``is_own``: the box's own sockets have sent the packet. ``template`` is what the raw table has
+    told conntrack of it, None where it said nothing; ``is_tracked``: conntrack has seen it before,
+    so that the raw table has no more say.
     """
 
     packet: Packet
@@ -148,5 +151,7 @@ class Transit:
     destination_type: AddressType = AddressType.UNICAST
     box: Box | None = None
     hook: Hook | None = None
-    rule: object = None
+    rule: Hashable = None
     is_own: bool = False
+    template: Template | None = None
+    is_tracked: bool = False

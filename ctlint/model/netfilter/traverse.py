@@ -19,7 +19,8 @@ from typing import Final, NamedTuple
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
-from ctlint.model.netfilter.targets import Action, set_mark
+from ctlint.model.netfilter.changes import apply_change
+from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Transit
 
@@ -75,6 +76,13 @@ class Outcome(NamedTuple):
     cause: RuleRef | PolicyRef
     via: tuple[RuleRef, ...] = ()
 
+    @property
+    def target(self) -> Target | None:
+        """The target that gave the verdict; None for a policy."""
+        if isinstance(self.cause, PolicyRef) or not isinstance(self.cause.rule.target, Target):
+            return None
+        return self.cause.rule.target
+
 
 class Open(NamedTuple):
     """A match that could not be decided."""
@@ -96,7 +104,8 @@ class Tried(NamedTuple):
 class Walk:
     """What happened in one table. ``matched`` names rules, policies and ends of user chains in
     the words of docs/scenario.md; it is the whole truth only where ``is_exact``: no rule on the
-    way was undecided, not even one that only counts or logs.
+    way was undecided, not even one that only counts or logs. Such are in ``unsure``; ``open``
+    holds those that may decide.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -104,12 +113,26 @@ class Walk:
     open: list[Open] = field(default_factory=list)
     translated: list[RuleRef] = field(default_factory=list)
     zoned: list[RuleRef] = field(default_factory=list)
+    unsure: list[Open] = field(default_factory=list)
     tried: list[Tried] | None = None
     is_exact: bool = True
 
     def verdicts(self) -> set[Verdict]:
         """The verdicts that are possible."""
         return {outcome.verdict for outcome in self.outcomes}
+
+
+_CONCRETE: Final = frozenset(
+    {
+        Action.ALTER,
+        Action.CONNMARK,
+        Action.INSTRUCT,
+        Action.REMEMBER,
+        Action.UNTRACK,
+        Action.ZONE,
+    }
+)
+"""What changes a packet at a box; of a class of packets it is known as far as it matters."""
 
 
 class _Frame:
@@ -207,6 +230,7 @@ class _Walker:
     def truth(self, rule: ReadyRule) -> Tern:
         """Whether the rule matches; the open matches of an undecided one are recorded."""
         transit = self.transit
+        transit.rule = rule.ref
         is_open: list[Open] | None = None
         for predicate, match in rule.open:
             value = predicate.test(transit)
@@ -220,9 +244,12 @@ class _Walker:
         truth = UNKNOWN if is_open else TRUE
         if is_open:
             self.result.is_exact = False
-        # What only counts or logs changes no packet's fate, decided or not.
-        if is_open and rule.action is not Action.CONTINUE:
-            self.result.open += is_open
+        if is_open:
+            # What only counts or logs changes no packet's fate, decided or not.
+            is_harmless = rule.action is Action.CONTINUE or (
+                transit.box is None and rule.action in HARMLESS
+            )
+            (self.result.unsure if is_harmless else self.result.open).extend(is_open)
         if self.result.tried is not None:
             self.result.tried.append(Tried(rule.ref, truth, None))
         return truth
@@ -235,6 +262,11 @@ class _Walker:
         action = rule.action
         target = rule.ref.rule.target
         if action is Action.CONTINUE:
+            return
+        if action in _CONCRETE and self.transit.box is not None:
+            self.change(rule, frame, certain=certain and not self.is_uncertain())
+            return
+        if action in HARMLESS:
             return
         if action is Action.JUMP or action is Action.GOTO:
             assert isinstance(target, Jump | Goto)
@@ -277,6 +309,19 @@ class _Walker:
             self.untrack(rule, certain=certain)
         else:
             self.end(rule, frame, certain=certain)
+
+    def change(self, rule: ReadyRule, frame: _Frame, *, certain: bool) -> None:
+        """A target that changes a concrete packet, its entry, or what the box remembers."""
+        transit = self.transit
+        target = rule.ref.rule.target
+        assert isinstance(target, Target)
+        if certain:
+            why = apply_change(rule.action, target, transit)
+            if why is None:
+                return
+            self.result.open.append(Open(rule.ref, None, why))
+        # What it would change is not known from here on.
+        self.result.outcomes.append(Outcome(Verdict.ELSEWHERE, rule.ref, frame.via))
 
     def leave(self, frame: _Frame) -> None:
         """RETURN: to the caller, or to the policy. Only a chain's end is traced as "return"."""

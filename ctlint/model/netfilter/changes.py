@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What targets that let a packet go on change: the packet, its mark, its entry, the box's memory.
+
+Source: the kernel's net/netfilter/xt_*.c, Linux 6.18.
+"""
+
+from __future__ import annotations
+
+from ctlint.ir.rule import Target
+from ctlint.model.conntrack.status import CtState
+from ctlint.model.netfilter.targets import Action, set_connmark, template_of
+from ctlint.model.netfilter.transit import Transit
+
+
+def apply_change(action: Action, target: Target, transit: Transit) -> str | None:
+    """Change a packet that is at a box; says what is missing where the change is not known."""
+    if action is Action.CONNMARK:
+        if transit.mark is None and target.get("set-xmark") is None:
+            return "the packet's mark is not known"
+        set_connmark(target, transit)
+        return None
+    if target.name in ("CT", "NOTRACK"):
+        return _instruct_conntrack(target, transit)
+    return f"what {target.name} changes is not modelled"
+
+
+def _instruct_conntrack(target: Target, transit: Transit) -> str | None:
+    """Port of xt_ct_target() and notrack_tg(): who comes first has the say."""
+    if transit.is_tracked or transit.template is not None:
+        return None
+    template = template_of(target, transit.mark)
+    if template is None:
+        return "the policy of timeouts is known by its name only"
+    transit.template = template
+    transit.ctstate = CtState.UNTRACKED if template.notrack else CtState.NEW
+    return None

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the NAT targets bind a connection to.
+
+Source: net/netfilter/xt_nat.c, nf_nat_masquerade.c, nf_nat_redirect.c and xt_NETMAP.c, Linux 6.18.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ctlint.ir.rule import Target
+from ctlint.ir.values import NatRange
+from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.nat import MANIP, Binding, Manip
+from ctlint.model.netfilter.transit import Transit
+from ctlint.wire.addresses import Family, Hostname, Net
+
+_LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
+
+
+class UndecidedBindingError(Exception):
+    """What the target binds to is not known: a name that is resolved where the rules are loaded."""
+
+
+def binding_of(target: Target, transit: Transit) -> Binding | None:
+    """What a target binds the packet's connection to; None where the target drops the packet.
+
+    Raises UndecidedBindingError.
+    """
+    is_random = target.get("random") is not None or target.get("random-fully") is not None
+    name = target.name
+    if name in ("SNAT", "DNAT"):
+        option = target.get("to-source" if name == "SNAT" else "to-destination")
+        assert option is not None
+        given: NatRange = option.value
+        low = high = None
+        if given.addresses is not None:
+            low, high = given.addresses.low, given.addresses.high
+        return Binding(
+            low, high, given.ports, given.base, is_random, target.get("persistent") is not None
+        )
+    if name == "NETMAP":
+        return _netmap(target, transit)
+    ports = target.get("to-ports")
+    mapped: NatRange = NatRange(None) if ports is None else ports.value
+    address = _masquerade(transit) if name == "MASQUERADE" else _redirect(transit)
+    if address is None:
+        return None
+    return Binding(address, address, mapped.ports, mapped.base, is_random)
+
+
+def _netmap(target: Target, transit: Transit) -> Binding:
+    option = target.get("to")
+    assert option is not None
+    net: Net | Hostname = option.value
+    if isinstance(net, Hostname):
+        raise UndecidedBindingError(f"{net}: the name is resolved when the rules are loaded")
+    packet, hook = transit.packet, transit.hook
+    assert hook is not None
+    own = packet.daddr if MANIP[hook] is Manip.DST else packet.saddr
+    mapped = net.address | (own & ~net.mask)
+    return Binding(mapped, mapped)
+
+
+def _masquerade(transit: Transit) -> int | None:
+    """The address that the outgoing interface gives to what leaves by it; lo has none to give."""
+    assert transit.box is not None
+    interface = transit.out_interface or ""
+    return transit.box.host.primary_address(interface, transit.packet.family)
+
+
+def _redirect(transit: Transit) -> int | None:
+    assert transit.box is not None
+    family = transit.packet.family
+    if transit.hook is Hook.LOCAL_OUT:
+        return _LOOPBACK[family]
+    interface = transit.in_interface or ""
+    return transit.box.host.primary_address(interface, family)
