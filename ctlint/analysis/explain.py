@@ -153,8 +153,7 @@ class _Explainer:
         is_fin = packet.flags & (TcpFlags.FIN | TcpFlags.SYN | TcpFlags.RST) == TcpFlags.FIN
         if not (is_fin and packet.flags & TcpFlags.ACK and result.delivered is Tern.TRUE):
             return None
-        back = replace(
-            packet,
+        back = packet._replace(
             saddr=packet.daddr,
             daddr=packet.saddr,
             sport=packet.dport,

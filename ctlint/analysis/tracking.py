@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -192,8 +192,7 @@ def entry_view(inquiry: Inquiry, tracking: Tracking) -> EntryView | None:
         status |= EntryStatus.ASSURED
     opening = packet
     if inquiry.sender is Dir.REPLY:
-        opening = replace(
-            packet,
+        opening = packet._replace(
             saddr=packet.daddr,
             daddr=packet.saddr,
             sport=packet.dport,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
@@ -403,7 +402,7 @@ def _parser() -> Lark:
 
 
 def _with_kind(packet: Packet, kind: tuple[int, int]) -> Packet:
-    return replace(packet, icmp_type=kind[0], icmp_code=kind[1])
+    return packet._replace(icmp_type=kind[0], icmp_code=kind[1])
 
 
 def _address(text: str, family: Family) -> int | None:

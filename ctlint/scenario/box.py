@@ -41,6 +41,7 @@ class Box:
         self._sides: dict[str, tuple[str, Dir]] = {}
         self._is_hairpin = False
         self.entrances: dict[Dir, str | None]
+        default: str | None
         if isinstance(topology, Forward):
             left, right = topology.left_if, topology.right_if
             addresses = [
@@ -64,9 +65,10 @@ class Box:
             ends = dict.fromkeys((flow.saddr, flow.daddr))
             addresses = [InterfaceAddress(LOOPBACK, family, end, family.bits) for end in ends]
             routes = []
-            default = LOOPBACK
+            default = None
             self.entrances = {Dir.ORIGINAL: None, Dir.REPLY: None}
-        routes.append(Route(Net(family, 0, 0), default))
+        if default is not None:
+            routes.append(Route(Net(family, 0, 0), default))
         self.host = Host(addresses, routes)
         self._own = {found.address for found in addresses}
         for address in self._own:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -27,7 +26,8 @@ class TcpOptions(NamedTuple):
 
     A header without any is None where this type is asked for: conntrack keeps what it knows of
     a side then, and forgets it where there are options, whatever they are. ``sack`` holds the
-    left and right edges of blocks, ``timestamps`` the value and its echo.
+    left and right edges of blocks, ``timestamps`` the value and its echo. ``stripped`` are options
+    that were overwritten by no-operations on the way: the kind and the length of each.
     """
 
     mss: int | None = None
@@ -35,10 +35,10 @@ class TcpOptions(NamedTuple):
     sack_permitted: bool = False
     timestamps: tuple[int, int] | None = None
     sack: tuple[tuple[int, int], ...] = ()
+    stripped: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet at the IP layer. Addresses are integers of the family.
 
     ``sport`` and ``dport`` are None for protocols without ports, ``flags`` is None for all but

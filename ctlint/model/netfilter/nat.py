@@ -11,7 +11,6 @@ Source: net/netfilter/nf_nat_core.c and nf_nat_proto.c, Linux 6.18 and 7.3.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -274,11 +273,11 @@ class Nat:
         other = entry.tuple_in(direction.other)
         if packet.quoted is not None:
             inner = _manip_pkt(packet.quoted, other, Manip(1 - manip))
-            packet = replace(packet, quoted=inner)
+            packet = packet._replace(quoted=inner)
         target = _inverse(other)
         if manip is Manip.SRC:
-            return replace(packet, saddr=target.saddr)
-        return replace(packet, daddr=target.daddr)
+            return packet._replace(saddr=target.saddr)
+        return packet._replace(daddr=target.daddr)
 
 
 def _inverse(found: Tuple) -> Tuple:
@@ -309,7 +308,7 @@ def _manip_pkt(packet: Packet, target: Tuple, manip: Manip) -> Packet:
     queries = _QUERIES if protocol == ICMP else _ECHOES
     if protocol in (ICMP, ICMPV6) and packet.icmp_type in queries:
         identifier = target.sport
-    return replace(packet, saddr=saddr, sport=sport, daddr=daddr, dport=dport, icmp_id=identifier)
+    return packet._replace(saddr=saddr, sport=sport, daddr=daddr, dport=dport, icmp_id=identifier)
 
 
 def _l4proto_in_range(new: Tuple, manip: Manip, ports: Range) -> bool:

@@ -52,7 +52,9 @@ TIME_EXCEEDED: Final = {Family.IPV4: IcmpError(11, 0), Family.IPV6: IcmpError(3,
 _HIGHEST_ICMP_TYPE: Final = 18
 _PRECEDENCE: Final = 0xC0
 _TOS_MASK: Final = 0x1E
-_CHECKED: Final = frozenset({TCP, UDP, ICMP, ICMPV6})
+_WITH_CHECKSUM: Final = frozenset({TCP, UDP, ICMP, ICMPV6})
+_UNCHECKED: Final = frozenset({47, 50, 51, 132, 136})
+"""GRE, ESP, AH, SCTP, UDP-Lite: their checksums are of another kind."""
 
 
 def reset_for(packet: Packet) -> Packet | None:
@@ -88,7 +90,7 @@ def error_for(packet: Packet, error: IcmpError, host: Host) -> Packet | None:
     """
     family = packet.family
     kind = packet.icmp_type or 0
-    if packet.defect is Defect.CHECKSUM:
+    if not _checksum_holds(packet):
         return None
     if packet.protocol in (ICMP, ICMPV6) and (
         is_icmp_error(packet.protocol, kind)
@@ -117,3 +119,19 @@ def error_for(packet: Packet, error: IcmpError, host: Host) -> Packet | None:
         quoted=packet,
         tos=packet.tos & _TOS_MASK | _PRECEDENCE if is_ipv4 else 0,
     )
+
+
+def _checksum_holds(packet: Packet) -> bool:
+    """Port of nf_reject_verify_csum, nf_ip_checksum and nf_ip6_checksum.
+
+    A protocol that the kernel does not know is taken to have the Internet's checksum over all its
+    bytes, in IPv6 with the pseudo header, which zeros never have.
+    """
+    if packet.protocol in _WITH_CHECKSUM:
+        return packet.defect is not Defect.CHECKSUM
+    if packet.protocol in _UNCHECKED:
+        return True
+    if packet.family is Family.IPV6:
+        return False
+    data = packet.data[: packet.payload]
+    return int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF == 0

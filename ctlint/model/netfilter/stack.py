@@ -8,7 +8,7 @@ nf_ip_hook_priorities; net/netfilter/nf_nat_core.c, nf_nat_inet_fn(); Linux 6.18
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Target
@@ -188,7 +188,7 @@ class Stack:
             if error is not None:
                 self._answer(traveller, error)
             return
-        transit.packet = replace(packet, ttl=packet.ttl - 1)
+        transit.packet = packet._replace(ttl=packet.ttl - 1)
         transit.out_interface = interface
         if self._pass(traveller, Hook.FORWARD):
             self._leave(traveller)

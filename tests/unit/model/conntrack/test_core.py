@@ -7,7 +7,6 @@ Expected values: net/netfilter/nf_conntrack_core.c of 6.18, and what a 6.18 kern
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -226,7 +225,7 @@ def test_a_wrong_checksum_counts_only_on_the_way_in() -> None:
     assert talk.log == ["bad checksum"]
     assert talk.give(broken, is_received=False) == "NEW 30 u"
     assert Conversation(checksum=0).give(broken) == "NEW 30 u"
-    segment = replace(talk.packet("o", "S", 1000), defect=Defect.CHECKSUM)
+    segment = talk.packet("o", "S", 1000)._replace(defect=Defect.CHECKSUM)
     assert talk.give(segment) == "INVALID none"
     assert talk.give(segment, is_received=False) == "NEW SYN_SENT 120 u"
     assert Conversation(checksum=0).give(segment) == "NEW SYN_SENT 120 u"
@@ -242,7 +241,7 @@ def test_a_wrong_checksum_counts_only_on_the_way_in() -> None:
 )
 def test_a_header_that_is_cut_short(packet: Packet, words: str) -> None:
     talk = Conversation()
-    assert talk.give(replace(packet, defect=Defect.TRUNCATED)) == "INVALID none"
+    assert talk.give(packet._replace(defect=Defect.TRUNCATED)) == "INVALID none"
     assert talk.log == [words]
 
 
@@ -431,7 +430,7 @@ def test_tuples_of_all_protocols() -> None:
     assert get_tuple(echo) == Tuple(4, 1, CLIENT, 77, SERVER, 0x0800)
     assert invert_tuple(get_tuple(echo)) == Tuple(4, 1, SERVER, 77, CLIENT, 0)
     assert get_tuple(datagram("o", protocol=89)) == Tuple(4, 89, CLIENT, 0, SERVER, 0)
-    unreachable = replace(echo, icmp_type=3)
+    unreachable = echo._replace(icmp_type=3)
     assert invert_tuple(get_tuple(unreachable)) is None
 
 

@@ -6,8 +6,6 @@ Expected values: net/netfilter/nf_conntrack_proto_icmp.c, nf_conntrack_proto_icm
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from ctlint.model.conntrack.core import Template
@@ -72,12 +70,12 @@ def test_a_redirect_from_afar() -> None:
     talk = Conversation()
     assert talk.give(message("o", 137, v6=True)) == "INVALID none"
     assert talk.log == ["short redirect"]
-    whole = replace(message("o", 137, v6=True), payload=32)
+    whole = message("o", 137, v6=True)._replace(payload=32)
     assert talk.give(whole) == "INVALID none"
     assert talk.log == ["invalid saddr or hoplimit for redirect"]
     assert talk.give(message("o", 137, v6=True, code=1)) == "INVALID none"
     assert talk.log == ["short redirect"]
-    assert talk.give(replace(whole, icmp_code=1)) == "INVALID none"
+    assert talk.give(whole._replace(icmp_code=1)) == "INVALID none"
     assert talk.log == []
 
 
@@ -85,7 +83,7 @@ def test_a_redirect_from_afar() -> None:
     ("v6", "words"), [(False, "bad hw icmp checksum"), (True, "ICMPv6 checksum failed")]
 )
 def test_checksums(v6: bool, words: str) -> None:
-    query = replace(message("o", 128 if v6 else 8, v6=v6), defect=Defect.CHECKSUM)
+    query = message("o", 128 if v6 else 8, v6=v6)._replace(defect=Defect.CHECKSUM)
     talk = Conversation()
     assert talk.give(query) == "INVALID none"
     assert talk.log == [words]
@@ -108,7 +106,7 @@ def test_errors_about_a_connection(kind: int) -> None:
     segment = talk.packet("o", "PA", 1001, 5001, 10)
     talk.give(segment)
     talk.wait(50)
-    error = replace(message("r", kind), quoted=segment)
+    error = message("r", kind)._replace(quoted=segment)
     tracked = talk.tracker.nf_conntrack_in(error, talk.now)
     assert tracked.ctstate.name == "RELATED"
     assert tracked.entry is talk.entry
@@ -116,7 +114,7 @@ def test_errors_about_a_connection(kind: int) -> None:
     assert tracked.ctinfo.direction == 1
     assert talk.entry.remaining(talk.now) == 250  # not refreshed
 
-    back = replace(message("o", kind), quoted=talk.packet("r", "A", 5001, 1011))
+    back = message("o", kind)._replace(quoted=talk.packet("r", "A", 5001, 1011))
     other = talk.tracker.nf_conntrack_in(back, talk.now)
     assert other.ctinfo is not None
     assert other.ctinfo.direction == 0
@@ -125,9 +123,9 @@ def test_errors_about_a_connection(kind: int) -> None:
 def test_errors_about_nothing() -> None:
     talk = Conversation()
     segment = talk.packet("o", "PA", 1001, 5001, 10)
-    assert talk.give(replace(message("r", 3), quoted=segment)) == "INVALID none"
+    assert talk.give(message("r", 3)._replace(quoted=segment)) == "INVALID none"
     assert talk.give(message("r", 3)) == "INVALID none"
-    assert talk.give(replace(message("r", 3), quoted=message("o", 9))) == "INVALID none"
+    assert talk.give(message("r", 3)._replace(quoted=message("o", 9))) == "INVALID none"
     assert talk.give(message("o", 1, v6=True)) == "INVALID none"
 
 
@@ -137,7 +135,7 @@ def test_errors_to_somebody_else() -> None:
         talk = Conversation(kernel)
         talk.shake_hands()
         segment = talk.packet("o", "PA", 1001, 5001, 10)
-        error = replace(message("r", 3), quoted=segment, daddr=CLIENT + 1)
+        error = message("r", 3)._replace(quoted=segment, daddr=CLIENT + 1)
         assert talk.give(error).split()[0] == answer
     assert talk.log == ["outer daddr 10.1.0.3 != inner 10.1.0.2"]
 
@@ -153,7 +151,7 @@ def test_redirects_before_they_were_looked_at() -> None:
     """ICMPV6_REDIRECT: before it, a message that opens nothing."""
     for kernel in ("5.9", "5.19", "rhel8"):
         talk = Conversation(kernel)
-        assert talk.give(replace(message("o", 137, v6=True), payload=32)) == "INVALID none"
+        assert talk.give(message("o", 137, v6=True)._replace(payload=32)) == "INVALID none"
         assert talk.log == []
 
 
@@ -170,7 +168,7 @@ def test_an_ipv6_error_to_somebody_else_is_logged_in_full() -> None:
     """%pI6: eight groups of four digits."""
     talk = Conversation()
     talk.give(message("o", 128, v6=True))
-    error = replace(message("r", 1, v6=True), quoted=message("o", 128, v6=True), daddr=5)
+    error = message("r", 1, v6=True)._replace(quoted=message("o", 128, v6=True), daddr=5)
     assert talk.give(error) == "INVALID none"
     groups = ":".join(["0000"] * 6)
     assert talk.log == [f"outer daddr {groups}:0000:0005 != inner {groups}:0a01:0002"]
