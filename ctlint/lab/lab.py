@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -21,10 +21,20 @@ from ctlint.lab.errors import CannotLoadError, LabError, LabStalled, LabUnavaila
 from ctlint.lab.firewall import DELIVERED, STATE_LINES, Backend, Firewall, default_backend
 from ctlint.lab.log import Line, Log
 from ctlint.lab.namespace import PrivateNetns, private_netns
-from ctlint.lab.packets import LAST_NUMBER, Built, build, ends_of, number_of, protocol_of, read
+from ctlint.lab.nft_trace import NftTrace
+from ctlint.lab.packets import (
+    LAST_NUMBER,
+    Built,
+    build,
+    ends_of,
+    icmp_kind_of,
+    number_of,
+    protocol_of,
+    read,
+)
 from ctlint.lab.settings import Settings
-from ctlint.lab.table import Table, Tracked
-from ctlint.lab.timers import Timers
+from ctlint.lab.table import Table, Tracked, icmp_code_of
+from ctlint.lab.timers import Timers, await_tick
 from ctlint.lab.wiring import Wiring
 from ctlint.model.conntrack.status import Dir, TcpCt
 from ctlint.scenario.answer import (
@@ -104,23 +114,47 @@ class _Kind(NamedTuple):
 class _Box:
     """A host in a namespace of its own, with all that is needed to watch it."""
 
-    def __init__(self, stack: ExitStack, kind: _Kind, ipsets: str) -> None:
+    def __init__(self, stack: ExitStack, kind: _Kind) -> None:
         self.namespace: PrivateNetns = stack.enter_context(private_netns())
-        self.traces = kind.backend is Backend.LEGACY
-        self.firewall = Firewall(self.namespace, traces=self.traces)
-        if ipsets:
-            done = self.namespace.run(["ipset", "restore", "-exist"], input=ipsets, check=False)
-            if done.returncode:
-                raise CannotLoadError(done.stderr.strip())
+        self.firewall = Firewall(self.namespace, traces=kind.backend is not None)
+        stack.callback(self.firewall.close)
+        self._ipsets = ""
+        self._sets_change = False
         self.settings = stack.enter_context(Settings(self.namespace))
         with self.namespace.inside():
             self.log = Log()
             stack.callback(self.log.close)
             self.table = Table()
             stack.callback(self.table.close)
+            self.nft_trace: NftTrace | None = None
+            if kind.backend is Backend.NFT:
+                self.nft_trace = NftTrace()
+                stack.callback(self.nft_trace.close)
         self.wiring = Wiring(self.namespace)
         stack.callback(self.wiring.close)
         self.timers = Timers(self.table, self.settings.timeouts)
+
+    def load(self, texts: Mapping[Family, str], ipsets: str, backend: Backend) -> None:
+        """The rule sets and the sets they name, in place of those before. Raises CannotLoadError.
+
+        Where rules may have changed the sets, those are made anew as well.
+        """
+        if ipsets != self._ipsets or self._sets_change:
+            self.firewall.load({}, backend)
+            self._restore_ipsets(ipsets)
+        self._sets_change = bool(ipsets) and any("-j SET" in text for text in texts.values())
+        self.firewall.load(texts, backend)
+
+    def _restore_ipsets(self, text: str) -> None:
+        self.namespace.run(["ipset", "destroy"])
+        self._ipsets = ""
+        if text:
+            done = self.namespace.run(["ipset", "restore", "-exist"], input=text, check=False)
+            # Should it fail, some of the sets are there.
+            self._ipsets = text
+            if done.returncode:
+                self._sets_change = True
+                raise CannotLoadError(done.stderr.strip())
 
 
 class _Playing(NamedTuple):
@@ -130,6 +164,7 @@ class _Playing(NamedTuple):
     box: _Box
     has_rules: bool
     has_zones: bool
+    counts_connections: bool
     missing_sysctls: tuple[str, ...]
 
 
@@ -163,10 +198,10 @@ class Lab:
                 everything.callback(_guarded, stack.close)
 
     def restore_ipsets(self, text: str) -> None:
-        """From now on the sets are there that `ipset save` has printed, and no others."""
-        if text != self._ipsets:
-            self.close()
-            self._ipsets = text
+        """From now on these sets are there, as `ipset save` has printed them, for rule sets of
+        scenarios that have none of their own.
+        """
+        self._ipsets = text
 
     # Scenarios
 
@@ -207,26 +242,30 @@ class Lab:
         if has_rules:
             has_nat4, has_nat6 = (_names_nat(text) for text in texts.values())
             kind = _Kind(backend or default_backend(), (has_nat4, has_nat6))
+        if scenario.facts.mac is not None and scenario.facts.mac.address is not None:
+            raise ScenarioError("the wires of the lab have no link-layer addresses")
         box = self._box(kind)
         if kind.backend is not None:
-            try:
-                box.firewall.load(texts, kind.backend)
-            except LabError:
-                self._boxes.pop(kind)[0].close()
-                raise
+            box.load(texts, scenario.ipsets or self._ipsets, kind.backend)
         missing = box.settings.set(scenario.sysctls, only=True)
         box.table.flush()
         box.timers.restart()
         box.wiring.lay(scenario.topology, scenario.flow)
+        box.wiring.send_as(scenario.facts.owner)
         for _ in box.log.lines():
             pass
-        has_zones = any("--zone" in text for text in texts.values())
-        return _Playing(scenario, box, has_rules, has_zones, missing)
+        if box.nft_trace is not None:
+            for _ in box.nft_trace.steps():
+                pass
+        has_zones, counts = (
+            any(word in text for text in texts.values()) for word in ("--zone", "-m connlimit")
+        )
+        return _Playing(scenario, box, has_rules, has_zones, counts, missing)
 
     def _box(self, kind: _Kind) -> _Box:
         if kind not in self._boxes:
             with ExitStack() as stack:
-                box = _Box(stack, kind, self._ipsets)
+                box = _Box(stack, kind)
                 self._boxes[kind] = stack.pop_all(), box
         return self._boxes[kind][1]
 
@@ -296,10 +335,14 @@ class Lab:
         self._number = self._number % LAST_NUMBER + 1
         built = build(send, ends, family, self._number, quoted)
         box.timers.settle(send.protocol)
+        if playing.counts_connections:
+            # Which of them are over is looked at once a tick (nf_conncount.c, `last_gc`).
+            await_tick()
         sent = box.timers.clock()
         target = format_address(family, ends.daddr)
-        heard = _Heard(box, send.sender, self._number, send.protocol)
-        loopback = box.wiring.loopback
+        heard = _Heard(box, send.sender, self._number, built.data)
+        # Rules may send packets over lo that were not meant to go there, and make others.
+        loopback = box.wiring.loopback(always=playing.has_rules)
         if loopback is None:
             error = box.wiring.send(send.sender, built.data, family, target)
             heard.listen()
@@ -329,7 +372,7 @@ class Lab:
             entry=entry,
             pktdir=pktdir,
             why=tuple(heard.why),
-            rules=(*heard.rules, *heard.made_rules) if playing.has_rules and box.traces else None,
+            rules=(*heard.rules, *heard.made_rules) if playing.has_rules else None,
         )
 
     def _ends(self, send: Send) -> Flow:
@@ -368,9 +411,10 @@ class Lab:
 class _Heard:
     """What became of one packet, as far as it was heard."""
 
-    def __init__(self, box: _Box, sender: Dir, number: int, protocol: int) -> None:
+    def __init__(self, box: _Box, sender: Dir, number: int, data: bytes) -> None:
         self._number = number
-        self._protocol = protocol
+        self._protocol = protocol_of(data)
+        self._icmp_kind = icmp_kind_of(data)
         self._box = box
         self._sender = sender
         self.hooks: dict[str, str] = {}
@@ -382,7 +426,11 @@ class _Heard:
         self.made_rules: list[str] = []
 
     def _is_same(self, data: bytes) -> bool:
-        return number_of(data) == self._number and protocol_of(data) == self._protocol
+        return (
+            number_of(data) == self._number
+            and protocol_of(data) == self._protocol
+            and icmp_kind_of(data) == self._icmp_kind
+        )
 
     def listen(self) -> bool:
         """Hear what there is to hear now. Tells whether there was anything."""
@@ -400,7 +448,15 @@ class _Heard:
         for line in self._box.log.lines():
             self._note(line)
             is_news = True
+        if self._box.nft_trace is not None:
+            for step in self._box.nft_trace.steps():
+                self._note_match(self._box.firewall.nft_match(step), step.data)
+                is_news = True
         return is_news
+
+    def _note_match(self, words: str | None, data: bytes) -> None:
+        if words is not None:
+            (self.rules if self._is_same(data) else self.made_rules).append(words)
 
     def _note(self, line: Line) -> None:
         prefix, data = line
@@ -412,9 +468,7 @@ class _Heard:
             if is_same:
                 self.hooks.setdefault(*state)
         elif prefix.startswith(_TRACE):
-            match = self._box.firewall.match(prefix, Family(data[0] >> 4))
-            if match is not None:
-                (self.rules if is_same else self.made_rules).append(match.words)
+            self._note_match(self._box.firewall.match(prefix, Family(data[0] >> 4)), data)
         elif not is_same:
             return
         elif prefix == DELIVERED:
@@ -468,11 +522,14 @@ def _pktdir(entry: Tracked, data: bytes) -> Dir | None:
 
 def _find_in_zones(entries: list[Tracked], data: bytes) -> Tracked | None:
     """The entry of a packet in whatever zone it is: ctnetlink finds those of one at a time."""
-    ends, protocol = _tuple_of(data), protocol_of(data)
+    ends, protocol, kind = _tuple_of(data), protocol_of(data), icmp_kind_of(data)
+    code = kind[1] if kind else 0
     found = [
         entry
         for entry in entries
-        if entry.protocol == protocol and ends in (entry.orig, entry.reply)
+        if entry.protocol == protocol
+        and ends in (entry.orig, entry.reply)
+        and icmp_code_of(entry) == code
     ]
     if len(found) > 1:
         raise LabError("entries of several zones have the tuple of the packet")

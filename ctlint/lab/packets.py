@@ -27,7 +27,6 @@ MTU: Final = 65535
 LAST_NUMBER: Final = 65535
 """Packets are numbered from 1 to this, then from 1 again."""
 
-_TTL: Final = 64
 _WITH_PORTS: Final = frozenset((TCP, UDP))
 # What they carry is opaque here, but conntrack reads ports in it (DCCP, SCTP, UDP-Lite).
 _PORTS_IN_PAYLOAD: Final = frozenset((33, 132, 136))
@@ -68,6 +67,7 @@ def build(send: Send, ends: Flow, family: Family, number: int, quoted: bytes = b
     width = family.bits // 8
     addresses = ends.saddr.to_bytes(width, "big") + ends.daddr.to_bytes(width, "big")
     protocol, length = send.protocol, send.length
+    payload = send.data[:length]
     ports = b""
     code = 0
     if protocol == TCP:
@@ -102,13 +102,14 @@ def build(send: Send, ends: Flow, family: Family, number: int, quoted: bytes = b
         segment = b""
         place = 0
         if protocol in _PORTS_IN_PAYLOAD or protocol == _GRE:
-            ports = bytes(4)
+            ports = payload[:4].ljust(4, b"\0") if protocol != _GRE else bytes(4)
     size = len(segment) + length
     if size + (40 if family is Family.IPV6 else 20) > MTU:
         raise ScenarioError(f"a packet of more than {MTU} bytes")
     if place:
-        # The payload is zeros, which change no checksum.
-        total = int.from_bytes(segment + bytes(len(segment) % 2), "big")
+        # The zeros behind what is summed up change no checksum.
+        summed = segment + payload
+        total = int.from_bytes(summed + bytes(len(summed) % 2), "big")
         if protocol != ICMP:
             total += int.from_bytes(addresses, "big") + protocol + size
         checksum = 0xFFFF - total % 0xFFFF
@@ -117,13 +118,13 @@ def build(send: Send, ends: Flow, family: Family, number: int, quoted: bytes = b
             checksum = checksum ^ 0x5555 or 0xAAAA
         segment = segment[:place] + checksum.to_bytes(2, "big") + segment[place + 2 :]
     if family is Family.IPV6:
-        ip = _IP6.pack(6 << 28 | number, size, protocol, _TTL) + addresses
+        ip = _IP6.pack(6 << 28 | send.tos << 20 | number, size, protocol, send.ttl) + addresses
     else:
-        ip = _IP4.pack(0x45, 0, 20 + size, number, 0, _TTL, protocol, 0) + addresses
+        ip = _IP4.pack(0x45, send.tos, 20 + size, number, 0, send.ttl, protocol, 0) + addresses
         checksum = 0xFFFF - int.from_bytes(ip, "big") % 0xFFFF
         ip = ip[:10] + checksum.to_bytes(2, "big") + ip[12:]
     key = None if quoted else key_of(family, protocol, addresses, ports, code)
-    return Built(ip + segment + bytes(length), key)
+    return Built(ip + segment + payload + bytes(length - len(payload)), key)
 
 
 def number_of(data: bytes) -> int:
@@ -136,6 +137,14 @@ def number_of(data: bytes) -> int:
 def protocol_of(data: bytes) -> int:
     """The protocol behind the IP header."""
     return data[6] if data[0] >> 4 == Family.IPV6 else data[9]
+
+
+def icmp_kind_of(data: bytes) -> bytes:
+    """Type and code of an ICMP packet; of others nothing."""
+    if protocol_of(data) not in (ICMP, ICMPV6):
+        return b""
+    start = 40 if data[0] >> 4 == Family.IPV6 else (data[0] & 15) * 4
+    return data[start : start + 2]
 
 
 def target_of(data: bytes) -> bytes:

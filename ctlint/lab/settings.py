@@ -30,6 +30,8 @@ _NEEDED: Final[Mapping[str, str]] = {
     "net.ipv4.icmp_ratelimit": "0",
     "net.ipv6.icmp.ratemask": "",
     "net.ipv6.icmp.ratelimit": "0",
+    # The flow label of what the box makes is none that a packet of ours may carry.
+    "net.ipv6.auto_flowlabels": "0",
     "net.ipv6.conf.all.forwarding": "1",
     # No link-local address, so next to no packets of IPv6's own.
     "net.ipv6.conf.default.addr_gen_mode": "1",

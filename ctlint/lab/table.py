@@ -150,6 +150,13 @@ class Table:
         return alive
 
 
+def icmp_code_of(entry: Tracked) -> int:
+    """The code of ICMP that both tuples of an entry have; 0 for other protocols."""
+    parts = dict(attributes(entry.key, 4))
+    proto = dict(attributes(dict(attributes(parts[_TUPLE_ORIG]))[_TUPLE_PROTO]))
+    return next((proto[kind][0] for kind in (_ICMP_ID + 2, _ICMPV6_ID + 2) if kind in proto), 0)
+
+
 @lru_cache(maxsize=1 << 12)
 def key_of(family: Family, protocol: int, addresses: bytes, ports: bytes, code: int = 0) -> bytes:
     """What finds the entry of a packet.

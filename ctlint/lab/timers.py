@@ -13,7 +13,8 @@ to the microsecond, and finds out after each packet whether the kernel has set a
 Where a part of a second is left, the kernel's timer is set to a nearby whole number that is no
 timeout in force, so that the two can be told apart. Timers are set anew before they have run for
 long in real time. What this cannot do: a match on `--ctexpire` sees the kernel's timer, with whole
-seconds; limits of rules (limit, hashlimit, recent) count real time.
+seconds; limits of rules (limit, hashlimit, recent) and sets whose members time out count real time,
+`-m time` asks the machine's clock.
 
 One thing in conntrack compares clocks and not timers: a UDP entry counts as a stream from two
 seconds after its first packet on (nf_conntrack_proto_udp.c, `stream_ts`). Before a UDP packet the
@@ -300,7 +301,7 @@ class Timers:
         if len(fitting) == 1:
             (seconds,) = fitting
         else:
-            _await_tick()
+            await_tick()
             again = self._table.get(entry.key)
             if again is None or again.start != entry.start:
                 raise LabStalled("an entry went away while it was looked at")
@@ -325,7 +326,7 @@ class Timers:
         return whole_seconds(self._timers[entry.start].left)
 
 
-def _await_tick() -> None:
+def await_tick() -> None:
     """Wait until the kernel has counted a tick, however long a busy machine keeps it from that."""
     start = time.clock_gettime(_CLOCK_MONOTONIC_COARSE)
     give_up = time.monotonic() + _LONGEST_TICK

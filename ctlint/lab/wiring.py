@@ -11,6 +11,7 @@ Source: include/uapi/linux/if_tun.h, rtnetlink.h, if_link.h, if_addr.h; raw(7).
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -28,6 +29,7 @@ from ctlint.lab.namespace import PrivateNetns
 from ctlint.lab.netlink import CREATE, REPLACE, ROUTE, Netlink, Request, attribute
 from ctlint.lab.packets import MTU, target_of
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.netfilter.transit import Owner
 from ctlint.scenario.scenario import Flow, Forward, Host, ScenarioError, Topology
 from ctlint.wire.addresses import Family
 
@@ -97,6 +99,8 @@ class Wiring:
         self._watches: list[_Watch] = []
         self._orig = b""
         self._raw: dict[Family, socket.socket] = {}
+        self._owner: Owner | None = None
+        self._libc = ctypes.CDLL(None)
         self._loopback: Loopback | None = None
         with namespace.inside():
             self._netlink = Netlink(ROUTE)
@@ -116,10 +120,37 @@ class Wiring:
             )
             self._raw[Family.IPV6].setsockopt(socket.IPPROTO_IPV6, _IPV6_HDRINCL, 1)
 
-    def close(self) -> None:
-        """Close what holds the namespace open."""
+    def send_as(self, owner: Owner | None) -> None:
+        """From now on the box's own sockets are somebody's; None: this process's. Raises OSError.
+
+        What rules ask of is who made the socket (xt_owner.c: the credentials of its file).
+        """
+        if owner == self._owner:
+            return
+        self._close_raw_sockets()
+        groups = os.getgroups()
+        try:
+            if owner is not None:
+                os.setgroups(owner.groups)
+                # Groups first: whoever has no right to files has none to change them.
+                self._libc.setfsgid(owner.gid)
+                self._libc.setfsuid(owner.uid)
+            with self._namespace.inside():
+                self._open_raw_sockets()
+        finally:
+            self._libc.setfsuid(os.geteuid())
+            self._libc.setfsgid(os.getegid())
+            os.setgroups(groups)
+        self._owner = owner
+
+    def _close_raw_sockets(self) -> None:
         for raw in self._raw.values():
             raw.close()
+        self._raw.clear()
+
+    def close(self) -> None:
+        """Close what holds the namespace open."""
+        self._close_raw_sockets()
         for device in self._devices.values():
             os.close(device.descriptor)
         self._devices.clear()
@@ -160,9 +191,6 @@ class Wiring:
             plan = _Plan(frozenset((_LOOPBACK, end) for end in foreign), {})
             watches = []
             self._entrances = {Dir.ORIGINAL: None, Dir.REPLY: None}
-            if self._loopback is None:
-                with self._namespace.inside():
-                    self._loopback = Loopback()
         self._change_to(plan, [watch.name for watch in watches])
         self._watches = watches
         self._orig = flow.saddr.to_bytes(family.bits // 8, "big")
@@ -277,11 +305,15 @@ class Wiring:
 
     # Packets
 
-    @property
-    def loopback(self) -> Loopback | None:
-        """The lo over which the flow goes; None where it goes over a wire."""
+    def loopback(self, *, always: bool) -> Loopback | None:
+        """The lo over which the flow goes; None where it goes over a wire, unless asked for."""
         is_inside = self.is_box(Dir.ORIGINAL) and self.is_box(Dir.REPLY)
-        return self._loopback if is_inside else None
+        if not (is_inside or always):
+            return None
+        if self._loopback is None:
+            with self._namespace.inside():
+                self._loopback = Loopback()
+        return self._loopback
 
     def is_box(self, end: Dir) -> bool:
         """Whether this end is the box itself."""

@@ -15,6 +15,9 @@ from ctlint.scenario.scenario import Flow, Forward, Topology
 from ctlint.scenario.scenario import Host as HostTopology
 from ctlint.wire.addresses import Family, Net, format_address
 
+MTU: Final = 65535
+"""Length of the longest packet, which every link takes."""
+
 _LEFT, _RIGHT, _WIRE = "left", "right", "wire"
 _MOST_REMEMBERED: Final = 4096
 """Pairs of addresses that are remembered."""
@@ -69,7 +72,7 @@ class Box:
             self.entrances = {Dir.ORIGINAL: None, Dir.REPLY: None}
         if default is not None:
             routes.append(Route(Net(family, 0, 0), default))
-        self.host = Host(addresses, routes)
+        self.host = Host(addresses, routes, MTU)
         self._own = {found.address for found in addresses}
         for address in self._own:
             if ipaddress.ip_address(format_address(family, address)).is_multicast:

@@ -215,7 +215,7 @@ def run(
     return figures
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong."""
 
     def error(self, message: str) -> NoReturn:
@@ -223,16 +223,17 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m tests.conformance.campaign")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m tests.conformance.campaign")
     parser.add_argument("--seed", type=int, help="default: a fresh one, printed")
-    parser.add_argument("--packets", type=_positive, default=20_000)
+    parser.add_argument("--packets", type=positive, default=20_000)
     parser.add_argument("--family", type=int, choices=[4, 6], help="default: both")
     parser.add_argument("--report", type=Path, help="bug reports, one JSON object a line")
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number from 1 on. Raises ArgumentTypeError."""
     try:
         number = int(text)
     except ValueError:

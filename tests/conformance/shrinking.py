@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes a scenario that fails as small as it goes: steps, topology and sysctls."""
+"""Makes a scenario that fails as small as it goes: rules, steps, topology and sysctls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product, takewhile
+from typing import Literal
 
 from ctlint.scenario.scenario import Scenario, Send
 from ctlint.wire.addresses import Family
@@ -37,12 +39,17 @@ def shrink(
 ) -> Scenario:
     """A smaller scenario that still fails, found greedily.
 
-    First runs of steps go, then single ones. The plainest topology follows, then only those
-    sysctls stay that are needed: what is a default, as `default_of` tells, goes first. Each
-    candidate costs one call; after `most_tries` of them it ends with what it has by then.
+    First runs of steps go, then single ones; so do lines of rule sets, then single matches. The
+    plainest topology follows, then only those sysctls stay that are needed: what is a default, as
+    `default_of` tells, goes first. Each candidate costs one call; after `most_tries` of them it
+    ends with what it has by then.
     """
     search = _Search(still_fails, most_tries)
     scenario = _with_fewer_steps(scenario, search)
+    for key in _RULESETS:
+        scenario = _with_fewer_rules(scenario, key, search)
+    if scenario.ipsets and search.fails(replace(scenario, ipsets="")):
+        scenario = replace(scenario, ipsets="")
     scenario = next(filter(search.fails, _in_plainer_topologies(scenario)), scenario)
     scenario = _with_fewer_sysctls(scenario, default_of, search)
     return _with_fewer_steps(scenario, search)
@@ -61,6 +68,59 @@ def _with_fewer_steps(scenario: Scenario, search: _Search) -> Scenario:
                 start += size
         size //= 2
     return scenario
+
+
+_RuleSet = Literal["ruleset", "ruleset6"]
+_RULESETS: tuple[_RuleSet, ...] = ("ruleset", "ruleset6")
+_MATCH = re.compile(
+    r" (?:! )?-(?:m|s|d|i|o) (?:\"(?:[^\"\\]|\\.)*\"|(?! -[mjg] )[^\"])*?(?= (?:! )?-[msdiojg] |$)"
+)
+
+
+def _with_fewer_rules(scenario: Scenario, key: _RuleSet, search: _Search) -> Scenario:
+    """Without the rule set, then without its tables, lines, and matches, where it still fails."""
+
+    def put(tables: Sequence[Sequence[str]]) -> Scenario:
+        text = "".join(f"{line}\n" for table in tables for line in table)
+        if key == "ruleset":
+            return replace(scenario, ruleset=text)
+        return replace(scenario, ruleset6=text)
+
+    text: str = getattr(scenario, key)
+    if not text:
+        return scenario
+    tables = [part.split("\n") for part in re.findall(r"^\*.*?^COMMIT", text, re.M | re.S)]
+    for number in range(len(tables) - 1, -1, -1):
+        fewer = tables[:number] + tables[number + 1 :]
+        if search.fails(put(fewer)):
+            tables = fewer
+    for number, table in enumerate(tables):
+        before, behind = tables[:number], tables[number + 1 :]
+        for lines in _with_fewer_lines(table):
+            if search.fails(put([*before, lines, *behind])):
+                table[:] = lines
+    return put(tables) if search.fails(put(tables)) else scenario
+
+
+def _with_fewer_lines(table: list[str]) -> Iterator[list[str]]:
+    """The table without some lines, then with fewer matches; it may change in between."""
+    size = len(table) // 2
+    while size:
+        start = 1
+        while start < len(table) - 1:
+            before = list(table)
+            end = min(start + size, len(table) - 1)
+            # A base chain that is not named may not be there at all.
+            kept = [line for line in table[start:end] if re.match(r":[A-Z]+ [A-Z]", line)]
+            if len(kept) < end - start:
+                yield [*table[:start], *kept, *table[end:]]
+            start = end if table == before else start
+        size //= 2
+    for index in range(len(table)):
+        found = list(_MATCH.finditer(table[index])) if table[index].startswith("-A ") else []
+        for match in reversed(found):
+            line = table[index]
+            yield [*table[:index], line[: match.start()] + line[match.end() :], *table[index + 1 :]]
 
 
 def _in_plainer_topologies(scenario: Scenario) -> Iterator[Scenario]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ctlint.model.conntrack.core import Tracker
@@ -15,10 +16,12 @@ from ctlint.wire.moments import Micros
 class Box:
     """What rules can ask of beyond the packet: addresses and routes, connections, what came before.
 
-    ``now`` is the moment, from 0 at the beginning.
+    ``now`` is the moment, from 0 at the beginning. ``lots`` draws a number between two, both
+    included, where rules draw lots; without it what they decide is not known.
     """
 
     host: Host
     tracker: Tracker
     memory: Memory = field(default_factory=Memory)
     now: Micros = 0
+    lots: Callable[[int, int], int] | None = None

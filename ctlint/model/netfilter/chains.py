@@ -47,59 +47,100 @@ Open = tuple[tuple[Predicate, AnyMatch], ...]
 
 
 class ReadyRule(NamedTuple):
-    """A rule with the predicates that are still open."""
+    """A rule with the predicates that are still open.
+
+    ``is_steady``: all packets of one direction of a connection, between the same interfaces and
+    with the same flags, fare alike with it, and it leaves nothing behind but a mark on the packet.
+    """
 
     ref: RuleRef
     open: Open
     action: Action
+    is_steady: bool
+
+
+_STEADY_FIELDS: Final = frozenset(Field) - {Field.ENTRY, Field.HEADER, Field.BOX}
+_STEADY_ACTIONS: Final = frozenset(
+    {
+        Action.ACCEPT,
+        Action.CONTINUE,
+        Action.DROP,
+        Action.GOTO,
+        Action.JUMP,
+        Action.MARK,
+        Action.RETURN,
+    }
+)
+
+
+def _is_steady(conditions: Open, does: Action) -> bool:
+    return does in _STEADY_ACTIONS and all(
+        predicate.reads <= _STEADY_FIELDS and not predicate.remembers for predicate, _ in conditions
+    )
 
 
 class Question(NamedTuple):
-    """What is fixed for all packets of a question. ``flags`` is None for all but TCP; ``ctstate``
-    is None where it may change on the way (NOTRACK in the raw table).
+    """What is fixed for all packets of a question, as plain numbers. ``flags`` is None for all but
+    TCP; ``ctstate`` is None where it may change on the way (NOTRACK in the raw table).
     """
 
     protocol: int
-    flags: TcpFlags | None
-    ctstate: CtState | None
+    flags: int | None
+    ctstate: int | None
 
 
 _FIXED: Final = frozenset({Field.PROTOCOL, Field.FLAGS, Field.CTSTATE})
 
-_INDEX_ORDER: Final = (
-    Field.DPORT,
-    Field.SPORT,
-    Field.DADDR,
-    Field.SADDR,
-    Field.IN_INTERFACE,
-    Field.OUT_INTERFACE,
-)
-
 
 class ReadyChain:
-    """The rules of one chain that packets of a question can match, indexed."""
+    """The rules of one chain that packets of a question can match, indexed.
 
-    __slots__ = ("_by_value", "_fields", "_rest", "_seen", "name", "policy", "rules", "table")
+    ``reads_flags``: packets with other flags may match others.
+    """
+
+    __slots__ = (
+        "_by_value",
+        "_fields",
+        "_rest",
+        "_seen",
+        "name",
+        "policy",
+        "reads_flags",
+        "rules",
+        "table",
+    )
 
     def __init__(
-        self, table: str, name: str, policy: str | None, rules: Sequence[ReadyRule]
+        self,
+        table: str,
+        name: str,
+        policy: str | None,
+        rules: Sequence[ReadyRule],
+        reads_flags: bool,
     ) -> None:
+        self.reads_flags = reads_flags
         self.table = table
         self.name = name
         self.policy = policy
         self.rules = rules
         self._by_value: dict[tuple[Field, object], list[ReadyRule]] = defaultdict(list)
         self._rest: list[ReadyRule] = []
-        for rule in rules:
-            keys = _exact_keys(rule.open)
-            for field in _INDEX_ORDER:
+        keys_of = [_exact_keys(rule.open) for rule in rules]
+        values: dict[Field, set[object]] = defaultdict(set)
+        for keys in keys_of:
+            for field, value in keys.items():
+                values[field].add(value)
+        # A rule stands under the field that parts the chain's rules best.
+        order = sorted(values, key=lambda field: -len(values[field]))
+        for rule, keys in zip(rules, keys_of, strict=True):
+            for field in order:
                 if field in keys:
                     self._by_value[field, keys[field]].append(rule)
                     break
             else:
                 self._rest.append(rule)
         self._fields = tuple(
-            field for field in _INDEX_ORDER if any(key[0] is field for key in self._by_value)
+            field for field in order if any(key[0] is field for key in self._by_value)
         )
         self._seen: dict[tuple[object, ...], Sequence[ReadyRule]] = {}
 
@@ -169,9 +210,19 @@ class ChainStore:
         found = self.ruleset.chain(table, chain)
         ready: ReadyChain | None = None
         if found is not None:
-            ready = ReadyChain(table, chain, found.policy, self._possible(found, table, question))
+            rules = self._possible(found, table, question)
+            ready = ReadyChain(table, chain, found.policy, rules, self._reads_flags(found))
         self._ready[key] = ready
         return ready
+
+    def _reads_flags(self, chain: Chain) -> bool:
+        """Whether a rule of the chain asks for TCP flags."""
+        return any(
+            Field.FLAGS in predicate.reads
+            for rule in chain.rules
+            for match in rule.matches
+            for predicate, _ in self._split(match)[0]
+        )
 
     def _possible(self, chain: Chain, table: str, question: Question) -> list[ReadyRule]:
         """The rules that a packet of the question can match."""
@@ -193,7 +244,8 @@ class ChainStore:
                 left += ((constant(False), match),)
             else:
                 ref = RuleRef(table, chain.name, position, rule)
-                rules.append(ReadyRule(ref, left, action(rule.target)))
+                does = action(rule.target)
+                rules.append(ReadyRule(ref, left, does, _is_steady(left, does)))
         return rules
 
     def _decide(self, match: AnyMatch, question: Question, transit: Transit) -> Open | None:
@@ -230,5 +282,6 @@ _NOT_ASKED: Final[Open] = ((Predicate(lambda _: FALSE, frozenset()), Match("")),
 
 @cache
 def _fixed_transit(question: Question) -> Transit:
-    packet = Packet(Family.IPV4, 0, 0, question.protocol, flags=question.flags)
-    return Transit(packet, question.ctstate or CtState.INVALID)
+    flags = None if question.flags is None else TcpFlags(question.flags)
+    packet = Packet(Family.IPV4, 0, 0, question.protocol, flags=flags)
+    return Transit(packet, CtState(question.ctstate or CtState.INVALID))

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState
+from ctlint.model.netfilter.alterations import ALTERATIONS
+from ctlint.model.netfilter.set_target import apply_set
 from ctlint.model.netfilter.targets import Action, set_connmark, template_of
-from ctlint.model.netfilter.transit import Transit
+from ctlint.model.netfilter.transit import Facts, Transit
 
 
-def apply_change(action: Action, target: Target, transit: Transit) -> str | None:
+def apply_change(action: Action, target: Target, transit: Transit, facts: Facts) -> str | None:
     """Change a packet that is at a box; says what is missing where the change is not known."""
+    if action is Action.ALTER:
+        assert transit.box is not None
+        altered = ALTERATIONS[target.name](target, transit.packet, transit.box.host.mtu)
+        if altered is None:
+            return "the MTU of the route is not known"
+        transit.packet = altered
+        return None
+    if action is Action.REMEMBER:
+        apply_set(target, transit, facts)
+        return None
     if action is Action.CONNMARK:
         if transit.mark is None and target.get("set-xmark") is None:
             return "the packet's mark is not known"
@@ -21,7 +33,7 @@ def apply_change(action: Action, target: Target, transit: Transit) -> str | None
         return None
     if target.name in ("CT", "NOTRACK"):
         return _instruct_conntrack(target, transit)
-    return f"what {target.name} changes is not modelled"
+    raise AssertionError(f"{target.name} changes nothing")
 
 
 def _instruct_conntrack(target: Target, transit: Transit) -> str | None:

@@ -21,6 +21,9 @@ class Hook(Enum):
     LOCAL_OUT = "OUTPUT"
     POSTROUTING = "POSTROUTING"
 
+    # Each is one object: it need not be told from its likes by name, which is slow.
+    __hash__ = object.__hash__
+
 
 class Stop(NamedTuple):
     """One table asked at one hook. ``tracked``: conntrack has seen the packet before."""

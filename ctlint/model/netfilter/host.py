@@ -15,6 +15,7 @@ from ctlint.wire.addresses import Family, Net
 
 LOOPBACK: Final = "lo"
 _LIMITED_BROADCAST: Final = 0xFFFFFFFF
+_LOOPBACK_BROADCAST: Final = 0x7FFFFFFF
 
 
 class AddressType(Enum):
@@ -63,13 +64,20 @@ def _is_for_itself(address: int, family: Family) -> bool:
 
 class Host:
     """A box. ``addresses`` stand in the order in which they were added: the first of an interface
-    is its primary one. ``routes`` are those beyond the networks of the addresses.
+    is its primary one. ``routes`` are those beyond the networks of the addresses. ``mtu`` is that
+    of all its links, in bytes; None where it is not known.
     """
 
-    def __init__(self, addresses: Sequence[InterfaceAddress], routes: Sequence[Route] = ()) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[InterfaceAddress],
+        routes: Sequence[Route] = (),
+        mtu: int | None = None,
+    ) -> None:
+        self.mtu = mtu
         self.addresses = tuple(addresses)
         self._local = {(found.family, found.address) for found in addresses}
-        self._broadcast = {
+        self._broadcast = {_LOOPBACK_BROADCAST: LOOPBACK} | {
             found.broadcast: found.interface
             for found in reversed(addresses)
             if found.broadcast is not None
@@ -171,7 +179,7 @@ class Host:
     def _address_type4(self, address: int, interface: str | None) -> AddressType:
         if address >> 28 == 0xE:
             return AddressType.MULTICAST
-        if address == _LIMITED_BROADCAST or address >> 24 == 0:
+        if address in (0, _LIMITED_BROADCAST):
             return AddressType.BROADCAST
         owner = self._broadcast.get(address)
         if owner is not None:

@@ -8,13 +8,14 @@ nf_ip_hook_priorities; net/netfilter/nf_nat_core.c, nf_nat_inet_fn(); Linux 6.18
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import Final, NamedTuple, cast
 
-from ctlint.ir.rule import Target
+from ctlint.ir.rule import Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NO_TEMPLATE, NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.log import LogLine
+from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.status import CtInfo, CtState, Dir, TcpCt
 from ctlint.model.conntrack.status import Verdict as CtVerdict
 from ctlint.model.netfilter.box import Box
@@ -35,9 +36,10 @@ from ctlint.model.netfilter.reject import (
 from ctlint.model.netfilter.transit import EntryView, Facts, Transit
 from ctlint.model.netfilter.traverse import Open, Outcome, Verdict, Walk, walk
 from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.encoding import total_length
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
-from ctlint.wire.protocols import ICMP, ICMPV6, TCP
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 _TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
     Hook.PREROUTING: ("raw", "conntrack", "mangle", "nat"),
@@ -51,6 +53,7 @@ _TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
 _CONFIRMING: Final = frozenset({Hook.LOCAL_IN, Hook.POSTROUTING})
 _HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
 _OPENING: Final = frozenset({CtInfo.NEW, CtInfo.RELATED, CtInfo.RELATED_REPLY})
+_ESTABLISHED: Final = frozenset({CtInfo.ESTABLISHED, CtInfo.ESTABLISHED_REPLY})
 _RELATED: Final = frozenset({CtInfo.RELATED, CtInfo.RELATED_REPLY})
 
 
@@ -62,7 +65,6 @@ class Emitted(NamedTuple):
     is_same: bool
 
 
-@dataclass(slots=True)
 class Passage:
     """What became of a packet.
 
@@ -73,15 +75,28 @@ class Passage:
     that leave only ``matched`` so.
     """
 
-    ctstates: dict[Hook, CtState] = field(default_factory=dict)
-    matched: list[str] = field(default_factory=list)
-    made_matched: list[str] = field(default_factory=list)
-    arrived: Packet | None = None
-    out: list[Emitted] = field(default_factory=list)
-    log: list[LogLine] = field(default_factory=list)
-    cause: Outcome | None = None
-    open: list[Open] = field(default_factory=list)
-    unsure: list[Open] = field(default_factory=list)
+    __slots__ = (
+        "arrived",
+        "cause",
+        "ctstates",
+        "log",
+        "made_matched",
+        "matched",
+        "open",
+        "out",
+        "unsure",
+    )
+
+    def __init__(self, ctstates: dict[Hook, CtState], matched: list[str]) -> None:
+        self.ctstates = ctstates
+        self.matched = matched
+        self.made_matched: list[str] = []
+        self.arrived: Packet | None = None
+        self.out: list[Emitted] = []
+        self.log: list[LogLine] = []
+        self.cause: Outcome | None = None
+        self.open: list[Open] = []
+        self.unsure: list[Open] = []
 
     @property
     def is_delivered(self) -> bool:
@@ -89,24 +104,87 @@ class Passage:
         return self.arrived is not None or any(emitted.is_same for emitted in self.out)
 
 
+class _Course(NamedTuple):
+    """The way that packets of one direction of a connection take while they fare alike.
+
+    ``ends`` are their addresses and ports as they leave, ``interface`` is where; empty where the
+    box itself gets them, None where ``cause`` stops them.
+    """
+
+    ctstates: dict[Hook, CtState]
+    matched: list[str]
+    ends: tuple[int, int, int, int | None, int | None]
+    hops: int
+    interface: str | None
+    cause: Outcome | None
+
+
+_CourseKey = tuple[bool, str, int | None]
+"""Whether it is the reply direction, the interface, and the flags where rules ask for them."""
+
+
+def _follow(course: _Course, packet: Packet, tracked: Tracked) -> Passage:
+    """Take a way that is known."""
+    passage = Passage(course.ctstates, course.matched)
+    if tracked.log:
+        passage.log += tracked.log
+    interface = course.interface
+    if interface is None:
+        passage.cause = course.cause
+        return passage
+    after = _make(
+        Packet,
+        packet[:1]
+        + course.ends
+        + packet[_FLAGS:_TTL]
+        + (packet.ttl - course.hops,)
+        + packet[_TTL + 1 :],
+    )
+    if interface:
+        passage.out.append(Emitted(interface, after, True))
+    else:
+        passage.arrived = after
+    return passage
+
+
+_make = tuple.__new__
+_FLAGS: Final = Packet._fields.index("flags")
+_TTL: Final = Packet._fields.index("ttl")
+_BEHIND_TTL: Final = _TTL + 1
+
+
+def _account(tracked: Tracked, packet: Packet) -> None:
+    """Count the packet for its connection, which a rule asks for (nf_conntrack_acct). Of errors,
+    and of packets that leave the entry as it was, nothing is counted.
+    """
+    entry, ctinfo = tracked.entry, tracked.ctinfo
+    if entry is None or ctinfo is None or ctinfo in _RELATED:
+        return
+    if not any(line.reason is Reason.IGNORED for line in tracked.log):
+        entry.carry(ctinfo.direction, total_length(packet))
+
+
 class _UndecidedError(Exception):
     """The packet's way is open from here on."""
 
 
 class _Traveller:
-    """A packet under way (`struct sk_buff`). ``tracked`` is what conntrack made of it."""
+    """A packet under way (`struct sk_buff`). ``tracked`` is what conntrack made of it, ``early``
+    what it made of it before anybody was asked: where no rule comes before conntrack.
+    """
 
-    __slots__ = ("is_same", "tracked", "transit")
+    __slots__ = ("early", "is_same", "tracked", "transit")
 
     def __init__(self, transit: Transit, tracked: Tracked | None, *, is_same: bool) -> None:
         self.transit = transit
         self.tracked = tracked
         self.is_same = is_same
+        self.early: Tracked | None = None
 
 
 class Stack:
     """A box with its rules, connections and addresses. ``draw`` chooses ports where the kernel
-    would by lot.
+    would by lot; ``lots`` does for rules, whose decision is open without it.
 
     Raises NotModelledError, EndlessWalkError.
     """
@@ -120,8 +198,9 @@ class Stack:
         facts: Facts,
         memory: Memory,
         draw: Draw = lowest,
+        lots: Draw | None = None,
     ) -> None:
-        self.box = Box(host, tracker, memory)
+        self.box = Box(host, tracker, memory, lots=lots)
         self._tracker = tracker
         self._host = host
         self._nat = Nat(tracker, draw)
@@ -133,34 +212,104 @@ class Stack:
                 self._stops[family, hook] = tuple(
                     name for name in names if name == "conntrack" or name in tables
                 )
-        self._passage = Passage()
+        self._without_raw = frozenset(
+            family for family in Family if "raw" not in self._stops[family, Hook.PREROUTING]
+        )
+        self._accounts = any(
+            isinstance(match, Match) and match.name == "connbytes"
+            for ruleset in rulesets.values()
+            for *_, rule in ruleset.rules()
+            for match in rule.matches
+        )
+        self._passage = Passage({}, [])
+        self._is_steady = False
+        self._reads_flags = False
 
     # ---- ways
 
     def receive(self, packet: Packet, interface: str, now: Micros) -> Passage:
         """A packet comes in by an interface."""
-        transit = Transit(packet, CtState.INVALID, interface, box=self.box)
-        return self._travel(_Traveller(transit, None, is_same=True), now)
+        self.box.now = now
+        early: Tracked | None = None
+        if packet.family in self._without_raw:
+            # Nobody is asked before conntrack.
+            early = self._tracker.nf_conntrack_in(packet, now)
+            entry = early.entry
+            if entry is not None and entry.extension is not None and packet.ttl > 1:
+                is_reply = early.ctinfo is CtInfo.ESTABLISHED_REPLY
+                if is_reply or early.ctinfo is CtInfo.ESTABLISHED:
+                    courses = cast("dict[_CourseKey, _Course]", entry.extension)
+                    course = courses.get((is_reply, interface, None))
+                    if course is None and packet.flags is not None:
+                        course = courses.get((is_reply, interface, int(packet.flags)))
+                    if course is not None:
+                        return _follow(course, packet, early)
+        traveller = _Traveller(
+            Transit(packet, CtState.INVALID, interface, box=self.box), None, is_same=True
+        )
+        traveller.early = early
+        passage = self._passage = Passage({}, [])
+        self._is_steady = True
+        self._reads_flags = False
+        try:
+            self._receive(traveller)
+        except _UndecidedError:
+            self._is_steady = False
+        self._part(traveller)
+        if self._is_steady:
+            self._keep_course(traveller, packet, interface)
+        return passage
 
     def send(self, packet: Packet, now: Micros) -> Passage:
         """A socket of the box sends a packet."""
-        transit = Transit(packet, CtState.INVALID, box=self.box, is_own=True)
-        return self._travel(_Traveller(transit, None, is_same=True), now)
-
-    def _travel(self, traveller: _Traveller, now: Micros) -> Passage:
         self.box.now = now
-        passage = self._passage = Passage()
-        try:
-            if traveller.transit.is_own:
-                self._send(traveller)
-            else:
-                self._receive(traveller)
-        except _UndecidedError:
-            pass
+        transit = Transit(packet, CtState.INVALID, box=self.box, is_own=True)
+        traveller = _Traveller(transit, None, is_same=True)
+        passage = self._passage = Passage({}, [])
+        with suppress(_UndecidedError):
+            self._send(traveller)
+        self._part(traveller)
+        return passage
+
+    def _part(self, traveller: _Traveller) -> None:
+        """A connection whose first packet did not get through is forgotten."""
         tracked = traveller.tracked
         if tracked is not None and tracked.entry is not None and not tracked.entry.is_confirmed:
             self._nat.forget(tracked.entry)
-        return passage
+
+    def _keep_course(self, traveller: _Traveller, before: Packet, interface: str) -> None:
+        """Remember the way of a packet whose like will fare alike: of an open connection, asked
+        for nothing but what stands in its headers.
+        """
+        tracked, passage = traveller.tracked, self._passage
+        if tracked is None or tracked.entry is None or tracked.ctinfo not in _ESTABLISHED:
+            return
+        if before.protocol not in (TCP, UDP) or passage.unsure or self._accounts:
+            return
+        if passage.arrived is not None:
+            out: str | None = ""
+        elif passage.out:
+            out = passage.out[0].interface
+        elif passage.cause is not None:
+            out = None
+        else:
+            return
+        after = traveller.transit.packet
+        course = _Course(
+            passage.ctstates,
+            passage.matched,
+            (after.saddr, after.daddr, after.protocol, after.sport, after.dport),
+            before.ttl - after.ttl,
+            out,
+            passage.cause,
+        )
+        entry = tracked.entry
+        courses = cast("dict[_CourseKey, _Course] | None", entry.extension)
+        if courses is None:
+            entry.extension = courses = {}
+        is_reply = tracked.ctinfo is CtInfo.ESTABLISHED_REPLY
+        flags = None if before.flags is None or not self._reads_flags else int(before.flags)
+        courses[is_reply, interface, flags] = course
 
     def _receive(self, traveller: _Traveller) -> None:
         transit = traveller.transit
@@ -275,18 +424,23 @@ class Stack:
     def _track(self, traveller: _Traveller, hook: Hook) -> bool:
         tracked, transit = traveller.tracked, traveller.transit
         if tracked is None or tracked.ctinfo is None:
+            tracked, traveller.early = traveller.early, None
+        if tracked is None:
             tracked = self._tracker.nf_conntrack_in(
                 transit.packet,
                 self.box.now,
                 transit.template or NO_TEMPLATE,
                 is_received=hook is Hook.PREROUTING,
             )
+        if traveller.tracked is not tracked:
             traveller.tracked = tracked
             if traveller.is_same:
                 self._passage.log += tracked.log
             if tracked.verdict is CtVerdict.DROP:
                 return False
             self._show(traveller)
+            if self._accounts:
+                _account(tracked, transit.packet)
             if traveller.is_same:
                 self._passage.ctstates[hook] = transit.ctstate
         return True
@@ -306,6 +460,10 @@ class Stack:
     def _settled(self, traveller: _Traveller, result: Walk) -> Outcome | None:
         """The one outcome of a walk. Raises _UndecidedError where it may have several."""
         passage = self._passage
+        if not result.is_steady:
+            self._is_steady = False
+        if result.reads_flags:
+            self._reads_flags = True
         (passage.matched if traveller.is_same else passage.made_matched).extend(result.matched)
         passage.unsure += result.unsure
         outcomes = result.outcomes
@@ -357,6 +515,7 @@ class Stack:
 
     def _bind(self, traveller: _Traveller, tracked: Tracked, hook: Hook) -> bool:
         """Let the nat table's rules say what a connection is bound to."""
+        self._is_steady = False
         transit = traveller.transit
         entry = tracked.entry
         assert entry is not None
@@ -420,6 +579,7 @@ class Stack:
         Port of nf_conntrack_attach. An answer to an UNTRACKED packet is tracked, but no rule of
         the raw table can take it out of that any more.
         """
+        self._is_steady = False
         transit = Transit(answer, CtState.INVALID, box=self.box)
         tracked = traveller.tracked
         attached: Tracked | None = None

@@ -41,6 +41,8 @@ class Action(Enum):
     ELSEWHERE = auto()
     """Handed to something that decides on its own: a queue, a proxy, a target not known."""
 
+    __hash__ = object.__hash__
+
 
 _ACTIONS: Final = {
     "ACCEPT": Action.ACCEPT,

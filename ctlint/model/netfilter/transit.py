@@ -16,6 +16,7 @@ from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.host import AddressType
 from ctlint.wire.addresses import Family, Net
+from ctlint.wire.header_field import HeaderField
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 
@@ -40,6 +41,8 @@ class Field(Enum):
     """Whatever else stands in the packet: its length, TTL, options, payload."""
     BOX = auto()
     """The box, its memory and the moment."""
+
+    __hash__ = object.__hash__
 
 
 class EntryView(NamedTuple):
@@ -134,8 +137,8 @@ class Transit:
     none. ``mark`` is None where it is not known. ``entry`` is None for INVALID and UNTRACKED.
 
     ``box`` is where the packet is; None where a whole class of packets is asked about, of which
-    then no more is known than addresses, ports, flags and types: no length, TTL or payload, and
-    nothing of what came before. ``rule`` is the rule that is being tried, for what each remembers.
+    then no more is known than addresses, ports, flags, types and the parts of the header in
+    ``known``: no payload, and nothing of what came before. ``rule`` is the rule that is being tried, for what each remembers.
     ``is_own``: the box's own sockets have sent the packet. ``template`` is what the raw table has
     told conntrack of it, None where it said nothing; ``is_tracked``: conntrack has seen it before,
     so that the raw table has no more say.
@@ -155,3 +158,4 @@ class Transit:
     is_own: bool = False
     template: Template | None = None
     is_tracked: bool = False
+    known: frozenset[HeaderField] = frozenset()

@@ -105,7 +105,9 @@ class Walk:
     """What happened in one table. ``matched`` names rules, policies and ends of user chains in
     the words of docs/scenario.md; it is the whole truth only where ``is_exact``: no rule on the
     way was undecided, not even one that only counts or logs. Such are in ``unsure``; ``open``
-    holds those that may decide.
+    holds those that may decide. ``is_steady``: no rule on the way was anything but
+    (see ReadyRule), so that further packets of the connection fare alike, whatever their flags
+    unless ``reads_flags``.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -116,6 +118,8 @@ class Walk:
     unsure: list[Open] = field(default_factory=list)
     tried: list[Tried] | None = None
     is_exact: bool = True
+    is_steady: bool = True
+    reads_flags: bool = False
 
     def verdicts(self) -> set[Verdict]:
         """The verdicts that are possible."""
@@ -169,8 +173,9 @@ def walk(
     """
     result = Walk(tried=[] if explain else None)
     packet = transit.packet
-    ctstate = None if table == "raw" else transit.ctstate
-    question = Question(packet.protocol, packet.flags, ctstate)
+    flags = None if packet.flags is None else int(packet.flags)
+    ctstate = None if table == "raw" else int(transit.ctstate)
+    question = Question(packet.protocol, flags, ctstate)
     base = chains.specialise(table, base_chain, question)
     if base is None:
         return result
@@ -219,6 +224,8 @@ class _Walker:
         if len(self.frames) >= MAX_DEPTH or self.steps > MAX_WALK:
             raise EndlessWalkError(chain.name)
         self.chains.steps += len(rules) + 1
+        if chain.reads_flags:
+            self.result.reads_flags = True
         self.frames.append(_Frame(chain, rules, via, escapes=escapes))
 
     def policy(self, base: ReadyChain) -> None:
@@ -231,6 +238,8 @@ class _Walker:
         """Whether the rule matches; the open matches of an undecided one are recorded."""
         transit = self.transit
         transit.rule = rule.ref
+        if not rule.is_steady:
+            self.result.is_steady = False
         is_open: list[Open] | None = None
         for predicate, match in rule.open:
             value = predicate.test(transit)
@@ -284,7 +293,7 @@ class _Walker:
                 return
             if action is Action.GOTO:
                 frame.escapes = True
-            elif not chain.rules:
+            elif not chain.rules and not chain.reads_flags:
                 # Most chains hold nothing for a given question; the way through is short.
                 if certain:
                     result.matched.append(f"{chain.table}/{chain.name} return")
@@ -316,7 +325,7 @@ class _Walker:
         target = rule.ref.rule.target
         assert isinstance(target, Target)
         if certain:
-            why = apply_change(rule.action, target, transit)
+            why = apply_change(rule.action, target, transit, self.chains.facts)
             if why is None:
                 return
             self.result.open.append(Open(rule.ref, None, why))

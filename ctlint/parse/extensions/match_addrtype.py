@@ -6,8 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ctlint.ir.rule import Option
-from ctlint.parse.extension import OptionSpec, RuleContext, all_checks, match, one_of
-from ctlint.parse.extensions.match_devgroup import only_in
+from ctlint.parse.extension import (
+    OptionSpec,
+    RuleContext,
+    all_checks,
+    all_hook_checks,
+    match,
+    one_of,
+    only_in,
+)
 from ctlint.parse.operands import abbreviated
 from ctlint.wire.addresses import Family
 
@@ -48,9 +55,11 @@ EXTENSIONS = (
         OptionSpec("limit-iface-out", excludes=("limit-iface-in",)),
         check=all_checks(
             one_of("src-type", "dst-type"),
+            _check_family,
+        ),
+        hook_check=all_hook_checks(
             only_in("limit-iface-in", "PREROUTING", "INPUT", "FORWARD"),
             only_in("limit-iface-out", "FORWARD", "OUTPUT", "POSTROUTING"),
-            _check_family,
         ),
     ),
 )

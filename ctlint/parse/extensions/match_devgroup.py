@@ -8,12 +8,9 @@ A group is a number under a mask (:class:`~ctlint.ir.values.Masked`), or a name 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from ctlint.ir.rule import Option
-from ctlint.ir.ruleset import BUILTIN_CHAINS
 from ctlint.ir.values import Masked
-from ctlint.parse.extension import Check, OptionSpec, RuleContext, all_checks, match, one_of
+from ctlint.parse.extension import OptionSpec, all_hook_checks, match, one_of, only_in
 from ctlint.parse.operands import MARK, UINT32, Operand
 from ctlint.wire.addresses import Family
 
@@ -30,21 +27,6 @@ def _format_group(value: Masked | str) -> str:
     return value if isinstance(value, str) else MARK.format(value)
 
 
-def only_in(name: str, *chains: str) -> Check:
-    """A check: of the base chains only these can have the option."""
-
-    def check(options: Sequence[Option], context: RuleContext) -> str | None:
-        if (
-            context.chain in chains
-            or context.chain not in BUILTIN_CHAINS.get(context.table, ())
-            or all(option.name != name for option in options)
-        ):
-            return None
-        return f"--{name} has no meaning in {context.chain}, only in {', '.join(chains)}"
-
-    return check
-
-
 _GROUP = Operand("GROUP or GROUP/MASK", _parse_group, _format_group)
 
 EXTENSIONS = (
@@ -52,8 +34,8 @@ EXTENSIONS = (
         "devgroup",
         OptionSpec("src-group", (_GROUP,), negatable=True),
         OptionSpec("dst-group", (_GROUP,), negatable=True),
-        check=all_checks(
-            one_of("src-group", "dst-group"),
+        check=one_of("src-group", "dst-group"),
+        hook_check=all_hook_checks(
             only_in("src-group", "PREROUTING", "INPUT", "FORWARD"),
             only_in("dst-group", "FORWARD", "OUTPUT", "POSTROUTING"),
         ),

@@ -13,13 +13,15 @@ from ctlint.parse.extension import OptionSpec, RuleContext, match
 from ctlint.parse.operands import INTERFACE
 
 
-def _check(options: Sequence[Option], context: RuleContext) -> str | None:
-    if not options:
-        return "needs an option, such as --physdev-in"
+def _check(options: Sequence[Option], _: RuleContext) -> str | None:
+    return None if options else "needs an option, such as --physdev-in"
+
+
+def _check_hook(options: Sequence[Option], chain: str) -> str | None:
     affirmed = {option.name for option in options if not option.negated}
     names = {option.name for option in options}
     if (
-        context.chain == "OUTPUT"
+        chain == "OUTPUT"
         and names & {"physdev-out", "physdev-is-out"}
         and "physdev-is-bridged" not in affirmed
     ):
@@ -36,5 +38,6 @@ EXTENSIONS = (
         OptionSpec("physdev-is-out", negatable=True),
         OptionSpec("physdev-is-bridged", negatable=True),
         check=_check,
+        hook_check=_check_hook,
     ),
 )

@@ -69,15 +69,20 @@ def _check_element(element: dict[str, Option], *, strict: bool) -> str | None:
     return None
 
 
-def _check(options: Sequence[Option], context: RuleContext) -> str | None:
+def _check_hook(options: Sequence[Option], chain: str) -> str | None:
+    direction = next(option.value for option in options if option.name == "dir")
+    if direction == "out" and chain in _INCOMING:
+        return f"no outgoing policy applies in {chain}, so --dir out has no place there"
+    if direction == "in" and chain in _OUTGOING:
+        return f"no incoming policy applies in {chain}, so --dir in has no place there"
+    return None
+
+
+def _check(options: Sequence[Option], _: RuleContext) -> str | None:
     repeated = _check_repetition(options)
     if repeated is not None:
         return repeated
     given = {option.name: option.value for option in options}
-    if given["dir"] == "out" and context.chain in _INCOMING:
-        return f"no outgoing policy applies in {context.chain}, so --dir out has no place there"
-    if given["dir"] == "in" and context.chain in _OUTGOING:
-        return f"no incoming policy applies in {context.chain}, so --dir in has no place there"
     elements = list(split_elements(options))
     if given.get("pol") == "none":
         if "strict" in given:
@@ -106,5 +111,6 @@ EXTENSIONS = (
         OptionSpec("mode", (choice(("transport", "tunnel")),), negatable=True, repeatable=True),
         OptionSpec("next", repeatable=True, also=("strict",)),
         check=_check,
+        hook_check=_check_hook,
     ),
 )

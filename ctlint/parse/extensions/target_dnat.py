@@ -12,6 +12,7 @@ EXTENSIONS = (
         OptionSpec("to-destination", (NAT_RANGE,), required=True),
         OptionSpec("random"),
         OptionSpec("persistent"),
+        tables=("nat",),
         base_chains=("PREROUTING", "OUTPUT"),
         check=ports_need_protocol,
     ),

@@ -30,5 +30,11 @@ PREFIXES = (
 """The options that DNPT and SNPT share."""
 
 EXTENSIONS = (
-    target("DNPT", *PREFIXES, families=IPV6_ONLY, tables=("mangle",), base_chains=("PREROUTING",)),
+    target(
+        "DNPT",
+        *PREFIXES,
+        families=IPV6_ONLY,
+        tables=("mangle",),
+        base_chains=("PREROUTING", "OUTPUT"),
+    ),
 )

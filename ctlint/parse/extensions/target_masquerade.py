@@ -12,6 +12,7 @@ EXTENSIONS = (
         OptionSpec("to-ports", (NAT_PORTS,)),
         OptionSpec("random"),
         OptionSpec("random-fully"),
+        tables=("nat",),
         base_chains=("POSTROUTING",),
         check=ports_need_protocol,
     ),

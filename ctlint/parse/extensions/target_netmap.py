@@ -25,6 +25,7 @@ EXTENSIONS = (
         OptionSpec(
             "to", (Operand(HOST_NET.expected, _parse_contiguous, HOST_NET.format),), required=True
         ),
+        tables=("nat",),
         base_chains=("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
     ),
 )

@@ -11,6 +11,7 @@ EXTENSIONS = (
         "REDIRECT",
         OptionSpec("to-ports", (NAT_PORTS,)),
         OptionSpec("random"),
+        tables=("nat",),
         base_chains=("PREROUTING", "OUTPUT"),
         check=all_checks(ports_need_protocol, no_shift),
     ),

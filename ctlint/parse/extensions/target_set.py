@@ -21,7 +21,12 @@ def _check_map(options: Sequence[Option], context: RuleContext) -> str | None:
         return "--map-set needs --map-mark, --map-prio or --map-queue"
     if context.table != "mangle":
         return "--map-set loads only in the table mangle"
-    if given & {"map-prio", "map-queue"} and context.chain in ("PREROUTING", "INPUT"):
+    return None
+
+
+def _check_hook(options: Sequence[Option], chain: str) -> str | None:
+    given = {option.name for option in options}
+    if given & {"map-prio", "map-queue"} and chain in ("PREROUTING", "INPUT"):
         return "--map-prio and --map-queue load only in FORWARD, OUTPUT and POSTROUTING"
     return None
 
@@ -36,5 +41,6 @@ EXTENSIONS = (
         OptionSpec("map-set", _SET),
         *(OptionSpec(name, also=("map-set",), repeatable=True) for name in _MAPS),
         check=all_checks(one_of("add-set", "del-set", "map-set"), _check_map),
+        hook_check=_check_hook,
     ),
 )

@@ -13,6 +13,7 @@ EXTENSIONS = (
         OptionSpec("random"),
         OptionSpec("random-fully"),
         OptionSpec("persistent"),
+        tables=("nat",),
         base_chains=("INPUT", "POSTROUTING"),
         check=ports_need_protocol,
     ),

@@ -14,8 +14,6 @@ from ctlint.parse.extension import (
     IPV6_ONLY,
     Extension,
     OptionSpec,
-    RuleContext,
-    all_checks,
     one_of,
     target,
 )
@@ -24,8 +22,8 @@ from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import TCP
 
 
-def _check_clamp(options: Sequence[Option], context: RuleContext) -> str | None:
-    if options[-1].name == "clamp-mss-to-pmtu" and context.chain in ("PREROUTING", "INPUT"):
+def _check_clamp(options: Sequence[Option], chain: str) -> str | None:
+    if options[-1].name == "clamp-mss-to-pmtu" and chain in ("PREROUTING", "INPUT"):
         return "--clamp-mss-to-pmtu loads only in FORWARD, OUTPUT and POSTROUTING"
     return None
 
@@ -37,7 +35,8 @@ def _tcpmss(families: frozenset[Family], header_bytes: int) -> Extension:
         OptionSpec("clamp-mss-to-pmtu"),
         families=families,
         protocols=(TCP,),
-        check=all_checks(one_of("set-mss", "clamp-mss-to-pmtu"), _check_clamp),
+        check=one_of("set-mss", "clamp-mss-to-pmtu"),
+        hook_check=_check_clamp,
     )
 
 

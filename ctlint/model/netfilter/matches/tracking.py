@@ -139,7 +139,10 @@ def _entry_protocol(value: object, _: Transit, view: EntryView) -> bool:
 def _entry_expires(value: object, transit: Transit, view: EntryView) -> bool | None:
     if transit.box is None:
         return None
-    return view.entry.remaining(transit.box.now) in value  # type: ignore[operator]
+    # Until it is confirmed a timeout is a span, which the kernel takes for a moment long ago.
+    entry = view.entry
+    left = entry.remaining(transit.box.now) if entry.is_confirmed else 0
+    return left in value  # type: ignore[operator]
 
 
 _ENTRY_TESTS: Final[dict[str, EntryTest]] = {

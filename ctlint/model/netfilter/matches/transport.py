@@ -12,15 +12,17 @@ from typing import Final
 
 from ctlint.ir.rule import Match, Option
 from ctlint.ir.values import IcmpType
+from ctlint.model.netfilter.matches.concrete import of_packet
+from ctlint.model.netfilter.matches.header import NO_TCP_OPTIONS, has_tcp_option
 from ctlint.model.netfilter.matches.predicate import (
     Predicate,
     Row,
     Rows,
     needs_protocol,
     of_option,
-    undecided,
 )
 from ctlint.model.netfilter.transit import Facts, Field, Transit
+from ctlint.wire.header_field import HeaderField
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 
@@ -45,7 +47,8 @@ def _tcp(match: Match, _: Facts) -> Iterator[Predicate]:
             mask, wanted = option.value
             yield of_option(option, partial(_has_flags, mask, wanted), Field.FLAGS)
         else:
-            yield undecided("the TCP options of the packet are not known")
+            test = partial(has_tcp_option, option.value)
+            yield of_packet(option, test, NO_TCP_OPTIONS, HeaderField.OPTIONS)
 
 
 def _has_flags(mask: int, wanted: int, transit: Transit) -> bool:

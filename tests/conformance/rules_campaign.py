@@ -1,0 +1,475 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compares what the model says rule sets do with what the kernel of this machine does with them.
+
+``python -m tests.conformance.rules_campaign --seed 1 --pairs 20000 [--backend legacy|nft]``
+
+A pair is one packet that meets one rule set. Each scenario is played on the kernel first: where
+the kernel draws lots (ports), the model is told what it drew. A scenario stops at its first
+difference, or where the model leaves open what comes next; what it leaves open is counted by match.
+With ``--corpus`` the rule sets are those real dumps that a real restore loads, 200 packets each.
+
+A difference is made as small as it goes, rules too, and printed as one JSON object. Exit status 1
+if anything differed, 2 if the comparison cannot be made or goes no further.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+from ctlint.lab.errors import CannotLoadError, LabError, LabStalled, LabUnavailable
+from ctlint.lab.lab import Backend, open_lab
+from ctlint.model.kernel.profiles import KernelProfile, UnknownKernel, profile
+from ctlint.scenario.answer import (
+    EntryAnswer,
+    OpAnswer,
+    PacketAnswer,
+    ScenarioAnswer,
+    packet_to_json,
+    to_json,
+)
+from ctlint.scenario.play import Player
+from ctlint.scenario.scenario import Scenario, ScenarioError, Send, Step
+from ctlint.scenario.writer import scenario_to_json
+from ctlint.wire.addresses import Family
+from ctlint.wire.moments import SECOND
+from ctlint.wire.protocols import ICMP, ICMPV6
+from tests.conformance.campaign import Parser, fresh_seed, positive
+from tests.conformance.comparison import AT_THE_END, Difference, compare
+from tests.conformance.corpus_scenarios import scenarios_of_dump
+from tests.conformance.random_rule_scenarios import generate
+from tests.conformance.shrinking import shrink
+from tests.conformance.test_corpus import loadable_dumps
+
+_TRIES: Final = 10
+"""How often a scenario is played when the machine is too slow for it."""
+
+_MOST_SHRUNK: Final = 20
+"""Differences that are made small; more of them most likely have the same causes."""
+
+
+_PACKETS_A_DUMP: Final = 200
+_SMALL: Final = 100_000
+"""Bytes of a dump that is loaded and read in no time."""
+
+
+class LiveKernel(Protocol):
+    """What is asked of a lab."""
+
+    def start(self, scenario: Scenario, backend: Backend | None) -> None:
+        """Begins a scenario."""
+
+    def step(self, step: Step) -> PacketAnswer | OpAnswer:
+        """Plays its next step."""
+
+    def entries(self) -> tuple[EntryAnswer, ...]:
+        """What is in the table."""
+
+
+class Setup(NamedTuple):
+    """Who is compared: a profile's model, and a kernel that loads rules by a backend."""
+
+    kernel: KernelProfile
+    live: LiveKernel
+    backend: Backend | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first difference of a scenario: `answers` are the kernel's, up to and with it.
+
+    `model` is what the model answered there, or why it did not.
+    """
+
+    scenario: Scenario
+    answers: tuple[PacketAnswer | OpAnswer | None, ...]
+    model: PacketAnswer | OpAnswer | str
+    differences: tuple[Difference, ...]
+
+    @property
+    def kind(self) -> frozenset[str]:
+        """What differs: faults of one kind most likely have the same cause."""
+        return frozenset(difference.field for difference in self.differences)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a campaign came to. `open` counts pairs by what was left open about them."""
+
+    scenarios: int = 0
+    pairs: int = 0
+    decided: int = 0
+    faults: int = 0
+    refused: int = 0
+    lots_unseen: int = 0
+    unsteady: int = 0
+    seconds: float = 0.0
+    open: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        rate = self.pairs / self.seconds if self.seconds else 0.0
+        share = self.decided / self.pairs if self.pairs else 1.0
+        lines = [
+            f"{self.scenarios:,} scenarios, {self.pairs:,} pairs, {rate:,.0f} pairs/s, "
+            f"{share:.2%} decided, {self.faults:,} differences, "
+            f"{self.refused:,} rule sets refused, {self.lots_unseen:,} lots not seen, "
+            f"{self.unsteady:,} differences once and not again"
+        ]
+        lines += [f"  open {count:6,}: {what}" for what, count in self.open.most_common(40)]
+        lines += [f"  stopped {count:3,}: {what}" for what, count in self.stopped.most_common(20)]
+        return "\n".join(lines)
+
+
+class _Lots:
+    """Draws what the kernel drew, as far as its answer tells."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        text = scenario.ruleset + scenario.ruleset6
+        self._draws_targets = re.search(r"-j (?:DNAT|REDIRECT) .*--random", text) is not None
+        self._seen: list[int] = []
+        self.is_unseen = False
+
+    def look(self, answer: PacketAnswer | OpAnswer | None, protocol: int) -> None:
+        """The next draws are about this answer's packet."""
+        self._seen = []
+        self.is_unseen = False
+        if not isinstance(answer, PacketAnswer):
+            return
+        is_icmp = protocol in (ICMP, ICMPV6)
+        if answer.entry is not None:
+            _, sport, _, dport = answer.entry.reply
+            if is_icmp:
+                self._seen.append(sport)
+            else:
+                # The destination is bound first, but only by some rules drawn by lot.
+                self._seen += [sport, dport] if self._draws_targets else [dport, sport]
+        for out in answer.out:
+            if out.is_same:
+                self._seen += [out.sport] if is_icmp else [out.sport, out.dport]
+
+    def draw(self, low: int, high: int) -> int:
+        """What was drawn between the two; else the first of them, and it was not seen."""
+        for index, port in enumerate(self._seen):
+            if low <= port <= high:
+                del self._seen[index]
+                return port
+        self.is_unseen = True
+        return low
+
+
+def _differences(index: int, kernel: PacketAnswer, model: PacketAnswer) -> tuple[Difference, ...]:
+    if model.undecided:
+        # All but the rules is decided.
+        kernel = replace(kernel, rules=model.rules)
+    if kernel == model:
+        return ()
+    expected = packet_to_json(kernel, internals=True)
+    found = compare([expected], [], ScenarioAnswer(None, (model,), ()))
+    return tuple(difference._replace(packet=index) for difference in found)
+
+
+def _difference_of_entries(
+    kernel: tuple[EntryAnswer, ...], model: tuple[EntryAnswer, ...]
+) -> tuple[Difference, ...]:
+    shown = to_json(ScenarioAnswer(None, (), kernel), internals=True)
+    return tuple(compare([], shown["entries"], ScenarioAnswer(None, (), model)))
+
+
+def first_fault(scenario: Scenario, setup: Setup, figures: Figures | None = None) -> Fault | None:
+    """Where the model first differs from the kernel; None where it does not.
+
+    After the last packet the tables are compared too. Raises LabStalled, CannotLoadError.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(LabStalled):
+            return _first_fault(scenario, setup, figures or Figures())
+    return _first_fault(scenario, setup, figures or Figures())
+
+
+def _now_in(scenario: Scenario) -> Scenario:
+    """The same scenario at this time of day: rules ask the live kernel's clock."""
+    return replace(scenario, facts=replace(scenario.facts, clock=int(time.time() * SECOND)))
+
+
+def _first_fault(scenario: Scenario, setup: Setup, figures: Figures) -> Fault | None:
+    live = setup.live
+    live.start(scenario, setup.backend)
+    lots = _Lots(scenario)
+    counted = Figures()
+    answers: list[PacketAnswer | OpAnswer | None] = []
+
+    def fault(model: PacketAnswer | OpAnswer | str, *differences: Difference) -> Fault:
+        _add(figures, counted)
+        return Fault(scenario, tuple(answers), model, differences)
+
+    try:
+        player = Player(_now_in(scenario), setup.kernel, lots.draw)
+    except ScenarioError as error:
+        return fault(error.message)
+    is_open = False
+    for index, step in enumerate(scenario.steps):
+        expected: PacketAnswer | OpAnswer | None
+        try:
+            expected = live.step(step)
+        except ScenarioError:
+            # Nothing was received that could be quoted; time has passed for both.
+            expected = None
+        answers.append(expected)
+        lots.look(expected, step.protocol if isinstance(step, Send) else 0)
+        try:
+            got = player.step(step)
+        except ScenarioError as error:
+            if expected is None:
+                continue
+            if "not modelled" in error.message or "not simulated" in error.message:
+                counted.stopped[error.message.partition(": ")[2]] += 1
+                is_open = True
+                break
+            return fault(error.message)
+        if not isinstance(step, Send):
+            continue
+        if expected is None:
+            return fault(got)
+        assert isinstance(expected, PacketAnswer)
+        assert isinstance(got, PacketAnswer)
+        counted.pairs += 1
+        for match in got.undecided:
+            counted.open[_about(match)] += 1
+        if got.delivered is None:
+            is_open = True
+            rest = sum(isinstance(later, Send) for later in scenario.steps[index + 1 :])
+            counted.pairs += rest
+            for match in got.undecided[:1]:
+                counted.open[f"behind {_about(match)}"] += rest
+            break
+        differences = _differences(index, expected, got)
+        if differences and lots.is_unseen:
+            counted.lots_unseen += 1
+            is_open = True
+            break
+        if differences:
+            return fault(got, *differences)
+        counted.decided += not got.undecided
+    if answers and not is_open:
+        differences = _difference_of_entries(live.entries(), player.entries())
+        if differences:
+            return fault("the tables differ", *differences)
+    _add(figures, counted)
+    return None
+
+
+def _about(match: Any) -> str:
+    """What was open: the match's name and what is missing."""
+    words = (match.get("match") or "").removeprefix("-m ").split(" ")
+    return f"{words[0]}: {match.get('why', '')}"
+
+
+def _add(figures: Figures, counted: Figures) -> None:
+    figures.pairs += counted.pairs
+    figures.decided += counted.decided
+    figures.lots_unseen += counted.lots_unseen
+    figures.open += counted.open
+    figures.stopped += counted.stopped
+
+
+def _cut(fault: Fault) -> Scenario:
+    return replace(fault.scenario, steps=fault.scenario.steps[: len(fault.answers)])
+
+
+def shrink_fault(fault: Fault, setup: Setup) -> Fault:
+    """The same fault in as few packets and rules as can be found: of the same fields."""
+
+    def still_fails(candidate: Scenario) -> bool:
+        try:
+            found = first_fault(candidate, setup)
+        # What is left cannot be loaded or played; or the machine is too slow.
+        except (ScenarioError, CannotLoadError, LabStalled):
+            return False
+        return found is not None and found.kind == fault.kind and _says(found) == _says(fault)
+
+    small = shrink(_cut(fault), still_fails, setup.kernel.sysctl_default)
+    with suppress(ScenarioError, CannotLoadError, LabStalled):
+        return first_fault(small, setup) or fault
+    return fault
+
+
+def _says(fault: Fault) -> str:
+    return fault.model if isinstance(fault.model, str) else ""
+
+
+def _in_words(difference: Difference) -> str:
+    is_last = difference.packet == AT_THE_END
+    where = "at the end" if is_last else f"packet {difference.packet}"
+    got, expected = difference.got, difference.expected
+    return f"{where}: {difference.field}: model {got!r}, kernel {expected!r}"
+
+
+def report(fault: Fault, setup: Setup) -> dict[str, Any]:
+    """A fault as a bug report, as JSON knows it."""
+    model = fault.model
+    scenario = _cut(fault)
+    told = {"ipsets": scenario.ipsets, **scenario_to_json(scenario)}
+    shown = [
+        None if answer is None else packet_to_json(answer, internals=True)
+        for answer in fault.answers
+    ]
+    return {
+        "kernel": platform.release(),
+        "profile": setup.kernel.name,
+        "backend": None if setup.backend is None else setup.backend.value,
+        "differences": [_in_words(difference) for difference in fault.differences],
+        "scenario": told,
+        "facts": str(scenario.facts),
+        "kernel_answers": shown,
+        "model_answer": model if isinstance(model, str) else packet_to_json(model, internals=True),
+    }
+
+
+_FAST = re.compile(r"^-A (\S+) .*-m (?:hash)?limit .*/s", re.MULTILINE)
+
+
+def _is_about_speed(fault: Fault) -> bool:
+    """Whether the rules that differ stand where a rate counts parts of seconds: real ones."""
+    kernel, model = fault.answers[-1], fault.model
+    if not isinstance(kernel, PacketAnswer) or not isinstance(model, PacketAnswer):
+        return False
+    fast = set(_FAST.findall(fault.scenario.ruleset + fault.scenario.ruleset6))
+    for one, other in zip(kernel.rules or (), model.rules or (), strict=False):
+        if one != other:
+            return any(re.split("[#/ ]", words)[1] in fast for words in (one, other))
+    return False
+
+
+def _is_steady(fault: Fault, setup: Setup) -> bool:
+    """Whether it is there again: no rate that counts real time, nothing that the machine did."""
+    if _is_about_speed(fault):
+        return False
+    again = first_fault(_cut(fault), setup)
+    return again is not None and again.kind == fault.kind
+
+
+def corpus_scenarios(
+    seed: int, family: Family | None, packets: int, most_dumps: int | None = None
+) -> Iterator[Scenario]:
+    """Of every dump that a real restore loads, or of some; the same seed gives the same."""
+    dumps = [
+        dump
+        for dump in loadable_dumps()
+        # With counters: the same rules.
+        if not dump.path.name.endswith("-c.txt") and (family or dump.family) is dump.family
+    ]
+    if most_dumps is not None:
+        small = [dump for dump in dumps if dump.path.stat().st_size < _SMALL]
+        dumps = random.Random(seed).sample(small, min(most_dumps, len(small)))
+    for dump in dumps:
+        sets = "" if dump.sets is None else dump.sets.read_text("utf-8")
+        chance = random.Random(f"{seed} {dump.name}")
+        yield from scenarios_of_dump(chance, dump.name, dump.text, sets, dump.family, packets)
+
+
+def run(
+    scenarios: Iterable[Scenario], setup: Setup, pairs: int, tell: Callable[[Fault], None]
+) -> Figures:
+    """Compares over scenarios until so many pairs are reached; each fault, made small, is told."""
+    figures = Figures()
+    began = time.monotonic()
+    refused: tuple[str, str] | None = None
+    for scenario in scenarios:
+        if figures.pairs >= pairs:
+            break
+        texts = scenario.ruleset, scenario.ruleset6
+        if texts == refused:
+            continue
+        try:
+            fault = first_fault(scenario, setup, figures)
+        except CannotLoadError:
+            refused = texts
+            figures.refused += 1
+            continue
+        except ScenarioError as error:
+            figures.stopped[error.message] += 1
+            continue
+        figures.scenarios += 1
+        if fault is not None and not _is_steady(fault, setup):
+            figures.unsteady += 1
+        elif fault is not None:
+            figures.faults += 1
+            if figures.faults <= _MOST_SHRUNK:
+                fault = shrink_fault(fault, setup)
+            tell(fault)
+    figures.seconds = time.monotonic() - began
+    return figures
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m tests.conformance.rules_campaign")
+    parser.add_argument("--seed", type=int, help="default: a fresh one, printed")
+    parser.add_argument("--pairs", type=positive, default=20_000)
+    parser.add_argument("--family", type=int, choices=[4, 6], help="default: both")
+    parser.add_argument("--backend", choices=[backend.value for backend in Backend])
+    parser.add_argument("--corpus", action="store_true", help="real dumps, 200 packets each")
+    parser.add_argument("--report", type=Path, help="bug reports, one JSON object a line")
+    return parser
+
+
+def _lines(fault: Fault, setup: Setup) -> Iterator[str]:
+    yield f"{fault.scenario.name}: packet {len(fault.answers) - 1}"
+    if isinstance(fault.model, str):
+        yield f"  the model says: {fault.model}"
+    yield from (f"  {_in_words(difference)}" for difference in fault.differences)
+    yield json.dumps(report(fault, setup))
+
+
+def main(words: list[str]) -> int:
+    """The command."""
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    try:
+        seed = fresh_seed() if arguments.seed is None else arguments.seed
+        kernel = profile(platform.release())
+    except (ValueError, UnknownKernel) as error:
+        parser.error(str(error))
+    family = None if arguments.family is None else Family(arguments.family)
+    backend = None if arguments.backend is None else Backend(arguments.backend)
+
+    def tell(fault: Fault) -> None:
+        print(*_lines(fault, setup), sep="\n", flush=True)  # noqa: T201 - the command's output
+        if arguments.report is not None:
+            with arguments.report.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(report(fault, setup)) + "\n")
+
+    try:
+        if arguments.report is not None:
+            arguments.report.write_text("", encoding="utf-8")
+        with open_lab() as lab:
+            setup = Setup(kernel, lab, backend)
+            if arguments.corpus:
+                scenarios = corpus_scenarios(seed, family, _PACKETS_A_DUMP)
+                figures = run(scenarios, setup, sys.maxsize, tell)
+            else:
+                figures = run(generate(seed, family), setup, arguments.pairs, tell)
+    except OSError as error:
+        parser.error(
+            str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        )
+    except LabUnavailable as error:
+        parser.error(f"no kernel can be asked: {error}")
+    except LabError as error:
+        parser.error(f"seed {seed}: the kernel's answer was not seen: {error}")
+    print(f"seed {seed}: {figures}")  # noqa: T201 - the command's output
+    return 1 if figures.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
