@@ -7,22 +7,26 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.options import color_option, console, kernel_named, unusable_input
 from ctlint.cli.progress import watched
+from ctlint.cli.streams import silence, tell
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
+from ctlint.parse.errors import ParseError
+from ctlint.report.caret import print_marked
 from ctlint.report.simulate_course import Course
-from ctlint.scenario.document import ScenarioSyntaxError
-from ctlint.scenario.reader import MAX_TEXT, read_scenarios
-from ctlint.scenario.scenario import Scenario, ScenarioError
+from ctlint.scenario.scenario import ScenarioError
 from ctlint.source.errors import SourceError
-from ctlint.source.files import STANDARD_INPUT, read_document
+from ctlint.source.files import STANDARD_INPUT
 from ctlint.source.outputs import opened_output
+from ctlint.source.scenario_files import ScenarioFile, Told, scenario_files
 
-_NAME_SHOWN: Final = 80
+if TYPE_CHECKING:
+    from ctlint.report.check_result import Tally, TestResult
 
 _Printer = Callable[[Course], None]
 
@@ -34,6 +38,7 @@ Examples:
   ctlint simulate examples/scenarios/close-after-expiry.json
   ctlint simulate scenarios.jsonl --format json | jq '.packets[].ctstate'
   ctlint simulate capture.json --kernel 5.15 --internals
+  ctlint simulate --check examples/firewall-tests
   ctlint simulate --not-modelled
 """,
 )
@@ -63,6 +68,11 @@ Examples:
     show_default=True,
     help="Where the answers go; - is standard output.",
 )
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Compare with what is expected, as tests: say which fail, and exit with 1 if any does.",
+)
 @click.option("--not-modelled", is_flag=True, help="Say what the simulation leaves out, and end.")
 @color_option
 def command(
@@ -71,31 +81,45 @@ def command(
     form: str,
     internals: bool,
     output: str,
+    check: bool,
     not_modelled: bool,
     color: str,
-) -> None:
+) -> int:
     """Play scenarios on the model of conntrack.
 
-    FILE holds scenarios as JSON: one object, a list, or JSON Lines; - is standard input. A scenario
-    is a firewall, its kernel settings, and packets in time: docs/scenario.md.
+    FILE holds scenarios as JSON (one object, a list, or JSON Lines), or is a connection script;
+    - is standard input. A scenario is a firewall, its kernel settings, and packets in time:
+    docs/scenario.md; a script is its short form: docs/scripts.md.
 
     Shows what conntrack calls each packet and why, and what becomes of its entry. The first
     scenario that cannot be read or played ends the run.
+
+    With --check, FILE may be a folder of scripts and scenarios, which are tests of a firewall.
     """
     if not_modelled:
-        if files:
-            raise click.UsageError("--not-modelled plays nothing: leave FILE out")
+        if files or check:
+            raise click.UsageError("--not-modelled plays nothing: leave FILE and --check out")
     elif not files:
         raise click.UsageError("no FILE; use - to read standard input")
     if files.count(STANDARD_INPUT) > 1:
         raise click.UsageError("- (standard input) is given twice")
-    with unusable_input(), _opened(output, files) as stream:
+    if check and internals:
+        raise click.UsageError("--internals shows entries, --check does not")
+    with unusable_input(), _opened(output, _inputs(files, check=check)) as stream:
         if not_modelled:
             _list_unmodelled(form, stream, color)
-            return
+            return EXIT_CLEAN
+        if check:
+            return _check(files, kernel, stream, form, color)
         printer = _printer(form, stream, internals, color)
         for file in files:
             _simulate(file, kernel, stream, printer)
+    return EXIT_CLEAN
+
+
+def _inputs(paths: tuple[str, ...], *, check: bool) -> tuple[str, ...]:
+    """The files that are read. Raises SourceError where a folder of tests has none."""
+    return tuple(file for path in paths for file in scenario_files(path)) if check else paths
 
 
 def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
@@ -113,41 +137,128 @@ def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
 
 def _simulate(file: str, kernel: KernelProfile | None, stream: TextIO, printer: _Printer) -> None:
     """Plays the scenarios of one file, each as soon as it is read."""
-    reader = read_scenarios(read_document(file, MAX_TEXT, "simulate"))
-    name: str | None = None
+    opened = ScenarioFile(file)
+    with _marked_problems(opened):
+        for told in opened:
+            try:
+                printer(_course(told, kernel, stream))
+            except ScenarioError as error:
+                raise told.fault(error) from None
+            del told  # while the next is read, its memory is for that
+
+
+@contextmanager
+def _marked_problems(opened: ScenarioFile) -> Iterator[None]:
+    """Says what is wrong with a script, with a mark under the place, and ends."""
     try:
-        for scenario in reader:
-            name = scenario.name
-            running = kernel or (profile(scenario.kernel) if scenario.kernel else NEWEST)
-            printer(_course(scenario, f"scenario {reader.number}", running, stream))
-            name = None
-            del scenario  # while the next is read, its memory is for that
-    except ScenarioSyntaxError as error:
-        where = f"{file}:{error.line}:{error.column}"
-        raise SourceError(f"{where}: {error.message}", error.hint) from None
-    except ScenarioError as error:
-        if not reader.number:
-            raise SourceError(f"{file}: {error}") from None
-        where = f"{file}:{reader.line}: scenario {reader.number}"
-        known = name or error.name
-        if known:
-            known = known[:_NAME_SHOWN] + "…" * (len(known) > _NAME_SHOWN)
-            where += f' "{known}"'
-        raise SourceError(f"{where}: {error}", _hint(error)) from None
+        yield
+    except ParseError as error:
+        if opened.script is None:
+            raise
+        _tell_marked(error, opened)
+        raise SystemExit(EXIT_UNUSABLE) from None
 
 
-def _course(scenario: Scenario, title: str, kernel: KernelProfile, stream: TextIO) -> Course:
+def _tell_marked(error: ParseError, opened: ScenarioFile) -> None:
+    texts = {} if opened.script is None else {opened.path: opened.script}
+    try:
+        print_marked(error.problems, texts, sys.stderr)
+    except OSError:
+        silence(sys.stderr)
+
+
+# Tests of a firewall
+
+
+def _check(
+    paths: tuple[str, ...], kernel: KernelProfile | None, stream: TextIO, form: str, color: str
+) -> int:
+    """Plays the tests of all files, and says which fail; files that cannot be read do not keep the
+    others from being played.
+    """
+    from ctlint.report.check_result import Tally
+
+    files = _inputs(paths, check=True)
+    tally = Tally()
+    show, sum_up = _check_printer(form, stream, color)
+    # With one file its packets are watched, with several the files.
+    watch = stream if len(files) == 1 else None
+    for file in files if watch else watched(files, len(files), stream):
+        try:
+            for result in _tests(file, kernel, watch):
+                tally.add(result.status)
+                show(result)
+        except SourceError as error:
+            stream.flush()
+            tell(str(error), *([f"  hint: {error.hint}"] if error.hint else []))
+            tally.unreadable += 1
+        except _UnreadableError:
+            tally.unreadable += 1
+    sum_up(tally)
+    if tally.unreadable:
+        raise SystemExit(EXIT_UNUSABLE)
+    return EXIT_FINDINGS if tally.failed else EXIT_CLEAN
+
+
+class _UnreadableError(Exception):
+    """What is wrong with a file has been said."""
+
+
+def _tests(file: str, kernel: KernelProfile | None, watch: TextIO | None) -> Iterator[TestResult]:
+    """The tests of one file, played. Raises SourceError and _UnreadableError."""
+    from ctlint.report.check_result import TestResult
+    from ctlint.scenario.check import check, require_rules
+
+    opened = ScenarioFile(file)
+    lines = () if opened.script is None else tuple(opened.script.split("\n"))
+    try:
+        for told in opened:
+            try:
+                index = told.rule_index()
+                require_rules(told.scenario, index)
+                course = _course(told, kernel, watch)
+                checked = check(told.scenario, course.answers, index)
+            except ScenarioError as error:
+                raise told.fault(error) from None
+            yield TestResult(
+                file, told.line, told.title, told.scenario, checked, told.places, lines
+            )
+            del told
+    except ParseError as error:
+        _tell_marked(error, opened)
+        raise _UnreadableError from None
+
+
+def _check_printer(
+    form: str, stream: TextIO, color: str
+) -> tuple[Callable[[TestResult], None], Callable[[Tally], None]]:
+    """What prints a test, and what prints the sums."""
+    if form == "json":
+        from ctlint.report.check_json import write_check_json, write_tally_json
+
+        return partial(write_check_json, stream=stream), partial(write_tally_json, stream=stream)
+    from ctlint.report.check_text import render_check, render_tally
+
+    page = console(color, stream)
+    return partial(render_check, console=page), partial(render_tally, console=page)
+
+
+def _course(told: Told, kernel: KernelProfile | None, watch: TextIO | None) -> Course:
+    """Its playing, which a bar watches unless standard error or `watch` is no place for one."""
     from ctlint.scenario.play import Player
 
-    player = Player(scenario, kernel)
-    answers = watched(map(player.step, scenario.steps), len(scenario.steps), stream)
-    return Course(scenario, title, kernel, answers, player.entries, lambda: player.missing_sysctls)
-
-
-def _hint(error: ScenarioError) -> str | None:
-    if error.message.startswith("rule sets"):
-        return "`ctlint explain` follows one packet through the rules of a dump"
-    return None
+    scenario = told.scenario
+    running = kernel or (profile(scenario.kernel) if scenario.kernel else NEWEST)
+    player = Player(scenario, running)
+    answers = map(player.step, scenario.steps)
+    return Course(
+        scenario,
+        told.title,
+        running,
+        iter(answers) if watch is None else watched(answers, len(scenario.steps), watch),
+        player.entries,
+        lambda: player.missing_sysctls,
+    )
 
 
 @contextmanager

@@ -66,7 +66,6 @@ class RuleContext:
 
     family: Family
     table: str
-    chain: str
     protocol: int = 0
     protocol_negated: bool = False
 
@@ -77,15 +76,19 @@ class RuleContext:
 
 Check = Callable[[Sequence[Option], RuleContext], str | None]
 
+HookCheck = Callable[[Sequence[Option], str], str | None]
+"""What is wrong with options in a base chain, or None."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extension:
     """One match or target: its options, where it may stand, and what must hold between options.
 
     ``protocols``: the rule's ``-p`` must name one of these (empty: any). ``tables`` and
-    ``base_chains``: the extension loads only there (empty: anywhere; a user chain is not checked,
-    as the kernel checks it only from the hooks that reach it). ``check`` looks at the finished
-    options and returns what is wrong, or None. ``saved_as`` is the extension's name in the IR
+    ``base_chains``: the extension loads only there (empty: anywhere); a rule of a user chain
+    belongs to every base chain that reaches it (:mod:`ctlint.parse.reach`). ``check`` looks at the
+    finished options and returns what is wrong, or None; ``hook_check`` does so for the base chain
+    that the rule stands in. ``saved_as`` is the extension's name in the IR
     where the text uses an alias (``NOTRACK`` stays itself; ``-m state`` stays ``state``).
     """
 
@@ -97,6 +100,7 @@ class Extension:
     tables: tuple[str, ...] = ()
     base_chains: tuple[str, ...] = ()
     check: Check | None = None
+    hook_check: HookCheck | None = None
     saved_as: str = ""
 
 
@@ -108,11 +112,21 @@ def match(
     tables: tuple[str, ...] = (),
     base_chains: tuple[str, ...] = (),
     check: Check | None = None,
+    hook_check: HookCheck | None = None,
     saved_as: str = "",
 ) -> Extension:
     """A match extension."""
     return Extension(
-        name, Kind.MATCH, options, families, protocols, tables, base_chains, check, saved_as
+        name,
+        Kind.MATCH,
+        options,
+        families,
+        protocols,
+        tables,
+        base_chains,
+        check,
+        hook_check,
+        saved_as,
     )
 
 
@@ -124,12 +138,46 @@ def target(
     tables: tuple[str, ...] = (),
     base_chains: tuple[str, ...] = (),
     check: Check | None = None,
+    hook_check: HookCheck | None = None,
     saved_as: str = "",
 ) -> Extension:
     """A target extension."""
     return Extension(
-        name, Kind.TARGET, options, families, protocols, tables, base_chains, check, saved_as
+        name,
+        Kind.TARGET,
+        options,
+        families,
+        protocols,
+        tables,
+        base_chains,
+        check,
+        hook_check,
+        saved_as,
     )
+
+
+def only_in(name: str, *chains: str) -> HookCheck:
+    """A check: of the base chains only these can have the option."""
+
+    def check(options: Sequence[Option], chain: str) -> str | None:
+        if chain in chains or all(option.name != name for option in options):
+            return None
+        return f"--{name} has no meaning in {chain}, only in {', '.join(chains)}"
+
+    return check
+
+
+def all_hook_checks(*checks: HookCheck) -> HookCheck:
+    """A check: the first complaint of several."""
+
+    def check(options: Sequence[Option], chain: str) -> str | None:
+        for each in checks:
+            complaint = each(options, chain)
+            if complaint is not None:
+                return complaint
+        return None
+
+    return check
 
 
 def one_of(*names: str) -> Check:

@@ -9,18 +9,31 @@ does, which nobody means. Source: ipset(8) and what ipset 7.17 answers on Linux 
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from ctlint.ir.ipset import Ipset
+from ctlint.ir.ipset import ALL_BITS, ONE_ADDRESS, Element, Extensions, Ipset
+from ctlint.ir.ipset import MAX_ELEMENTS as MOST_IN_A_SET
 from ctlint.ir.span import Span
+from ctlint.ir.values import Masked
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
+from ctlint.parse.ipset_elements import (
+    TYPES,
+    InvalidElementError,
+    SetType,
+    UnresolvedError,
+    address_range,
+    element_net,
+    elements,
+    parse_number,
+    port_range,
+    read_address,
+)
+from ctlint.parse.operands import UINT64
 from ctlint.resources import grammar_text
-from ctlint.wire.addresses import Family, Net
-from ctlint.wire.networks import cover
+from ctlint.wire.addresses import Family
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree, UnexpectedInput
@@ -34,17 +47,12 @@ MAX_ELEMENTS: Final = 2_000_000
 MAX_NAME: Final = 31
 """Bytes of a set's name (IPSET_MAXNAMELEN, less the final NUL)."""
 
-MAX_BITMAP: Final = 65_536
-"""Elements of a bitmap, ipset(8)."""
-
 _PLAIN_ADD: Final = re.compile(
     r"add ([^ \t\"-][^ \t\"]*) ([0-9A-Fa-f.:]+(?:/\d{1,3})?)"
-    r"(?: timeout (\d{1,10}))?(?: packets \d{1,20} bytes \d{1,20})?( nomatch)?"
+    r"(?: timeout (\d{1,10}))?(?: packets (\d{1,20}) bytes (\d{1,20}))?( nomatch)?"
 )
-_IPV4: Final = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})")
-_NUMERIC: Final = re.compile(r"[0-9./-]+|[0-9A-Fa-f.:/-]*:[0-9A-Za-z.:/%-]*")
-_ONE_ADDRESS: Final = ("hash:ip", "hash:net", "bitmap:ip")
 _MAX_TIMEOUT: Final = (1 << 32) - 1
+_HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,8}")
 _EXPECTED: Final = {
     "_CREATE": "create",
     "_ADD": "add",
@@ -67,10 +75,6 @@ def parse_ipset_save(text: str, file: str) -> Mapping[str, Ipset]:
     return reader.finish()
 
 
-class _InvalidError(Exception):
-    """A value that the set cannot have or hold."""
-
-
 class _OpenSet:
     """A set while its elements are read."""
 
@@ -79,60 +83,76 @@ class _OpenSet:
         self.type = kind
         self.span = span
         self.family = Family.IPV4
-        self.mask = 0
+        self.mask: int | None = None
+        self.mark_mask = ALL_BITS
         self.prefix: int | None = None
         self.range: tuple[int, int] | None = None
-        self.has_timeout = False
-        self.members: dict[Net, bool] = {}
-        self.sets: dict[str, None] = {}
+        self.timeout: int | None = None
+        self.max_elements = MOST_IN_A_SET
+        self.has_counters = False
+        self.has_marks = False
+        self.replaces = False
+        self.elements: dict[Element, Extensions] = {}
+        self.lists: dict[str, Extensions] = {}
         self.unknown: str | None = None
-        if kind not in _ONE_ADDRESS and kind != "list:set":
-            self.unknown = f"sets of type {kind} are not modelled"
+        self.unread: str | None = None
+        self.is_one_address = kind in ONE_ADDRESS
+        self.set_type: SetType
+        self.parts = TYPES.get(kind)
+        if self.parts is None:
+            self.unread = self.unknown = f"sets of type {kind} are not modelled"
+        elif not self.is_one_address and kind != "list:set":
+            self.unknown = f"what a set of type {kind} holds is no matter of one address"
 
-    def add(self, element: str, *, nomatch: bool, timeout: int | None) -> None:
-        """Raises _InvalidError."""
-        if timeout is not None and not self.has_timeout:
-            raise _InvalidError(f"the set {self.name!r} was created without timeout")
-        if timeout:
-            self.unknown = self.unknown or "its elements time out"
-        if nomatch and "net" not in self.type:
-            raise _InvalidError(f"a set of type {self.type} has no nomatch")
-        if self.type in _ONE_ADDRESS:
-            for net in self.nets(element):
-                self.members[net] = not nomatch
+    def settle(self) -> None:
+        """All options are taken: from now on there may be elements."""
+        mask = self.family.full_mask if self.mask is None else self.mask
+        self.set_type = SetType(
+            self.type, self.family, mask, self.mark_mask, self.range, self.max_elements
+        )
 
-    def nets(self, element: str) -> Iterator[Net]:
-        """The networks that an element of a set of one address stands for."""
-        ends = _ends(element, self.family)
-        if ends is None:
-            self.unknown = self.unknown or f"the address of {element!r} is not known"
-            return
-        low, high = ends
-        if self.type == "hash:net":
-            if high - low == self.family.full_mask:
-                raise _InvalidError(f"{element}: a hash:net cannot hold all addresses")
-        elif self.range is not None and (low < self.range[0] or high > self.range[1]):
-            raise _InvalidError(f"{element} is out of the range of the set {self.name!r}")
-        is_range = low != high and (self.type == "hash:ip" or "/" not in element)
-        if is_range and self.family is Family.IPV6:
-            raise _InvalidError(f"{element}: only IPv4 elements may be ranges")
-        for part in cover(low, high, self.family):
-            net = Net(self.family, part.address & self.mask, part.mask & self.mask)
-            if self.type == "hash:ip" and net.address == 0:
-                raise _InvalidError(f"{element}: a hash:ip cannot hold the address zero")
-            yield net
+    def add(self, element: str, extensions: Extensions, *, is_wildcard: bool) -> int:
+        """Returns how many elements that is. Raises InvalidElementError."""
+        if extensions.timeout is not None:
+            if self.timeout is None:
+                raise InvalidElementError(f"the set {self.name!r} was created without timeout")
+            if extensions.timeout:
+                self.unknown = self.unknown or "its elements time out"
+        if extensions.nomatch and "net" not in self.type:
+            raise InvalidElementError(f"a set of type {self.type} has no nomatch")
+        count = 0
+        try:
+            if self.is_one_address:
+                for net in element_net(element, self.set_type):
+                    self.elements[net] = extensions
+                    count += 1
+            elif self.parts is not None and self.type != "list:set":
+                for each in elements(element, self.set_type, is_wildcard=is_wildcard):
+                    self.elements[each] = extensions
+                    count += 1
+        except UnresolvedError as error:
+            self.unread = self.unread or str(error)
+            self.unknown = self.unknown or str(error)
+        return max(count, 1)
 
     def close(self) -> Ipset:
-        is_addressed = self.type in _ONE_ADDRESS and self.unknown is None
         return Ipset(
             self.name,
             self.type,
             None if self.type in ("list:set", "hash:mac", "bitmap:port") else self.family,
             self.span,
-            tuple(net for net, truth in self.members.items() if truth) if is_addressed else (),
-            tuple(net for net, truth in self.members.items() if not truth) if is_addressed else (),
-            tuple(self.sets),
-            self.unknown,
+            elements=self.elements,
+            lists=self.lists,
+            unknown=self.unknown,
+            unread=self.unread,
+            timeout=self.timeout,
+            mask=self.mask,
+            mark_mask=self.mark_mask,
+            range=self.range,
+            max_elements=self.max_elements,
+            has_counters=self.has_counters,
+            has_marks=self.has_marks,
+            replaces=self.replaces,
         )
 
 
@@ -154,8 +174,9 @@ class _Reader:
             plain = _PLAIN_ADD.fullmatch(line)
             try:
                 if plain is not None and len(line) <= MAX_LINE:
-                    name, element, timeout, nomatch = plain.groups()
-                    self.add(name, element, timeout, bool(nomatch), line, number, plain.start(2))
+                    name, element, timeout, packets, octets, nomatch = plain.groups()
+                    words = _ElementWords(timeout, packets, octets, nomatch=bool(nomatch))
+                    self.add(name, element, words, line, number, plain.start(2))
                 else:
                     self.other_line(line.removesuffix("\r"), number)
             except _LineError as error:
@@ -251,12 +272,16 @@ class _Reader:
                 self.refused.add(name)
                 raise
             return
-        timeout: str | None = None
-        for option in options:
-            if option.data == "timeout":
-                timeout = _value(option)
-        nomatch = any(option.data == "nomatch" for option in options)
-        self.add(name, str(words[1]), timeout, nomatch, line, number, words[1].start_pos or 0)
+        given = {str(option.data): _value(option) for option in options}
+        element_words = _ElementWords(
+            given.get("timeout"),
+            given.get("packets"),
+            given.get("bytes"),
+            given.get("skbmark"),
+            nomatch="nomatch" in given,
+            is_wildcard="wildcard" in given,
+        )
+        self.add(name, str(words[1]), element_words, line, number, words[1].start_pos or 0)
 
     def create(
         self,
@@ -280,18 +305,19 @@ class _Reader:
         # The family says what a netmask may be.
         for option in sorted(options, key=lambda option: option.data != "family"):
             value = _value(option)
-            word = option.children[-1]
+            word = option.children[-1] if option.children else name_word
             try:
                 _set_option(opened, str(option.data), value)
-            except _InvalidError as error:
+            except InvalidElementError as error:
                 self.refuse(number, word.start_pos or 0, word.end_pos or 0, str(error))  # type: ignore[union-attr]
-        opened.mask = opened.mask or opened.family.full_mask
-        if opened.type == "bitmap:ip":
+        if opened.type.startswith("bitmap:"):
             if opened.range is None:
-                self.refuse(number, start, end, "a bitmap:ip needs a range")
+                self.refuse(number, start, end, f"a {opened.type} needs a range")
             size = opened.range[1] - opened.range[0] + 1 >> 32 - (opened.prefix or 32)
-            if size > MAX_BITMAP:
-                self.refuse(number, start, end, f"the range has more than {MAX_BITMAP:,} elements")
+            if size > MOST_IN_A_SET:
+                most = f"{MOST_IN_A_SET:,}"
+                self.refuse(number, start, end, f"the range has more than {most} elements")
+        opened.settle()
         self.sets[name] = opened
         if " " in name:
             self.blank_names.append(name)
@@ -300,39 +326,37 @@ class _Reader:
         self,
         name: str,
         element: str,
-        timeout: str | None,
-        nomatch: bool,
+        words: _ElementWords,
         line: str,
         number: int,
         start: int,
     ) -> None:
-        self.elements += 1
         end = start + len(element)
         opened = self.sets.get(name)
         if opened is None:
+            self.elements += 1
             if name in self.refused:
                 return
             at = line.index(name)
             self.refuse(number, at, at + len(name), f"no set {name!r}: a create line is missing")
-        seconds: int | None = None
         try:
-            if timeout is not None:
-                seconds = _seconds(timeout)
+            extensions = _extensions(words)
             if opened.type == "list:set":
-                self.add_set(opened, element)
-            opened.add(element, nomatch=nomatch, timeout=seconds)
-        except _InvalidError as error:
+                self.add_set(opened, element, extensions)
+            self.elements += opened.add(element, extensions, is_wildcard=words.is_wildcard)
+        except InvalidElementError as error:
+            self.elements += 1
             self.refuse(number, start, end, str(error))
 
-    def add_set(self, opened: _OpenSet, element: str) -> None:
+    def add_set(self, opened: _OpenSet, element: str, extensions: Extensions) -> None:
         member = self.sets.get(element)
         if member is None:
             if element in self.refused:
                 return
-            raise _InvalidError(f"no set {element!r}: its create line must stand above")
+            raise InvalidElementError(f"no set {element!r}: its create line must stand above")
         if member.type == "list:set":
-            raise _InvalidError("a list:set cannot hold a list:set")
-        opened.sets[element] = None
+            raise InvalidElementError("a list:set cannot hold a list:set")
+        opened.lists[element] = extensions
 
 
 class _LineError(Exception):
@@ -354,79 +378,85 @@ def _value(option: Tree[Token]) -> str:
     return str(option.children[-1]).strip('"') if option.children else ""
 
 
+class _ElementWords(NamedTuple):
+    """What stands behind an element."""
+
+    timeout: str | None = None
+    packets: str | None = None
+    bytes: str | None = None
+    mark: str | None = None
+    nomatch: bool = False
+    is_wildcard: bool = False
+
+
+_PLAIN: Final = Extensions()
+_PLAIN_EXCEPTION: Final = Extensions(nomatch=True)
+
+
+def _extensions(words: _ElementWords) -> Extensions:
+    """Raises InvalidElementError."""
+    timeout, packets, octets, mark, nomatch, _ = words
+    if timeout is packets is octets is mark is None:
+        return _PLAIN_EXCEPTION if nomatch else _PLAIN
+    return Extensions(
+        nomatch,
+        None if timeout is None else _seconds(timeout),
+        0 if packets is None else parse_number(packets, UINT64),
+        0 if octets is None else parse_number(octets, UINT64),
+        None if mark is None else _mark(mark),
+    )
+
+
+def _mark(text: str) -> Masked:
+    """Read ``MARK[/MASK]``, in hexadecimal. Raises InvalidElementError."""
+    value, slash, mask = text.partition("/")
+    if not _HEX.fullmatch(value) or (slash and not _HEX.fullmatch(mask)):
+        raise InvalidElementError(f"{text[:40]!r} is not MARK or MARK/MASK in hexadecimal")
+    return Masked(int(value, 16), int(mask, 16) if slash else ALL_BITS)
+
+
 def _seconds(text: str) -> int:
-    """Read a timeout. Raises _InvalidError."""
+    """Read a timeout. Raises InvalidElementError."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else _MAX_TIMEOUT + 1
     if number > _MAX_TIMEOUT:
-        raise _InvalidError(f"{text[:20]!r} is no timeout in seconds")
+        raise InvalidElementError(f"{text[:20]!r} is no timeout in seconds")
     return number
 
 
 def _set_option(opened: _OpenSet, name: str, value: str) -> None:
-    """Take an option of a create line. Raises _InvalidError."""
+    """Take an option of a create line. Raises InvalidElementError."""
     if name == "family":
         if value not in ("inet", "inet6"):
-            raise _InvalidError(f"the family is inet or inet6, not {value[:20]!r}")
+            raise InvalidElementError(f"the family is inet or inet6, not {value[:20]!r}")
         opened.family = Family.IPV4 if value == "inet" else Family.IPV6
     elif name == "timeout":
-        opened.has_timeout = True
-        if _seconds(value):
+        opened.timeout = _seconds(value)
+        if opened.timeout:
             opened.unknown = opened.unknown or "its elements time out"
     elif name == "netmask":
         length = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
         if not 1 <= length <= opened.family.bits:
-            raise _InvalidError(f"a netmask is 1 to {opened.family.bits}, not {value[:20]!r}")
+            raise InvalidElementError(f"a netmask is 1 to {opened.family.bits}, not {value[:20]!r}")
         opened.prefix = length
         opened.mask = opened.family.full_mask ^ ((1 << opened.family.bits - length) - 1)
     elif name == "bitmask":
-        mask = _address(value, opened.family)
+        mask = read_address(value, opened.family)
         if not mask:
-            raise _InvalidError(f"{value[:50]!r} is no bitmask")
+            raise InvalidElementError(f"{value[:50]!r} is no bitmask")
         opened.mask = mask
-    elif name == "range" and opened.type == "bitmap:ip":
-        ends = _ends(value, Family.IPV4)
-        if ends is None:
-            raise _InvalidError(f"{value[:50]!r} is no range of addresses")
-        opened.range = ends
+    elif name == "markmask":
+        opened.mark_mask = parse_number(value, ALL_BITS)
+    elif name == "maxelem":
+        opened.max_elements = parse_number(value, ALL_BITS)
+    elif name == "range" and opened.type == "bitmap:port":
+        opened.range = port_range(value)
+    elif name == "range" and opened.type.startswith("bitmap:ip"):
+        try:
+            opened.range = address_range(value, Family.IPV4)
+        except UnresolvedError:
+            raise InvalidElementError(f"{value[:50]!r} is no range of addresses") from None
+    elif name in _SWITCHES:
+        setattr(opened, _SWITCHES[name], True)
 
 
-def _ends(text: str, family: Family) -> tuple[int, int] | None:
-    """First and last address of ``A``, ``A/LENGTH`` or ``A-B``; None for a host's name.
-
-    Raises _InvalidError.
-    """
-    address, slash, length = text.partition("/")
-    low = _address(address, family)
-    if low is not None:
-        if not slash:
-            return low, low
-        is_number = length.isascii() and length.isdigit() and len(length) < 4
-        if not is_number or int(length) > family.bits:
-            raise _InvalidError(f"{text[:60]}: a prefix length is 0 to {family.bits}")
-        free = (1 << family.bits - int(length)) - 1
-        return low & ~free, low | free
-    first, dash, last = text.partition("-")
-    if dash and not slash:
-        low, high = _address(first, family), _address(last, family)
-        if low is not None and high is not None:
-            # As ipset does, the two may stand in either order.
-            return min(low, high), max(low, high)
-    if _NUMERIC.fullmatch(text):
-        name = "IPv4" if family is Family.IPV4 else "IPv6"
-        raise _InvalidError(f"{text[:60]!r} is no {name} address or network")
-    return None
-
-
-def _address(text: str, family: Family) -> int | None:
-    if family is Family.IPV4:
-        found = _IPV4.fullmatch(text)
-        if found is None:
-            return None
-        one, two, three, four = map(int, found.groups())
-        if max(one, two, three, four) > 255:
-            return None
-        return one << 24 | two << 16 | three << 8 | four
-    try:
-        return int(ipaddress.IPv6Address(text)) if "%" not in text else None
-    except ValueError:
-        return None
+_SWITCHES: Final = {"counters": "has_counters", "skbinfo": "has_marks", "forceadd": "replaces"}

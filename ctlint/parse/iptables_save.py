@@ -15,7 +15,7 @@ from typing import Final
 from lark import Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput
 
-from ctlint.ir.rule import Counters, Goto, Rule, UnknownTarget
+from ctlint.ir.rule import Counters, Rule
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Ruleset, Table
 from ctlint.ir.span import Span
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
@@ -24,7 +24,7 @@ from ctlint.parse.open_table import OpenTable
 from ctlint.parse.options import MAX_NAME, VERDICTS, Command, Reading, RuleError
 from ctlint.parse.rule_builder import RuleBuilder
 from ctlint.parse.shapes import MAX_SAFE_WORD
-from ctlint.parse.words import Word, unquote
+from ctlint.parse.words import WORD, Word, unquote
 from ctlint.wire.addresses import Family
 
 MAX_LINE: Final = 10_239
@@ -35,8 +35,6 @@ MAX_WORDS: Final = 251
 
 MAX_RULES: Final = 2_000_000
 """Rules of one input; more would need memory without bound."""
-
-_BASE_CHAINS: Final = frozenset(chain for chains in BUILTIN_CHAINS.values() for chain in chains)
 
 MAX_CONTINUATION: Final = 32
 """Physical lines that one quoted comment may span (a comment has at most 255 bytes)."""
@@ -54,8 +52,6 @@ _CHAIN_LINE: Final = re.compile(
 _USER_CHAIN: Final = re.compile(r":([A-Z][A-Z0-9_]?[A-Z0-9_a-z.@#:+/-]{0,26}) - \[0:0\]")
 _new: Final = tuple.__new__
 _COUNTED: Final = re.compile(r"\[([0-9]{1,19}):([0-9]{1,19})\] ")
-# A word, as the grammar's terminals QUOTED and PLAIN have it.
-_WORD: Final = re.compile(r'[^ \t\n"]*+"(?:[^"\\]++|\\.)*+"|[^ \t\n"]+', re.DOTALL)
 _SAVED_BY: Final = re.compile(
     r"#\s*(?:Generated|Completed) by (ip6?)tables(?:-nft|-legacy)?-save\b"
 )
@@ -101,7 +97,7 @@ def fits_shapes(line: str) -> bool:
         return False
     if len(line) <= MAX_SAFE_WORD:
         return True
-    words = _WORD.findall(line)
+    words = WORD.findall(line)
     return len(words) <= MAX_WORDS and max(map(len, words)) <= MAX_SAFE_WORD
 
 
@@ -207,7 +203,7 @@ class _DumpReader:
                 "iptables-restore reads no longer line",
             )
             return
-        if len(line) > MAX_WORDS and len(_WORD.findall(line)) > MAX_WORDS:
+        if len(line) > MAX_WORDS and len(WORD.findall(line)) > MAX_WORDS:
             self.problem(
                 self.span(line, number, 0, len(line)),
                 f"the line has more than {MAX_WORDS} words",
@@ -343,7 +339,7 @@ class _DumpReader:
         self.open = OpenTable(name, self.family, span)
 
     def commit(self, table: OpenTable) -> None:
-        for problem in table.settle():
+        for problem in table.faults():
             self.problem(*problem)
         closed = table.close()
         self.rule_count += closed.rule_count
@@ -438,10 +434,7 @@ class _DumpReader:
         command = reading.command
         if command in (Command.APPEND, Command.INSERT, Command.REPLACE, Command.DELETE):
             if name not in table.rules:
-                if name not in _BASE_CHAINS:
-                    raise RuleError(reading.chain, f"no chain {name!r} in the table {table.name}")
-                # iptables-nft-restore --test takes it; lint says that the kernel does not.
-                table.declare(name, None, self.span(line, number, 0, len(line)))
+                raise RuleError(reading.chain, f"no chain {name!r} in the table {table.name}")
             if reading.counters is not None:
                 counters = Counters(*reading.counters)
             self.rule_command(table, reading, command, name, counters, line, number)
@@ -465,7 +458,7 @@ class _DumpReader:
                 raise RuleError(reading.number, f"{name} has only {len(rules)} rules")
             del rules[index]
             return
-        builder = RuleBuilder(table.family, table.name, table.jumps, reading, name)
+        builder = RuleBuilder(table.family, table.name, table.jumps, reading)
         made = [
             Rule(name, matches, target, number, line, counters)
             for matches, target in builder.variants()
@@ -489,8 +482,7 @@ class _DumpReader:
             return
         # Lists of addresses: the other rules are about as many as lines.
         self.rule_count += len(made) - 1
-        if isinstance(made[0].target, UnknownTarget | Goto):
-            table.settle_later(name)
+        table.note(reading)
         if self.learn_shapes and reading.learnable and len(made) == 1 and index is None:
             builder.teach(table.shapes, line)
 
@@ -499,7 +491,9 @@ class _DumpReader:
             same = (
                 at
                 for at, old in enumerate(rules)
+                # A jump and a goto are equal as tuples.
                 if (old.matches, old.target) == (rule.matches, rule.target)
+                and type(old.target) is type(rule.target)
             )
             found = next(same, None)
             if found is None:
@@ -528,6 +522,9 @@ class _DumpReader:
             raise RuleError(reading.chain, f"no chain {name!r} in the table {table.name}")
         if command is Command.POLICY:
             policy = reading.words[reading.policy].text
+            if table.name == "nat" and policy == "DROP":
+                # The line :CHAIN DROP is taken.
+                raise RuleError(reading.policy, "the nat table takes no DROP by -P")
             self.declare(table, name, policy, Counters(0, 0), span)
         elif command is Command.FLUSH:
             table.flush(name)
@@ -547,7 +544,7 @@ class _DumpReader:
                 f"COMMIT is missing: the table {self.open.name} is still open at the end",
                 "was the dump cut off?",
             )
-            for problem in self.open.settle():
+            for problem in self.open.faults():
                 self.problem(*problem)
         if not self.problems and not self.tables:
             self.problem(

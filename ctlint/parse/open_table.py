@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ctlint.ir.rule import Counters, Goto, Jump, Rule, UnknownTarget
+from ctlint.ir.rule import Counters, Goto, Jump, Rule
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Table
 from ctlint.ir.span import Span
 from ctlint.parse.errors import Problem
-from ctlint.parse.options import VERDICTS, RuleReader
+from ctlint.parse.options import VERDICTS, Reading, RuleReader
+from ctlint.parse.reach import Limits, find_faults
 from ctlint.parse.registry import target_modules
 from ctlint.parse.shapes import RuleShapes
 from ctlint.wire.addresses import Family
@@ -35,8 +36,7 @@ class OpenTable:
         self._spans: dict[str, Span] = {}
         # What may be more than the name of a chain.
         self._special_names = target_modules() | {verdict.lower() for verdict in VERDICTS}
-        # Chains with rules whose target was no chain when they were read.
-        self._unsettled: set[str] = set()
+        self._limits = Limits()
         self._deleted: dict[str, Span] = {}
 
     def is_base_chain(self, chain: str) -> bool:
@@ -58,15 +58,20 @@ class OpenTable:
         self._spans[chain] = span
         if policy is not None:
             self._policies[chain] = policy
-        elif chain not in self.rules:
+        elif chain in self.rules:
+            # The nft restore empties a chain that is declared again; the legacy one refuses that.
+            self.rules[chain].clear()
+        else:
             self.rules[chain] = []
             self.jumps[chain] = Jump(chain)
             # From here on -j means the chain, where it meant the target of that name before.
             self.shapes.forget_targets()
 
-    def settle_later(self, chain: str) -> None:
-        """Look at the targets of a chain's rules again when all chains are known."""
-        self._unsettled.add(chain)
+    def note(self, reading: Reading) -> None:
+        """Take note of the extensions that a rule uses. Rules of known shapes use no others."""
+        for group in (*reading.matches, reading.target):
+            if group is not None and group.extension is not None:
+                self._limits.add(group.extension)
 
     def flush(self, chain: str) -> None:
         """Delete the rules of a chain; of all chains, where ``chain`` is empty."""
@@ -86,36 +91,26 @@ class OpenTable:
             self._deleted[name] = span
         return None
 
-    def settle(self) -> Iterator[Problem]:
-        """Give every rule its last target; yields what is wrong with it."""
-        for chain in sorted(self._unsettled & self.rules.keys()):
-            rules = self.rules[chain]
-            for index, rule in enumerate(rules):
-                target = rule.target
-                if isinstance(target, Goto):
-                    if target.chain not in self.jumps and target.chain not in self._deleted:
-                        line = rule.text.partition("\n")[0]
-                        span = Span(self.span.file, rule.line, 1, len(line) + 1)
-                        yield Problem(span, f"no chain {target.chain!r} to go to")
-                elif (
-                    isinstance(target, UnknownTarget)
-                    and not target.words
-                    and target.name in self.jumps
-                ):
-                    rules[index] = rule._replace(target=self.jumps[target.name])
+    def faults(self) -> Iterator[Problem]:
+        """What is wrong with the table as a whole."""
         yield from self._dangling()
+        yield from find_faults(self.span.file, BUILTIN_CHAINS[self.name], self.rules, self._limits)
 
     def _dangling(self) -> Iterator[Problem]:
-        gone = self._deleted.keys() - self.rules.keys()
-        if gone:
-            used = {
-                rule.target.chain
-                for rules in self.rules.values()
-                for rule in rules
-                if isinstance(rule.target, Jump | Goto)
-            }
-            for chain in sorted(gone & used):
-                yield Problem(self._deleted[chain], f"rules still name the chain {chain!r}")
+        """Chains that were deleted while rules named them. A rule that was deleted later counts as
+        none, though the real restore has stopped by then.
+        """
+        if not self._deleted:
+            return
+        used: dict[str, int] = {}
+        for rules in self.rules.values():
+            for rule in rules:
+                if isinstance(rule.target, Jump | Goto):
+                    chain = rule.target.chain
+                    used[chain] = min(rule.line, used.get(chain, rule.line))
+        for chain, span in self._deleted.items():
+            if chain in used and (chain not in self.rules or used[chain] < span.line):
+                yield Problem(span, f"rules still name the chain {chain!r}")
 
     def close(self) -> Table:
         """The table, base chains first."""

@@ -13,7 +13,8 @@ xtables_options_xfrm() in libxtables of iptables 1.8.11.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum, auto
@@ -28,7 +29,7 @@ from ctlint.parse.operands import (
     PROTOCOL,
     Operand,
 )
-from ctlint.parse.registry import PROTOCOL_MATCHES, find_extension
+from ctlint.parse.registry import PROTOCOL_MATCHES, find_extension, known_spelling, near_extension
 from ctlint.parse.words import MAX_WORD, Word
 from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import parse_protocol
@@ -159,6 +160,29 @@ _COMMANDS: Final = {
     "P": Command.POLICY,
     "Z": Command.ZERO,
 }
+_MOST_COMPARED: Final = 50
+"""Chains among which a name like one that is not there is looked for."""
+
+_FOREIGN_TARGETS: Final = frozenset(
+    {
+        "CHAOS",
+        "DELUDE",
+        "DNETMAP",
+        "ECHO",
+        "FLOWOFFLOAD",
+        "FULLCONENAT",
+        "IMQ",
+        "LOGMARK",
+        "MIRROR",
+        "NETFLOW",
+        "TARPIT",
+    }
+)
+"""Targets outside of iptables that need no option: those of xtables-addons(8), OpenWrt, and others.
+Any other name without options is taken for a chain that is not there.
+"""
+_EXTENSION_NAME: Final = re.compile(r"\w[\w.+-]*")
+_SPACES: Final = " \t\n\v\f\r"
 _CHAIN_OPTIONAL: Final = frozenset("XFZ")
 _NO_ARGUMENT: Final = frozenset("fv46")
 # Options that choose a table, or that only commands take which change no rule.
@@ -177,7 +201,7 @@ HEAD_ORDER: Final = {
 class RuleReader:
     """Reads rule lines of one table. ``chains`` holds the user chains declared so far."""
 
-    def __init__(self, family: Family, table: str, chains: Container[str]) -> None:
+    def __init__(self, family: Family, table: str, chains: Collection[str]) -> None:
         self._family = family
         self._table = table
         self._chains = chains
@@ -201,7 +225,7 @@ class _Run:
     """The state of reading one line."""
 
     def __init__(
-        self, family: Family, table: str, chains: Container[str], reading: Reading
+        self, family: Family, table: str, chains: Collection[str], reading: Reading
     ) -> None:
         self.family = family
         self.table = table
@@ -457,9 +481,13 @@ class _Run:
             raise RuleError(at, "a second target")
         if not name or len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             raise RuleError(operand, f"a target's name has 1 to {MAX_NAME} bytes")
+        if any(character in _SPACES for character in name):
+            raise RuleError(operand, f"{name!r} is no name of a target")
         if name in BUILTIN_CHAINS.get(self.table, ()):
             raise RuleError(operand, f"{name} is a base chain: no rule can jump to it")
         if letter == "g":
+            if name not in self.chains:
+                raise RuleError(operand, f"no chain {name!r} to go to", self.hint_at_chain(name))
             reading.jump, reading.goto = operand, True
         elif name == "CONTINUE":
             reading.learnable = False
@@ -475,6 +503,14 @@ class _Run:
             reading.target = Group(name, extension, operand)
             self.loaded.insert(0, reading.target)
 
+    def hint_at_chain(self, name: str) -> str:
+        """What may be meant by a chain that is not there."""
+        if len(self.chains) <= _MOST_COMPARED:
+            near = get_close_matches(name, self.chains, 1, 0.8)
+            if near:
+                return f"did you mean {near[0]!r}?"
+        return "a chain is declared above the rules that name it"
+
     # Options of extensions
 
     def extension(self, name: str, kind: Kind, at: int) -> Extension | None:
@@ -484,6 +520,9 @@ class _Run:
             other = Family.IPV4 if self.family is Family.IPV6 else Family.IPV6
             if find_extension(name, kind, other) is not None:
                 raise RuleError(at, f"the {kind.value} {name} is one of IPv{int(other)} only")
+            known = known_spelling(name, kind)
+            if known is not None:
+                raise RuleError(at, f"no {kind.value} {name!r}", f"did you mean {known}?")
         return extension
 
     def load_match(self, at: int, *, implicit: str | None = None) -> Group:
@@ -521,7 +560,8 @@ class _Run:
                 operand, intraposed = self.intraposed(at, operand, attached)
                 negated = negated or intraposed
             operands.append(operand)
-        if spec.holds_blanks and attached is None and self.next_is_operand():
+        is_cut = spec.holds_blanks and attached is None and self.next_is_operand()
+        if is_cut and not self.words[operands[0]].text.startswith("-"):
             operands = self.join_blanks(operands)
         if attached is not None and not spec.operands:
             raise RuleError(at, f"--{spec.name} takes no operand")
@@ -574,16 +614,29 @@ class _Run:
             extension = group.extension
             if extension is None:
                 reading.learnable = False
+                self.check_unknown(group, Kind.TARGET if group is reading.target else Kind.MATCH)
                 continue
-            self.check_group(group, extension, chain)
-        base_chain = self.context(chain).chain
+            self.check_group(group, extension)
+        base_chain = chain if chain in BUILTIN_CHAINS.get(self.table, ()) else ""
         for item in reading.head:
             if item.spec.name == "out-interface" and base_chain in _INCOMING:
                 raise RuleError(item.at, f"-o in {chain}: the packet has no outgoing interface yet")
             if item.spec.name == "in-interface" and base_chain in _OUTGOING:
                 raise RuleError(item.at, f"-i in {chain}: the packet has no incoming interface")
 
-    def check_group(self, group: Group, extension: Extension, chain: str) -> None:
+    def check_unknown(self, group: Group, kind: Kind) -> None:
+        """Refuse what cannot be the name of an extension, or is a known one with a slip."""
+        name = group.name
+        if kind is Kind.TARGET and not group.words and name not in _FOREIGN_TARGETS:
+            raise RuleError(group.at, f"no chain and no target {name!r}", self.hint_at_chain(name))
+        if not _EXTENSION_NAME.fullmatch(name):
+            raise RuleError(group.at, f"{name!r} is no name of a {kind.value}")
+        near = near_extension(name, kind, self.family)
+        given = {self.words[at].text for at in group.words}
+        if near is not None and any(f"--{spec.name}" in given for spec in near.options):
+            raise RuleError(group.at, f"no {kind.value} {name!r}", f"did you mean {near.name}?")
+
+    def check_group(self, group: Group, extension: Extension) -> None:
         given = {item.spec.key for item in group.items}
         for spec in extension.options:
             if spec.required and spec.key not in given:
@@ -595,16 +648,13 @@ class _Run:
             for other in item.spec.also:
                 if other not in given:
                     raise RuleError(item.at, f"--{item.spec.name} needs --{other}")
-        complaint = place_complaint(extension, self.context(chain))
+        complaint = place_complaint(extension, self.context())
         if complaint is not None:
             raise RuleError(group.at, complaint)
 
-    def context(self, chain: str) -> RuleContext:
-        base_chain = chain if chain in BUILTIN_CHAINS.get(self.table, ()) else ""
+    def context(self) -> RuleContext:
         reading = self.reading
-        return RuleContext(
-            self.family, self.table, base_chain, reading.protocol, reading.protocol_negated
-        )
+        return RuleContext(self.family, self.table, reading.protocol, reading.protocol_negated)
 
 
 def place_complaint(extension: Extension, context: RuleContext) -> str | None:
@@ -615,8 +665,6 @@ def place_complaint(extension: Extension, context: RuleContext) -> str | None:
         return f"{extension.name} needs {names}"
     if extension.tables and context.table not in extension.tables:
         return f"{extension.name} loads only in the table {', '.join(extension.tables)}"
-    if extension.base_chains and context.chain and context.chain not in extension.base_chains:
-        return f"{extension.name} loads only in {', '.join(extension.base_chains)}"
     return None
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from difflib import get_close_matches
 from functools import cache
 
 from ctlint.parse import extensions
@@ -36,10 +37,15 @@ def _modules() -> frozenset[str]:
 
 
 @cache
+def _names(kind: Kind) -> frozenset[str]:
+    prefix = f"{kind.value}_"
+    return frozenset(name.removeprefix(prefix) for name in _modules() if name.startswith(prefix))
+
+
+@cache
 def target_modules() -> frozenset[str]:
     """The names of all rows of targets, in lower case and with ``_`` for ``-``."""
-    prefix = f"{Kind.TARGET.value}_"
-    return frozenset(name.removeprefix(prefix) for name in _modules() if name.startswith(prefix))
+    return _names(Kind.TARGET)
 
 
 @cache
@@ -58,4 +64,30 @@ def find_extension(name: str, kind: Kind, family: Family) -> Extension | None:
     for row in rows:
         if row.name == name and row.kind is kind and family in row.families:
             return row
+    return None
+
+
+def known_spelling(name: str, kind: Kind) -> str | None:
+    """The name of the match or target that differs only in case, or None. Names are case-sensitive:
+    LOG is a target, log is none.
+    """
+    for spelling in (name.lower(), name.upper()):
+        if any(find_extension(spelling, kind, family) is not None for family in Family):
+            return spelling
+    if kind is Kind.TARGET and name.upper() in ("ACCEPT", "DROP", "RETURN", "QUEUE"):
+        return name.upper()
+    return None
+
+
+@cache
+def near_extension(name: str, kind: Kind, family: Family) -> Extension | None:
+    """The extension whose name is nearly this one, with the same first letter, or None. A digit at
+    the end makes another name: quota2 and length2 are extensions of their own.
+    """
+    if name[-1:].isdigit():
+        return None
+    known = sorted(row for row in _names(kind) if row[0] == name[0].lower())
+    for near in get_close_matches(name.lower(), known, 1, 0.75):
+        found = near.upper() if kind is Kind.TARGET else near
+        return find_extension(found, kind, family)
     return None

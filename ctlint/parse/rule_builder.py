@@ -18,7 +18,6 @@ from ctlint.ir.rule import (
     UnknownMatch,
     UnknownTarget,
 )
-from ctlint.ir.ruleset import BUILTIN_CHAINS
 from ctlint.parse.extension import Kind, RuleContext
 from ctlint.parse.options import (
     HEAD_ORDER,
@@ -45,7 +44,7 @@ class RuleBuilder:
     """Builds what one reading says. ``jumps`` holds the table's user chains."""
 
     def __init__(
-        self, family: Family, table: str, jumps: Mapping[str, Jump], reading: Reading, chain: str
+        self, family: Family, table: str, jumps: Mapping[str, Jump], reading: Reading
     ) -> None:
         self.family = family
         self.jumps = jumps
@@ -54,7 +53,6 @@ class RuleBuilder:
         self.context = RuleContext(
             family,
             table,
-            chain if chain in BUILTIN_CHAINS[table] else "",
             reading.protocol,
             reading.protocol_negated,
         )
@@ -97,6 +95,13 @@ class RuleBuilder:
         A condition that holds for every packet (``-s 0.0.0.0/0``, ``-i +``, ``-p all``) is none.
         """
         lists: list[list[Option | None]] = []
+        addresses = [item for item in self.reading.head if item.spec.name in _ADDRESSES]
+        if any("," in self.texts[item.operands[0]] for item in addresses):
+            for item in addresses:
+                if item.negated:
+                    raise RuleError(
+                        item.operands[0], "lists of addresses and negated ones exclude each other"
+                    )
         for item in _in_order(self.reading.head):
             if item.spec.name in _ADDRESSES:
                 lists.append(self._addresses(item))
@@ -111,8 +116,6 @@ class RuleBuilder:
     def _addresses(self, item: Item) -> list[Option | None]:
         at = item.operands[0]
         parts = self.texts[at].split(",")
-        if len(parts) > 1 and item.negated:
-            raise RuleError(at, "a list of addresses cannot be negated")
         options: list[Option | None] = []
         for part in parts:
             text = part.lstrip(_BLANKS)

@@ -15,7 +15,7 @@ reader would give, because:
   section can take the option;
 - an operand is one whole word by the grammar's own terminals, without escapes, and starts with
   neither ``!`` nor ``-``, so it never decides structure;
-- what a section needs of the rule around it (protocol, table, base chain) is looked at for each
+- what a section needs of the rule around it (protocol, table) is looked at for each
   surrounding (:class:`Scope`), and the values come from the same operand types and checks.
 
 Whatever does not fit goes the slow way, which also finds the words for the error message.
@@ -86,7 +86,7 @@ class OptionShape(NamedTuple):
 
 
 class Scope:
-    """What surrounds the sections of a rule: its base chain and its protocol.
+    """What surrounds the sections of a rule: its protocol.
 
     ``matches`` and ``targets`` keep what was made in it by the sections' texts.
     """

@@ -19,6 +19,9 @@ class Word(NamedTuple):
     is_quoted: bool = False
 
 
+WORD = re.compile(r'[^ \t\n"]*+"(?:[^"\\]++|\\.)*+"|[^ \t\n"]+', re.DOTALL)
+"""A word of a line, as the grammar's terminals QUOTED and PLAIN have it."""
+
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 

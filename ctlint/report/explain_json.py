@@ -14,6 +14,7 @@ from ctlint.analysis.explanation import (
     Explanation,
     Phase,
     Result,
+    Rewrite,
     RuleView,
 )
 from ctlint.analysis.socket_fate import SocketFate
@@ -23,7 +24,8 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.tern import Tern
 from ctlint.report.kernel_facts import SHORT_NAMES, short_name
 from ctlint.report.lint_json import FAMILY_NAMES
-from ctlint.wire.addresses import format_address
+from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.header_field import HeaderField
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import PROTOCOL_NAMES
 
@@ -43,7 +45,7 @@ def render_explanation_json(explanation: Explanation) -> str:
         **_inquiry(of.inquiry),
         "conntrack": _tracking(of.tracking) if of.tracking is not None else None,
         "untracked_by": _location(of.untracked_by),
-        "phases": [_phase(phase) for phase in of.phases],
+        "phases": [_phase(phase, of.inquiry.packet.family) for phase in of.phases],
         "nat": list(of.nat),
         "result": _result(of.result),
         "socket": _socket(of.socket),
@@ -58,13 +60,20 @@ def render_explanation_json(explanation: Explanation) -> str:
 
 
 def _inquiry(inquiry: Inquiry) -> dict[str, object]:
+    packet, known = inquiry.packet, inquiry.known
     return {
-        "packet": _packet(inquiry.packet),
+        "packet": _packet(packet),
         "role": inquiry.role.value,
         "dir": _DIR_NAMES[inquiry.sender],
         "entry": inquiry.entry.value,
         "in": inquiry.in_interface,
         "out": inquiry.out_interface,
+        "mark": inquiry.mark,
+        "header": {
+            "length": inquiry.length if HeaderField.LENGTH in known else None,
+            "ttl": packet.ttl if HeaderField.TTL in known else None,
+            "tos": packet.tos if HeaderField.DSCP in known else None,
+        },
     }
 
 
@@ -78,6 +87,9 @@ def _packet(packet: Packet) -> dict[str, object]:
         "dport": packet.dport,
         "flags": packet.flags.letters if packet.flags is not None else None,
         "len": packet.payload,
+        "icmp_type": packet.icmp_type,
+        "icmp_code": packet.icmp_code,
+        "quoted": _packet(packet.quoted) if packet.quoted is not None else None,
     }
 
 
@@ -97,7 +109,7 @@ def _tracking(tracking: Tracking) -> dict[str, object]:
     }
 
 
-def _phase(phase: Phase) -> dict[str, object]:
+def _phase(phase: Phase, family: Family) -> dict[str, object]:
     return {
         "hook": phase.hook.value,
         "table": phase.table,
@@ -109,6 +121,27 @@ def _phase(phase: Phase) -> dict[str, object]:
             {"verdict": verdict.value, "name": name, "location": _location(where)}
             for verdict, where, name in phase.verdicts
         ],
+        "rewrites": [_rewrite(one, family) for one in phase.rewrites],
+    }
+
+
+def _rewrite(one: Rewrite, family: Family) -> dict[str, object]:
+    return {
+        "end": one.end,
+        "before": _end(one.before, family),
+        "after": _end(one.after, family),
+        "unknown": one.whose or None,
+        "by": "entry" if one.by_entry else "rule",
+        "name": one.name,
+        "location": _location(one.rule),
+    }
+
+
+def _end(end: tuple[int | None, int | None], family: Family) -> dict[str, object]:
+    address, port = end
+    return {
+        "address": format_address(family, address) if address is not None else None,
+        "port": port,
     }
 
 

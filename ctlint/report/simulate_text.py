@@ -18,6 +18,7 @@ from ctlint.scenario.answer import (
     OutPacket,
     PacketAnswer,
 )
+from ctlint.scenario.check import say_undecided
 from ctlint.scenario.scenario import (
     DIR_NAMES,
     Expire,
@@ -268,9 +269,10 @@ class _Report(Page):
         if answer.rules:
             yield (f"rules: {', '.join(answer.rules)}",)
         for match in answer.undecided:
-            said = ", ".join(f"{key} {value}" for key, value in match.items())
-            yield (("not decided: ", _OPEN), said)
-        if not answer.delivered:
+            yield (("not decided: ", _OPEN), say_undecided(match))
+        if answer.delivered is None:
+            yield (("It is not decided whether it is delivered.", _OPEN),)
+        elif not answer.delivered:
             yield (("not delivered", _BAD),)
         for out in answer.out:
             if not out.is_same:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 from ctlint.ir.ruleset import Ruleset
@@ -17,9 +18,11 @@ from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.nat import Draw, lowest
+from ctlint.model.netfilter.set_state import SetState, load_sets
 from ctlint.model.netfilter.stack import Emitted, Passage, Stack
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open
 from ctlint.parse.errors import ParseError
+from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_match
 from ctlint.scenario.answer import (
@@ -55,10 +58,17 @@ _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFl
 
 class Player:
     """One scenario on one kernel's model, step by step. ``draw`` chooses ports where the kernel
-    draws them by lot. Raises ScenarioError.
+    draws them by lot; ``lots`` does where rules draw lots, which leave the packet's fate open
+    without it. Raises ScenarioError.
     """
 
-    def __init__(self, scenario: Scenario, kernel: KernelProfile, draw: Draw = lowest) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        kernel: KernelProfile,
+        draw: Draw = lowest,
+        lots: Draw | None = None,
+    ) -> None:
         self._scenario = scenario
         self._kernel = kernel
         self._family = scenario.topology.family
@@ -78,8 +88,9 @@ class Player:
             rulesets,
             self._box.host,
             facts=scenario.facts,
-            memory=Memory(),
+            memory=Memory(_sets(scenario)),
             draw=draw,
+            lots=lots,
         )
         self._now: Micros = 0
         self._index = 0
@@ -140,7 +151,7 @@ class Player:
             # What an undecided packet left behind is not known.
             return self._open_answer(self._doubt)
         key = get_tuple(packet)
-        before = self._tracker.find(key, self._now)
+        before = self._entry_of(key)
         entrance = self._box.entrances[sender]
         if entrance is None:
             passage = self._stack.send(packet, self._now)
@@ -159,7 +170,7 @@ class Player:
             out=tuple(map(self._out, passage.out)),
             entry=None
             if entry is None
-            else replace(self._show(entry), is_fresh=before is None or before[0] is not entry),
+            else replace(self._show(entry), is_fresh=before is not entry),
             # A connection to itself has the same tuple twice.
             pktdir=None if entry is None else Dir(key != entry.original),
             why=tuple(
@@ -300,15 +311,33 @@ def _rulesets(scenario: Scenario) -> dict[Family, Ruleset]:
         if not text:
             continue
         try:
-            (found[family],) = parse_rulesets(text, key, family)
+            (found[family],) = _parsed(text, key, family)
         except ParseError as error:
-            problem = error.problems[0]
-            where = f"{key}, line {problem.span.line}, column {problem.span.column}"
-            message = f"{where}: {problem.message}"
-            raise ScenarioError(message, name=scenario.name) from None
+            raise _unreadable(key, error, scenario) from None
         except ValueError:
             raise ScenarioError(f"{key} holds several dumps", name=scenario.name) from None
     return found
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, key: str, family: Family) -> tuple[Ruleset, ...]:
+    # The scenarios of one firewall follow one another.
+    return parse_rulesets(text, key, family)
+
+
+def _sets(scenario: Scenario) -> dict[str, SetState]:
+    """The ipsets of a scenario. Raises ScenarioError."""
+    try:
+        return load_sets(parse_ipset_save(scenario.ipsets, "ipsets"))
+    except ParseError as error:
+        raise _unreadable("ipsets", error, scenario) from None
+
+
+def _unreadable(key: str, error: ParseError, scenario: Scenario) -> ScenarioError:
+    """What is wrong with the first line of a text that cannot be read."""
+    problem = error.problems[0]
+    where = f"{key}, line {problem.span.line}, column {problem.span.column}"
+    return ScenarioError(f"{where}: {problem.message}", name=scenario.name)
 
 
 def _ends(found: Tuple) -> Ends:

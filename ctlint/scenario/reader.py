@@ -7,14 +7,12 @@ cannot be put on a wire are errors. Numbers are read exactly, so a span of 0.1 s
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import UnknownKernel, profile
@@ -27,9 +25,13 @@ from ctlint.scenario.defaults import (
     default_flow,
     default_icmp_type,
 )
-from ctlint.scenario.document import Document, Doubled, Elements, ScenarioSyntaxError
+from ctlint.scenario.document import Document, Elements, ScenarioSyntaxError
+from ctlint.scenario.expectation import Expectation, Matched, in_order
+from ctlint.scenario.expectation_reader import CLAIM_KEYS, read_claims
+from ctlint.scenario.facts_reader import read_facts
 from ctlint.scenario.scenario import (
     DIR_NAMES,
+    NO_FACTS,
     Expire,
     Flow,
     Flush,
@@ -44,14 +46,22 @@ from ctlint.scenario.scenario import (
     Topology,
     Wait,
 )
-from ctlint.wire.addresses import Family, format_address, parse_dotted_quad, parse_ipv6
+from ctlint.scenario.values import (
+    read_address,
+    read_choice,
+    read_object,
+    read_text,
+    read_truth,
+    read_whole,
+    require,
+    shown,
+)
+from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import SECOND, Micros
-from ctlint.wire.packet import TcpOptions
+from ctlint.wire.packet import DEFAULT_TTL, TcpOptions
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.sequence import LAST
 from ctlint.wire.tcp_flags import TcpFlags
-
-_T = TypeVar("_T")
 
 MAX_PACKETS: Final = 100_000
 """Packets and operations of one scenario."""
@@ -69,7 +79,10 @@ _SHOWN: Final = 60
 _INT_MAX: Final = 2**31 - 1
 
 _SCENARIO_KEYS: Final = frozenset(
-    ("name", "kernel", "sysctls", "ruleset", "ruleset6", "topology", "flow", "packets")
+    (
+        *("name", "kernel", "sysctls", "ruleset", "ruleset6", "ipsets", "facts", "topology"),
+        *("flow", "packets", "expect"),
+    )
 )
 _FLOW_KEYS: Final = frozenset(("saddr", "sport", "daddr", "dport"))
 _FORWARD_KEYS: Final = frozenset(
@@ -77,14 +90,21 @@ _FORWARD_KEYS: Final = frozenset(
 )
 _HOST_KEYS: Final = frozenset(("kind", "v6", "role", "if", "addr", "addr6"))
 _LOOPBACK_KEYS: Final = frozenset(("kind", "v6"))
-_ANY_KEYS: Final = frozenset(("dir", "proto", "len", "saddr", "daddr", "dt", "expire"))
+_ANY_KEYS: Final = frozenset(
+    (
+        *("dir", "proto", "len", "saddr", "daddr", "dt", "expire"),
+        *("ttl", "tos", "data", "expect"),
+    )
+)
 _PORT_KEYS: Final = frozenset(("sport", "dport"))
 _TCP_KEYS: Final = _ANY_KEYS | _PORT_KEYS | {"flags", "seq", "ack", "win", "opts", "badsum"}
 _UDP_KEYS: Final = _ANY_KEYS | _PORT_KEYS | {"badsum"}
 _ICMP_KEYS: Final = _ANY_KEYS | {"type", "code", "id", "seq", "quote", "badsum"}
 _PACKET_KEYS: Final = _TCP_KEYS | _ICMP_KEYS
 _OPTION_KEYS: Final = frozenset(("mss", "wscale", "sackok", "ts", "sack"))
-_BARE_KEYS: Final = _PACKET_KEYS | {"op"}
+_BARE: Final = '; packets are a scenario\'s "packets": {"packets": [ … ]}'
+_BARE_KEYS: Final = dict.fromkeys((_PACKET_KEYS - _SCENARIO_KEYS) | {"op"}, _BARE)
+_EXPECT_KEYS: Final = CLAIM_KEYS | {"packet"}
 _OP_KEYS: Final[Mapping[str, frozenset[str]]] = {
     Expire.op: frozenset(("op",)),
     Flush.op: frozenset(("op",)),
@@ -124,7 +144,6 @@ _UDP_HEADER: Final = 8
 _ICMP_HEADER: Final = 8
 
 # dev_valid_name() of net/core/dev.c; IFNAMSIZ is 16 with the final NUL.
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INTERFACE: Final = re.compile(r"(?!\.\.?\Z)[^\s/:\0]+\Z")
 _MAX_INTERFACE: Final = 15
 
@@ -181,9 +200,9 @@ class ScenarioReader:
             try:
                 for key, value in members:
                     if key in given:
-                        raise ScenarioError(f"a scenario has the key {_show(key)} twice")
+                        raise ScenarioError(f"a scenario has the key {shown(key)} twice")
                     given[key] = value
-                    _object(given, _SCENARIO_KEYS, "a scenario")
+                    read_object(given, _SCENARIO_KEYS, "a scenario", _BARE_KEYS)
             except ScenarioSyntaxError:
                 raise
             except ScenarioError as error:
@@ -200,9 +219,9 @@ def scenario_from_json(obj: object, *, name_hint: str | None = None) -> Scenario
     """
     name = name_hint
     try:
-        given = _object(obj, _SCENARIO_KEYS, "a scenario")
+        given = read_object(obj, _SCENARIO_KEYS, "a scenario", _BARE_KEYS)
         if "name" in given:
-            name = _text(given["name"], "name")
+            name = read_text(given["name"], "name")
         return _scenario(given)
     except ScenarioError as error:
         raise ScenarioError(error.message, error.packet, name) from None
@@ -213,20 +232,27 @@ def scenario_from_json(obj: object, *, name_hint: str | None = None) -> Scenario
 
 def _scenario(given: Mapping[str, Any]) -> Scenario:
     topology = _topology(given.get("topology", "forward"))
+    packets = require(given, "packets", "a scenario")
+    steps, expectations = _steps(packets, topology.family)
+    if "expect" in given:
+        expectations = _expectations(given["expect"], steps, expectations, topology.family)
     return Scenario(
-        name=_text(given["name"], "name") if "name" in given else None,
+        name=read_text(given["name"], "name") if "name" in given else None,
         kernel=_kernel(given["kernel"]) if "kernel" in given else None,
         sysctls=_sysctls(given.get("sysctls", {})),
-        ruleset=_text(given.get("ruleset", ""), "ruleset"),
-        ruleset6=_text(given.get("ruleset6", ""), "ruleset6"),
+        ruleset=read_text(given.get("ruleset", ""), "ruleset"),
+        ruleset6=read_text(given.get("ruleset6", ""), "ruleset6"),
         topology=topology,
         flow=_flow(given["flow"], topology) if "flow" in given else default_flow(topology),
-        steps=_steps(_required(given, "packets", "a scenario"), topology.family),
+        steps=steps,
+        ipsets=read_text(given.get("ipsets", ""), "ipsets"),
+        facts=read_facts(given["facts"]) if "facts" in given else NO_FACTS,
+        expectations=expectations,
     )
 
 
 def _kernel(value: object) -> str:
-    name = _text(value, "kernel")
+    name = read_text(value, "kernel")
     try:
         profile(name)
     except UnknownKernel as error:
@@ -236,11 +262,11 @@ def _kernel(value: object) -> str:
 
 def _sysctls(value: object) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name, setting in _object(value, None, '"sysctls"').items():
+    for name, setting in read_object(value, None, '"sysctls"').items():
         sysctl = _sysctl(name)
         if sysctl.name in found:
             raise ScenarioError(f'"sysctls" sets {sysctl.name} twice')
-        found[sysctl.name] = _whole(setting, name, 0, _RANGES.get(sysctl.unit, _INT_MAX))
+        found[sysctl.name] = read_whole(setting, name, 0, _RANGES.get(sysctl.unit, _INT_MAX))
     return found
 
 
@@ -249,7 +275,7 @@ def _sysctl(name: str) -> Sysctl:
     try:
         # Blanks are no part of a name, though a line of sysctl.conf may have them around it.
         if name != "".join(name.split()):
-            raise ScenarioError(f'"sysctls": the name {_show(name)} has blanks')
+            raise ScenarioError(f'"sysctls": the name {shown(name)} has blanks')
         sysctl = resolve(name).sysctl
     except UnknownSysctl as error:
         raise ScenarioError(_in_lower_case(name) or str(error)) from None
@@ -264,20 +290,20 @@ def _in_lower_case(name: str) -> str | None:
         resolve(name.lower())
     except UnknownSysctl:
         return None
-    return f'no kernel has a sysctl {_show(name)}: did you mean "{name.lower()}"?'
+    return f'no kernel has a sysctl {shown(name)}: did you mean "{name.lower()}"?'
 
 
 def _topology(value: object) -> Topology:
     given = {"kind": value} if isinstance(value, str) else value
     if not isinstance(given, dict):
-        raise ScenarioError(f'"topology" must be a name or an object, not {_show(value)}')
-    kind = _required(given, "kind", '"topology"')
-    reader = _one_of(kind, _TOPOLOGIES, "topology" if given is not value else "kind")
+        raise ScenarioError(f'"topology" must be a name or an object, not {shown(value)}')
+    kind = require(given, "kind", '"topology"')
+    reader = read_choice(kind, _TOPOLOGIES, "topology" if given is not value else "kind")
     return reader(given)
 
 
 def _forward(given: Mapping[str, Any]) -> Forward:
-    given = _object(given, _FORWARD_KEYS, 'a "forward" topology')
+    given = read_object(given, _FORWARD_KEYS, 'a "forward" topology')
     family = _family(given, ("left_addr", "right_addr"))
     left = _interface(given.get("left_if", LEFT_INTERFACE), "left_if")
     right = _interface(given.get("right_if", RIGHT_INTERFACE), "right_if")
@@ -291,18 +317,18 @@ def _forward(given: Mapping[str, Any]) -> Forward:
 
 
 def _host(given: Mapping[str, Any]) -> Host:
-    given = _object(given, _HOST_KEYS, 'a "host" topology')
+    given = read_object(given, _HOST_KEYS, 'a "host" topology')
     family = _family(given, ("addr",))
     return Host(
         family,
-        _one_of(given.get("role", "orig"), _DIRS, "role"),
+        read_choice(given.get("role", "orig"), _DIRS, "role"),
         _interface(given.get("if", LEFT_INTERFACE), "if"),
         _own_address(given, "addr", family, LEFT_ADDRESS),
     )
 
 
 def _loopback(given: Mapping[str, Any]) -> Loopback:
-    return Loopback(_family(_object(given, _LOOPBACK_KEYS, 'a "lo" topology'), ()))
+    return Loopback(_family(read_object(given, _LOOPBACK_KEYS, 'a "lo" topology'), ()))
 
 
 _TOPOLOGIES: Final[Mapping[str, Callable[[Mapping[str, Any]], Topology]]] = {
@@ -313,7 +339,7 @@ _TOPOLOGIES: Final[Mapping[str, Callable[[Mapping[str, Any]], Topology]]] = {
 
 
 def _family(given: Mapping[str, Any], addresses: Iterable[str]) -> Family:
-    is_v6 = _truth(given.get("v6", False), "v6")
+    is_v6 = read_truth(given.get("v6", False), "v6")
     for key in addresses:
         if is_v6 and key in given and f"{key}6" not in given:
             raise ScenarioError(f'"{key}" is that of IPv4; with "v6": true write "{key}6"')
@@ -334,53 +360,55 @@ def _own_address(
 
 
 def _prefixed(value: object, what: str, family: Family) -> str:
-    text = _text(value, what)
+    text = read_text(value, what)
     host, slash, length = text.partition("/")
     if not (slash and length.isascii() and length.isdigit() and len(length) <= 3):
         raise ScenarioError(
             f'"{what}" must be an address with its prefix length, as '
-            f"{LEFT_ADDRESS[family]}, not {_show(value)}"
+            f"{LEFT_ADDRESS[family]}, not {shown(value)}"
         )
-    address = _address(host, what, family)
+    address = read_address(host, what, family)
     if int(length) > family.bits:
         raise ScenarioError(f'"{what}": prefix length /{length} is more than {family.bits}')
     return f"{format_address(family, address)}/{int(length)}"
 
 
 def _interface(value: object, what: str) -> str:
-    name = _text(value, what)
+    name = read_text(value, what)
     size = len(name.encode())
     if not _INTERFACE.match(name) or size > _MAX_INTERFACE or name == "lo":
         raise ScenarioError(
             f'"{what}" must be an interface name of up to {_MAX_INTERFACE} characters, other than '
-            f"lo, not {_show(value)}"
+            f"lo, not {shown(value)}"
         )
     return name
 
 
 def _flow(value: object, topology: Topology) -> Flow:
-    given = _object(value, _FLOW_KEYS, '"flow"')
+    given = read_object(value, _FLOW_KEYS, '"flow"')
     default = default_flow(topology)
     family = topology.family
     return Flow(
-        _address(given["saddr"], "saddr", family) if "saddr" in given else default.saddr,
-        _whole(given.get("sport", default.sport), "sport", 0, 65535),
-        _address(given["daddr"], "daddr", family) if "daddr" in given else default.daddr,
-        _whole(given.get("dport", default.dport), "dport", 0, 65535),
+        read_address(given["saddr"], "saddr", family) if "saddr" in given else default.saddr,
+        read_whole(given.get("sport", default.sport), "sport", 0, 65535),
+        read_address(given["daddr"], "daddr", family) if "daddr" in given else default.daddr,
+        read_whole(given.get("dport", default.dport), "dport", 0, 65535),
     )
 
 
 # Packets
 
 
-def _steps(value: object, family: Family) -> tuple[Step, ...]:
+def _steps(value: object, family: Family) -> tuple[tuple[Step, ...], tuple[Expectation, ...]]:
+    """The steps, and what the packets themselves expect."""
     if not isinstance(value, list | Elements):
-        raise ScenarioError(f'"packets" must be a list, not {_show(value)}')
+        raise ScenarioError(f'"packets" must be a list, not {shown(value)}')
     if len(value) > MAX_PACKETS:
         raise ScenarioError(f"more than {MAX_PACKETS:,} packets")
     steps: list[Step] = []
     senders: set[Dir] = set()
     shared: dict[TcpOptions, TcpOptions] = {}
+    expectations: list[Expectation] = []
     for index, each in enumerate(value):
         try:
             step = _step(each, family)
@@ -390,6 +418,9 @@ def _steps(value: object, family: Family) -> tuple[Step, ...]:
                         f'"quote": there is no packet of {DIR_NAMES[step.quote]} before this one'
                     )
                 senders.add(step.sender)
+                if "expect" in each:
+                    claims = read_claims(each["expect"], family)
+                    expectations.append(Expectation(index, claims))
                 if step.options is not None:
                     options = shared.setdefault(step.options, step.options)
                     if options is not step.options:
@@ -397,13 +428,42 @@ def _steps(value: object, family: Family) -> tuple[Step, ...]:
         except ScenarioError as error:
             raise ScenarioError(error.message, index) from None
         steps.append(step)
-    return tuple(steps)
+    return tuple(steps), tuple(expectations)
+
+
+def _expectations(
+    value: object, steps: Sequence[Step], own: Iterable[Expectation], family: Family
+) -> tuple[Expectation, ...]:
+    """The expectations of a scenario, with those that stand in its packets."""
+    if not isinstance(value, list):
+        raise ScenarioError(f'"expect" must be a list, not {shown(value)}')
+    claims = {each.packet: each.claims for each in own}
+    for each in value:
+        given = read_object(each, _EXPECT_KEYS, "an expectation")
+        last = len(steps) - 1
+        if last < 0:
+            raise ScenarioError('"expect": there is no packet of which to expect anything')
+        packet = read_whole(require(given, "packet", "an expectation"), "packet", 0, last)
+        if not isinstance(steps[packet], Send):
+            raise ScenarioError('"expect": this is an operation, not a packet', packet)
+        rest = {key: value for key, value in given.items() if key != "packet"}
+        try:
+            more = read_claims(rest, family)
+            before = claims.get(packet, ())
+            for claim in more:
+                is_single = not isinstance(claim, Matched)
+                if is_single and any(type(claim) is type(other) for other in before):
+                    raise ScenarioError(f'"expect": "{claim}" is the second of its kind')
+            claims[packet] = in_order(before + more)
+        except ScenarioError as error:
+            raise ScenarioError(error.message, packet) from None
+    return tuple(Expectation(packet, claims[packet]) for packet in sorted(claims))
 
 
 def _step(value: object, family: Family) -> Step:
     if isinstance(value, dict) and "op" in value:
         return _operation(value)
-    given = _object(value, _PACKET_KEYS, "a packet")
+    given = read_object(value, _PACKET_KEYS, "a packet")
     protocol = _protocol(given.get("proto", "tcp"), family)
     if protocol == TCP:
         return _tcp(given, family)
@@ -418,22 +478,22 @@ def _step(value: object, family: Family) -> Step:
 
 def _operation(given: Mapping[str, Any]) -> Step:
     op = given["op"]
-    keys = _one_of(op, _OP_KEYS, "op")
-    _object(given, keys, f'operation "{op}"')
+    keys = read_choice(op, _OP_KEYS, "op")
+    read_object(given, keys, f'operation "{op}"')
     if op == Expire.op:
         return Expire()
     if op == Flush.op:
         return Flush()
     if op == Wait.op:
-        return Wait(_span(_required(given, "dt", 'operation "wait"')))
-    return SetSysctls(_sysctls(_required(given, "sysctls", 'operation "sysctl"')))
+        return Wait(_span(require(given, "dt", 'operation "wait"')))
+    return SetSysctls(_sysctls(require(given, "sysctls", 'operation "sysctl"')))
 
 
 def _protocol(value: object, family: Family) -> int:
     if isinstance(value, str):
-        number = _one_of(value, _PROTOCOLS, "proto")
+        number = read_choice(value, _PROTOCOLS, "proto")
         return ICMPV6 if number == ICMP and family is Family.IPV6 else number
-    number = _whole(value, "proto", 0, 255)
+    number = read_whole(value, "proto", 0, 255)
     if number in _OWN_TRACKER:
         raise ScenarioError(
             f'"proto" {number}: the kernel tracks {_OWN_TRACKER[number]} in its own way, which is '
@@ -455,9 +515,9 @@ def _tcp(given: Mapping[str, Any], family: Family) -> Send:
         TCP,
         _TCP_HEADER + room,
         flags=_flags(given.get("flags", "")),
-        seq=_whole(given.get("seq", 0), "seq", 0, LAST),
-        ack=_whole(given.get("ack", 0), "ack", 0, LAST),
-        window=_whole(given.get("win", 65535), "win", 0, 65535),
+        seq=read_whole(given.get("seq", 0), "seq", 0, LAST),
+        ack=read_whole(given.get("ack", 0), "ack", 0, LAST),
+        window=read_whole(given.get("win", 65535), "win", 0, 65535),
         options=options,
     )
 
@@ -465,49 +525,59 @@ def _tcp(given: Mapping[str, Any], family: Family) -> Send:
 def _icmp(given: Mapping[str, Any], family: Family, protocol: int) -> Send:
     _require_applicable(given, _ICMP_KEYS, "ICMP")
     sender = _dir(given)
-    quote = _one_of(given["quote"], _DIRS, "quote") if "quote" in given else None
+    quote = read_choice(given["quote"], _DIRS, "quote") if "quote" in given else None
     kind = default_icmp_type(family, sender, is_error=quote is not None)
-    kind = _whole(given.get("type", kind), "type", 0, 255)
+    kind = read_whole(given.get("type", kind), "type", 0, 255)
     if quote is not None:
         is_v6 = family is Family.IPV6
         if not (kind < _FIRST_INFORMATION if is_v6 else kind in _ICMP_ERRORS):
             raise ScenarioError(f'"quote": an ICMP packet of type {kind} is no error')
         if quote is sender:
             raise ScenarioError('"quote": an end does not receive its own packets')
-        if "len" in given and _whole(given["len"], "len", 0, 65535):
+        if "len" in given and read_whole(given["len"], "len", 0, 65535):
             raise ScenarioError('"len": what an ICMP error carries is the packet that it quotes')
+        if given.get("data"):
+            raise ScenarioError('"data": what an ICMP error carries is the packet that it quotes')
     return _send(
         given,
         family,
         protocol,
         _ICMP_HEADER,
         icmp_type=kind,
-        icmp_code=_whole(given.get("code", 0), "code", 0, 255),
-        icmp_id=_whole(given.get("id", 0), "id", 0, 65535),
-        icmp_seq=_whole(given.get("seq", 0), "seq", 0, 65535),
+        icmp_code=read_whole(given.get("code", 0), "code", 0, 255),
+        icmp_id=read_whole(given.get("id", 0), "id", 0, 65535),
+        icmp_seq=read_whole(given.get("seq", 0), "seq", 0, 65535),
         quote=quote,
     )
 
 
 def _send(given: Mapping[str, Any], family: Family, protocol: int, header: int, **own: Any) -> Send:
     """A packet: what all protocols have, and what is its own. `header` counts bytes."""
+    most = _DATAGRAM[family] - header
+    data = read_text(given["data"], "data").encode() if "data" in given else b""
+    length = read_whole(given.get("len", len(data)), "len", 0, most)
+    if length < len(data):
+        raise ScenarioError(f'"len" is {length}, but the "data" have {len(data)} bytes')
     return Send(
         sender=_dir(given),
         protocol=protocol,
-        length=_whole(given.get("len", 0), "len", 0, _DATAGRAM[family] - header),
-        saddr=_address(given["saddr"], "saddr", family) if "saddr" in given else None,
-        sport=_whole(given["sport"], "sport", 0, 65535) if "sport" in given else None,
-        daddr=_address(given["daddr"], "daddr", family) if "daddr" in given else None,
-        dport=_whole(given["dport"], "dport", 0, 65535) if "dport" in given else None,
-        has_bad_checksum=_truth(given.get("badsum", False), "badsum"),
+        length=length,
+        saddr=read_address(given["saddr"], "saddr", family) if "saddr" in given else None,
+        sport=read_whole(given["sport"], "sport", 0, 65535) if "sport" in given else None,
+        daddr=read_address(given["daddr"], "daddr", family) if "daddr" in given else None,
+        dport=read_whole(given["dport"], "dport", 0, 65535) if "dport" in given else None,
+        has_bad_checksum=read_truth(given.get("badsum", False), "badsum"),
         wait=_span(given["dt"]) if "dt" in given else 0,
-        expire=_truth(given.get("expire", False), "expire"),
+        expire=read_truth(given.get("expire", False), "expire"),
+        ttl=read_whole(given.get("ttl", DEFAULT_TTL), "ttl", 0, 255),
+        tos=read_whole(given.get("tos", 0), "tos", 0, 255),
+        data=data,
         **own,
     )
 
 
 def _dir(given: Mapping[str, Any]) -> Dir:
-    return _one_of(_required(given, "dir", "a packet"), _DIRS, "dir")
+    return read_choice(require(given, "dir", "a packet"), _DIRS, "dir")
 
 
 def _require_applicable(given: Mapping[str, Any], keys: frozenset[str], what: str) -> None:
@@ -518,16 +588,16 @@ def _require_applicable(given: Mapping[str, Any], keys: frozenset[str], what: st
 
 
 def _flags(value: object) -> TcpFlags:
-    text = _text(value, "flags")
+    text = read_text(value, "flags")
     known = _KNOWN_FLAGS.get(text)
     if known is not None:
         return known
     if not _LETTERS.issuperset(text):
         raise ScenarioError(
-            f'"flags" must be letters of {_ORDER}, not {_show(text)}{_as_letters(text)}'
+            f'"flags" must be letters of {_ORDER}, not {shown(text)}{_as_letters(text)}'
         )
     if len(set(text)) < len(text):
-        raise ScenarioError(f'"flags" {_show(text)} has a letter twice')
+        raise ScenarioError(f'"flags" {shown(text)} has a letter twice')
     return TcpFlags.parse(text)
 
 
@@ -553,10 +623,10 @@ def _options(value: object) -> tuple[TcpOptions | None, int]:
 
     A header has options only where there is one: without any, they are None.
     """
-    given = _object(value, _OPTION_KEYS, '"opts"')
-    mss = _whole(given["mss"], "mss", 0, 65535) if "mss" in given else None
-    wscale = _whole(given["wscale"], "wscale", 0, 255) if "wscale" in given else None
-    sackok = _truth(given.get("sackok", False), "sackok")
+    given = read_object(value, _OPTION_KEYS, '"opts"')
+    mss = read_whole(given["mss"], "mss", 0, 65535) if "mss" in given else None
+    wscale = read_whole(given["wscale"], "wscale", 0, 255) if "wscale" in given else None
+    sackok = read_truth(given.get("sackok", False), "sackok")
     stamps = _pair(given["ts"], "ts") if "ts" in given else None
     sack = _sack(given.get("sack", []))
     size = (
@@ -575,7 +645,7 @@ def _options(value: object) -> tuple[TcpOptions | None, int]:
 
 def _sack(value: object) -> tuple[tuple[int, int], ...]:
     if not isinstance(value, list):
-        raise ScenarioError(f'"sack" must be a list of blocks, not {_show(value)}')
+        raise ScenarioError(f'"sack" must be a list of blocks, not {shown(value)}')
     if len(value) > _MAX_BLOCKS:
         raise ScenarioError(f'"sack" has {len(value)} blocks; at most {_MAX_BLOCKS} fit')
     return tuple(_pair(block, "sack") for block in value)
@@ -583,8 +653,8 @@ def _sack(value: object) -> tuple[tuple[int, int], ...]:
 
 def _pair(value: object, what: str) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2:
-        raise ScenarioError(f'"{what}" needs pairs of two numbers, not {_show(value)}')
-    return _whole(value[0], what, 0, LAST), _whole(value[1], what, 0, LAST)
+        raise ScenarioError(f'"{what}" needs pairs of two numbers, not {shown(value)}')
+    return read_whole(value[0], what, 0, LAST), read_whole(value[1], what, 0, LAST)
 
 
 def _span(value: object) -> Micros:
@@ -595,12 +665,12 @@ def _span(value: object) -> Micros:
     elif isinstance(value, float) and math.isfinite(value):
         number = Decimal(repr(value))
     else:
-        raise ScenarioError(f'"dt" must be a number of seconds, not {_show(value)}')
+        raise ScenarioError(f'"dt" must be a number of seconds, not {shown(value)}')
     if isinstance(number, Decimal) and not number.is_finite():
-        raise ScenarioError(f'"dt" must be a number of seconds, not {_show(value)}')
+        raise ScenarioError(f'"dt" must be a number of seconds, not {shown(value)}')
     if not 0 <= number <= MAX_WAIT // SECOND:
         raise ScenarioError(
-            f'"dt" must be from 0 to {MAX_WAIT // SECOND} seconds (ten years), not {_show(value)}'
+            f'"dt" must be from 0 to {MAX_WAIT // SECOND} seconds (ten years), not {shown(value)}'
         )
     if isinstance(number, int):
         return number * SECOND
@@ -622,97 +692,4 @@ def _span(value: object) -> Micros:
             return whole
         if (scale - rest) * _NANOS_OF_MICRO < scale:
             return whole + 1
-    raise ScenarioError(f'"dt" has parts of a microsecond: {_show(value)}')
-
-
-# Values
-
-
-def _object(value: object, keys: frozenset[str] | None, what: str) -> dict[str, Any]:
-    """An object that has none but these keys (None: any), each once."""
-    if not isinstance(value, dict):
-        raise ScenarioError(f"{what} must be an object, not {_show(value)}")
-    if isinstance(value, Doubled):
-        raise ScenarioError(f"{what} has the key {_show(value.key)} twice")
-    if keys is None:
-        if not all(isinstance(key, str) for key in value):
-            raise ScenarioError(f"{what} has a key that is no text")
-    elif not value.keys() <= keys:
-        key = next(key for key in value if key not in keys)
-        said = _suggest(key, keys)
-        if keys is _SCENARIO_KEYS and key in _BARE_KEYS:
-            said = '; packets are a scenario\'s "packets": {"packets": [ … ]}'
-        raise ScenarioError(f"{what} has an unknown key {_show(key)}{said}")
-    return value
-
-
-def _required(given: Mapping[str, Any], key: str, what: str) -> Any:
-    if key not in given:
-        raise ScenarioError(f'{what} needs "{key}"')
-    return given[key]
-
-
-def _suggest(word: object, known: Iterable[str]) -> str:
-    known = sorted(known)
-    if isinstance(word, str) and len(word) <= _SHOWN:
-        close = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-        if close:
-            return f'; did you mean "{close[0]}"?'
-    return f"; known are {', '.join(known)}"
-
-
-def _one_of(value: object, known: Mapping[str, _T], what: str) -> _T:
-    if isinstance(value, str) and value in known:
-        return known[value]
-    raise ScenarioError(f'"{what}" is {_show(value)}{_suggest(value, known)}')
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise ScenarioError(f'"{what}" must be text, not {_show(value)}')
-    # Half of a pair, as "\\ud800" alone: no character.
-    if not value.isascii() and _SURROGATE.search(value):
-        raise ScenarioError(f'"{what}" is no text: it has half of a surrogate pair')
-    return value
-
-
-def _truth(value: object, what: str) -> bool:
-    if not isinstance(value, bool):
-        raise ScenarioError(f'"{what}" must be true or false, not {_show(value)}')
-    return value
-
-
-def _whole(value: object, what: str, low: int, high: int) -> int:
-    # bool is a subclass of int.
-    if type(value) is int and low <= value <= high:
-        return value
-    raise ScenarioError(
-        f'"{what[:_SHOWN]}" must be a whole number from {low} to {high}, not {_show(value)}'
-    )
-
-
-def _address(value: object, what: str, family: Family) -> int:
-    try:
-        text = _text(value, what)
-        if len(text) <= _SHOWN:
-            return parse_dotted_quad(text) if family is Family.IPV4 else parse_ipv6(text)
-    except ScenarioError:
-        raise
-    except ValueError:
-        pass
-    raise ScenarioError(f'"{what}" must be an IPv{family.value} address, not {_show(value)}')
-
-
-def _show(value: object) -> str:
-    """A value in a message, short whatever it is."""
-    if isinstance(value, str):
-        return json.dumps(value[:_SHOWN] + "…" * (len(value) > _SHOWN), ensure_ascii=False)
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**_SHOWN else "a very large number"
-    if isinstance(value, float | Decimal):
-        return str(value)[:_SHOWN]
-    if isinstance(value, dict):
-        return "an object"
-    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
+    raise ScenarioError(f'"dt" has parts of a microsecond: {shown(value)}')

@@ -12,6 +12,7 @@ from typing import ClassVar, TypeAlias
 
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.transit import Facts
+from ctlint.scenario.expectation import Expectation
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import DEFAULT_TTL, TcpOptions
@@ -161,7 +162,7 @@ class Scenario:
 
     `sysctls` have full current names; names that a kernel does not have are left to whoever plays
     the scenario on one. `ipsets` is text as `ipset save` prints it, `facts` what else is known of
-    the host.
+    the host. `expectations` are sorted by packet, one for each that has any.
     """
 
     name: str | None
@@ -174,3 +175,4 @@ class Scenario:
     steps: tuple[Step, ...]
     ipsets: str = ""
     facts: Facts = NO_FACTS
+    expectations: tuple[Expectation, ...] = ()

@@ -17,6 +17,8 @@ from ctlint.scenario.defaults import (
     default_flow,
     default_icmp_type,
 )
+from ctlint.scenario.expectation_reader import claims_to_json
+from ctlint.scenario.facts_reader import facts_to_json
 from ctlint.scenario.scenario import (
     DIR_NAMES,
     Flow,
@@ -31,7 +33,7 @@ from ctlint.scenario.scenario import (
 )
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import SECOND, Micros
-from ctlint.wire.packet import TcpOptions
+from ctlint.wire.packet import DEFAULT_TTL, TcpOptions
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
 _PROTOCOLS: Final[Mapping[int, str]] = {UDP: "udp", ICMP: "icmp", ICMPV6: "icmp"}
@@ -56,13 +58,21 @@ def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
         written["ruleset"] = scenario.ruleset
     if scenario.ruleset6:
         written["ruleset6"] = scenario.ruleset6
+    if scenario.ipsets:
+        written["ipsets"] = scenario.ipsets
+    facts = facts_to_json(scenario.facts)
+    if facts:
+        written["facts"] = facts
     topology = _topology(scenario.topology)
     if topology != "forward":
         written["topology"] = topology
     flow = _flow(scenario.flow, default_flow(scenario.topology), family)
     if flow:
         written["flow"] = flow
-    written["packets"] = [_step(step, family) for step in scenario.steps]
+    packets = [_step(step, family) for step in scenario.steps]
+    for expectation in scenario.expectations:
+        packets[expectation.packet]["expect"] = claims_to_json(expectation.claims)
+    written["packets"] = packets
     return written
 
 
@@ -141,7 +151,9 @@ def _send(packet: Send, family: Family) -> dict[str, Any]:
         written |= _tcp(packet)
     elif packet.protocol in (ICMP, ICMPV6):
         written |= _icmp(packet, family)
-    if packet.length:
+    if packet.data:
+        written["data"] = packet.data.decode()
+    if packet.length != len(packet.data):
         written["len"] = packet.length
     if packet.options is not None:
         written["opts"] = _options(packet.options)
@@ -155,6 +167,10 @@ def _send(packet: Send, family: Family) -> dict[str, Any]:
         written["dport"] = packet.dport
     if packet.has_bad_checksum:
         written["badsum"] = True
+    if packet.ttl != DEFAULT_TTL:
+        written["ttl"] = packet.ttl
+    if packet.tos:
+        written["tos"] = packet.tos
     if packet.wait:
         written["dt"] = _seconds(packet.wait)
     if packet.expire:

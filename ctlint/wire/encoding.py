@@ -24,9 +24,6 @@ TCP_HEADER: Final = 20
 UDP_HEADER: Final = 8
 ICMP_HEADER: Final = 8
 
-MOST_QUOTED: Final = 128
-"""Bytes of a packet that the ICMP error of a scenario quotes at most."""
-
 MSS, WINDOW_SCALE, SACK_PERMITTED, SACK, TIMESTAMPS = 2, 3, 4, 5, 8
 """Kinds of TCP options."""
 
@@ -86,9 +83,12 @@ def _transport_length(packet: Packet) -> int:
     if packet.protocol == UDP:
         return UDP_HEADER
     if packet.protocol in (ICMP, ICMPV6):
-        quoted = 0 if packet.quoted is None else min(total_length(packet.quoted), MOST_QUOTED)
-        return ICMP_HEADER + quoted
+        return ICMP_HEADER + (0 if packet.quoted is None else _quoted_length(packet.quoted, packet))
     return 0
+
+
+def _quoted_length(quoted: Packet, error: Packet) -> int:
+    return min(total_length(quoted), error.most_quoted)
 
 
 @lru_cache(maxsize=64)
@@ -146,11 +146,12 @@ def _segment(packet: Packet) -> tuple[bytes, dict[int, int]] | None:
             quoted = encode(packet.quoted)
             if quoted is None:
                 return None
+            length = _quoted_length(packet.quoted, packet)
             unknown |= {
                 ICMP_HEADER + offset: bits
                 for offset, bits in quoted.unknown.items()
-                if offset < MOST_QUOTED
+                if offset < length
             }
-            header += quoted.data[:MOST_QUOTED]
+            header += quoted.data[:length]
         return header, unknown
     return b"", {}

@@ -47,7 +47,8 @@ class Packet(NamedTuple):
     ``options`` are those of a TCP header, ``icmp_id`` is that of an ICMP query, ``quoted`` the
     packet that an ICMP error quotes. ``defect`` is about the transport header. ``ttl`` is the hop
     limit of IPv6 too, ``tos`` the whole octet of the type of service or traffic class. ``data`` are
-    the first bytes of the payload; those behind them are zeros.
+    the first bytes of the payload; those behind them are zeros. ``most_quoted`` is how many bytes
+    of another packet an ICMP error holds.
     """
 
     family: Family
@@ -70,6 +71,7 @@ class Packet(NamedTuple):
     ttl: int = DEFAULT_TTL
     tos: int = 0
     data: bytes = b""
+    most_quoted: int = 128
 
     def __str__(self) -> str:
         source = format_address(self.family, self.saddr)

@@ -134,9 +134,8 @@ class Figures:
 class _Lots:
     """Draws what the kernel drew, as far as its answer tells."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        text = scenario.ruleset + scenario.ruleset6
-        self._draws_targets = re.search(r"-j (?:DNAT|REDIRECT) .*--random", text) is not None
+    def __init__(self, *, targets_first: bool) -> None:
+        self._targets_first = targets_first
         self._seen: list[int] = []
         self.is_unseen = False
 
@@ -153,7 +152,7 @@ class _Lots:
                 self._seen.append(sport)
             else:
                 # The destination is bound first, but only by some rules drawn by lot.
-                self._seen += [sport, dport] if self._draws_targets else [dport, sport]
+                self._seen += [sport, dport] if self._targets_first else [dport, sport]
         for out in answer.out:
             if out.is_same:
                 self._seen += [out.sport] if is_icmp else [out.sport, out.dport]
@@ -191,10 +190,28 @@ def first_fault(scenario: Scenario, setup: Setup, figures: Figures | None = None
 
     After the last packet the tables are compared too. Raises LabStalled, CannotLoadError.
     """
+    text = scenario.ruleset + scenario.ruleset6
+    found = None
+    # Where either end may be drawn by lot, which is not told: one of the two must explain it.
+    orders = (True, False) if _DRAWS_TARGETS.search(text) is not None else (False,)
+    for targets_first in orders:
+        figures = figures or Figures()
+        found = _tried(scenario, setup, figures, targets_first=targets_first)
+        if found is None:
+            return None
+    return found
+
+
+_DRAWS_TARGETS = re.compile(r"-j (?:DNAT|REDIRECT) .*--random")
+
+
+def _tried(
+    scenario: Scenario, setup: Setup, figures: Figures, *, targets_first: bool
+) -> Fault | None:
     for _ in range(_TRIES - 1):
         with suppress(LabStalled):
-            return _first_fault(scenario, setup, figures or Figures())
-    return _first_fault(scenario, setup, figures or Figures())
+            return _first_fault(scenario, setup, figures, targets_first=targets_first)
+    return _first_fault(scenario, setup, figures, targets_first=targets_first)
 
 
 def _now_in(scenario: Scenario) -> Scenario:
@@ -202,10 +219,12 @@ def _now_in(scenario: Scenario) -> Scenario:
     return replace(scenario, facts=replace(scenario.facts, clock=int(time.time() * SECOND)))
 
 
-def _first_fault(scenario: Scenario, setup: Setup, figures: Figures) -> Fault | None:
+def _first_fault(
+    scenario: Scenario, setup: Setup, figures: Figures, *, targets_first: bool
+) -> Fault | None:
     live = setup.live
     live.start(scenario, setup.backend)
-    lots = _Lots(scenario)
+    lots = _Lots(targets_first=targets_first)
     counted = Figures()
     answers: list[PacketAnswer | OpAnswer | None] = []
 

@@ -66,7 +66,7 @@ def test_some_edits() -> None:
     for setting, line in LINES:
         some = chosen.sample(list(edits(line)), 40)
         read += assert_all_same(setting, (*setting.lines, line), some)
-    assert read > 300
+    assert read > 200
 
 
 @pytest.mark.slow

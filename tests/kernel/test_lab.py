@@ -345,14 +345,14 @@ def test_a_rule_set_that_the_real_restore_refuses(lab: Lab) -> None:
     assert not answer.delivered
 
 
-def test_the_nft_backend_does_not_tell_rules(lab: Lab) -> None:
+def test_the_nft_backend_tells_rules_too(lab: Lab) -> None:
     scenario = scenario_from_json(
         {"ruleset": FILTER.format("-A FORWARD -j DROP"), "packets": HANDSHAKE[:1]}
     )
     (answer,) = lab.play(scenario, Backend.NFT).packets
     assert isinstance(answer, PacketAnswer)
     assert not answer.delivered
-    assert answer.rules is None
+    assert answer.rules == ("filter/FORWARD#1",)
 
 
 # Time

@@ -110,18 +110,26 @@ _NOT_TCP = TcpState()
 """What an entry holds that no TCP packet has opened: nobody looks at it."""
 
 
+_NOTHING = (0, 0)
+
+
 class Entry:
     """A connection, or one about to become one.
 
     `status` is an EntryStatus. Until the entry is confirmed `timeout` is what its timer will be
     set to; from then on `expires_at` is the moment at which it is gone. `stream_at` is when a UDP
-    entry may become a stream. `mark` is the connection's mark.
+    entry may become a stream. `mark` is the connection's mark. `packets` and `bytes` are what it
+    has carried in each direction (`struct nf_conn_acct`); see `carry`. `extension` is what others
+    keep with the connection (`struct nf_ct_ext`).
     """
 
     __slots__ = (
+        "bytes",
         "expires_at",
+        "extension",
         "mark",
         "original",
+        "packets",
         "policy",
         "reply",
         "status",
@@ -147,11 +155,24 @@ class Entry:
         self.expires_at: Micros = 0
         self.stream_at: Micros = 0
         self.mark = 0
+        self.extension: object = None
         self.tcp = _NOT_TCP
+        self.packets = _NOTHING
+        self.bytes = _NOTHING
 
     def tuple_in(self, direction: Dir) -> Tuple:
         """The tuple of packets of this direction."""
         return self.reply if direction else self.original
+
+    def carry(self, direction: int, length: int) -> None:
+        """Port of nf_ct_acct_update: count a packet of so many bytes, with its IP header."""
+        packets, octets = self.packets, self.bytes
+        if direction:
+            self.packets = (packets[0], packets[1] + 1)
+            self.bytes = (octets[0], octets[1] + length)
+        else:
+            self.packets = (packets[0] + 1, packets[1])
+            self.bytes = (octets[0] + length, octets[1])
 
     @property
     def has_reply(self) -> bool:

@@ -140,6 +140,15 @@ class Host:
     def _leads_to(route: Route, address: int, family: Family) -> bool:
         return route.net.family is family and address & route.net.mask == route.net.address
 
+    def route_from(self, saddr: int, daddr: int, family: Family) -> str | None:
+        """The interface by which packets of the box's own leave; None where they cannot: there is
+        no route, or a source in 127.0.0.0/8 would leave the box.
+        """
+        interface = self.route(daddr, family)
+        if interface != LOOPBACK and _is_for_itself(saddr, family):
+            return None
+        return interface
+
     def primary_address(self, interface: str, family: Family) -> int | None:
         """The address that packets of the box's own have on an interface; where it has none that
         others know, that of another. Port of inet_select_addr.

@@ -50,6 +50,11 @@ ICMP_ERRORS: Final = {
 TIME_EXCEEDED: Final = {Family.IPV4: IcmpError(11, 0), Family.IPV6: IcmpError(3, 0)}
 
 _HIGHEST_ICMP_TYPE: Final = 18
+_ICMP_ERRORS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12})
+"""What icmp_send takes for errors (icmp_pointers in net/ipv4/icmp.c), to be on the safe side."""
+_MOST_QUOTED: Final = {Family.IPV4: 548, Family.IPV6: 1232}
+"""Bytes: what fits into 576 with the headers (RFC 1812, 4.3.2.3), and into 1280 (RFC 4443)."""
+
 _PRECEDENCE: Final = 0xC0
 _TOS_MASK: Final = 0x1E
 _WITH_CHECKSUM: Final = frozenset({TCP, UDP, ICMP, ICMPV6})
@@ -83,30 +88,33 @@ def reset_for(packet: Packet) -> Packet | None:
     )
 
 
-def error_for(packet: Packet, error: IcmpError, host: Host) -> Packet | None:
-    """Port of nf_send_unreach, icmp_send and their IPv6 twins: the error that quotes a packet.
+def error_for(
+    packet: Packet, error: IcmpError, host: Host, in_interface: str | None
+) -> Packet | None:
+    """Port of icmp_send and icmp6_send: the error that quotes a packet. None where there is none:
+    in answer to other errors, to many hosts, where no route leads back.
 
-    None where errors are not answered: to other errors, to many hosts, to a wrong checksum.
+    The box speaks with the address that was meant, if that is its own. Else IPv4 takes that of
+    the way back, IPv6 that of the interface where the packet came in.
     """
     family = packet.family
     kind = packet.icmp_type or 0
-    if not _checksum_holds(packet):
+    if packet.protocol == ICMP and (kind in _ICMP_ERRORS or kind > _HIGHEST_ICMP_TYPE):
         return None
-    if packet.protocol in (ICMP, ICMPV6) and (
-        is_icmp_error(packet.protocol, kind)
-        or (packet.protocol == ICMP and kind > _HIGHEST_ICMP_TYPE)
-    ):
+    if packet.protocol == ICMPV6 and is_icmp_error(ICMPV6, kind):
         return None
     if host.address_type(packet.daddr, family) in (AddressType.BROADCAST, AddressType.MULTICAST):
         return None
     saddr: int | None = packet.daddr
     if not host.is_local(packet.daddr, family):
         interface = host.route(packet.saddr, family)
+        if family is Family.IPV6 and in_interface:
+            interface = in_interface
         if host.is_local(packet.saddr, family):
             saddr = packet.saddr
         else:
             saddr = None if interface is None else host.primary_address(interface, family)
-    if saddr is None:
+    if saddr is None or host.route_from(saddr, packet.saddr, family) is None:
         return None
     is_ipv4 = family is Family.IPV4
     return Packet(
@@ -117,21 +125,24 @@ def error_for(packet: Packet, error: IcmpError, host: Host) -> Packet | None:
         icmp_type=error.type,
         icmp_code=error.code,
         quoted=packet,
+        most_quoted=_MOST_QUOTED[family],
         tos=packet.tos & _TOS_MASK | _PRECEDENCE if is_ipv4 else 0,
     )
 
 
-def _checksum_holds(packet: Packet) -> bool:
-    """Port of nf_reject_verify_csum, nf_ip_checksum and nf_ip6_checksum.
+def checksum_holds(packet: Packet) -> bool:
+    """Port of nf_reject_verify_csum, nf_ip_checksum and nf_ip6_checksum: whether an ICMP error is
+    sent of a rejected packet.
 
     A protocol that the kernel does not know is taken to have the Internet's checksum over all its
     bytes, in IPv6 with the pseudo header, which zeros never have.
     """
     if packet.protocol in _WITH_CHECKSUM:
         return packet.defect is not Defect.CHECKSUM
+    if packet.family is Family.IPV6:
+        # One with nothing behind its header counts as cut off.
+        return packet.protocol in _UNCHECKED and packet.payload > 0
     if packet.protocol in _UNCHECKED:
         return True
-    if packet.family is Family.IPV6:
-        return False
     data = packet.data[: packet.payload]
     return int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF == 0

@@ -18,6 +18,7 @@ from ctlint.model.conntrack.log import LogLine
 from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.status import CtInfo, CtState, Dir, TcpCt
 from ctlint.model.conntrack.status import Verdict as CtVerdict
+from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
@@ -30,6 +31,8 @@ from ctlint.model.netfilter.reject import (
     ICMP_ERRORS,
     TCP_RESET,
     TIME_EXCEEDED,
+    IcmpError,
+    checksum_holds,
     error_for,
     reset_for,
 )
@@ -51,6 +54,7 @@ _TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
 """Who is asked at each hook, in order; conntrack's confirmation is the last of all."""
 
 _CONFIRMING: Final = frozenset({Hook.LOCAL_IN, Hook.POSTROUTING})
+_SHOWN_AT_ONCE: Final = frozenset({Hook.LOCAL_IN, Hook.FORWARD})
 _HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
 _OPENING: Final = frozenset({CtInfo.NEW, CtInfo.RELATED, CtInfo.RELATED_REPLY})
 _ESTABLISHED: Final = frozenset({CtInfo.ESTABLISHED, CtInfo.ESTABLISHED_REPLY})
@@ -153,14 +157,21 @@ _TTL: Final = Packet._fields.index("ttl")
 _BEHIND_TTL: Final = _TTL + 1
 
 
-def _account(tracked: Tracked, packet: Packet) -> None:
+def _account(tracked: Tracked, packet: Packet, *, keeps_timer: bool) -> None:
     """Count the packet for its connection, which a rule asks for (nf_conntrack_acct). Of errors,
     and of packets that leave the entry as it was, nothing is counted.
     """
     entry, ctinfo = tracked.entry, tracked.ctinfo
     if entry is None or ctinfo is None or ctinfo in _RELATED:
         return
-    if not any(line.reason is Reason.IGNORED for line in tracked.log):
+    is_repeated = (
+        keeps_timer
+        and ctinfo is CtInfo.NEW
+        and entry.is_confirmed
+        and entry.original.protocol == TCP
+        and entry.tcp.state == TcpCt.SYN_SENT
+    )
+    if not is_repeated and not any(line.reason is Reason.IGNORED for line in tracked.log):
         entry.carry(ctinfo.direction, total_length(packet))
 
 
@@ -170,16 +181,18 @@ class _UndecidedError(Exception):
 
 class _Traveller:
     """A packet under way (`struct sk_buff`). ``tracked`` is what conntrack made of it, ``early``
-    what it made of it before anybody was asked: where no rule comes before conntrack.
+    what it made of it before anybody was asked: where no rule comes before conntrack. ``route`` is
+    the interface by which the box's own packet leaves.
     """
 
-    __slots__ = ("early", "is_same", "tracked", "transit")
+    __slots__ = ("early", "is_same", "route", "tracked", "transit")
 
     def __init__(self, transit: Transit, tracked: Tracked | None, *, is_same: bool) -> None:
         self.transit = transit
         self.tracked = tracked
         self.is_same = is_same
         self.early: Tracked | None = None
+        self.route = ""
 
 
 class Stack:
@@ -333,9 +346,7 @@ class Stack:
         if interface is None:
             return
         if packet.ttl <= 1:
-            error = error_for(packet, TIME_EXCEEDED[family], self._host)
-            if error is not None:
-                self._answer(traveller, error)
+            self._send_error(traveller, TIME_EXCEEDED[family])
             return
         transit.packet = packet._replace(ttl=packet.ttl - 1)
         transit.out_interface = interface
@@ -355,12 +366,15 @@ class Stack:
     def _send(self, traveller: _Traveller) -> None:
         transit = traveller.transit
         packet = transit.packet
-        interface = self._host.route(packet.daddr, packet.family)
+        interface = self._host.route_from(packet.saddr, packet.daddr, packet.family)
         if interface is None:
             return
         transit.in_interface = ""
         transit.out_interface = interface
+        traveller.route = interface
         if self._pass(traveller, Hook.LOCAL_OUT):
+            # What the rules of OUTPUT see is where the packet was to go before they were asked.
+            transit.out_interface = traveller.route
             self._leave(traveller)
 
     def _leave(self, traveller: _Traveller) -> None:
@@ -372,7 +386,7 @@ class Stack:
             transit.in_interface = LOOPBACK
             transit.out_interface = ""
             transit.template = None
-            transit.is_own = False
+            transit.is_own = transit.is_kernels = False
             self._receive(traveller)
             return
         self._passage.out.append(Emitted(interface, transit.packet, traveller.is_same))
@@ -388,7 +402,7 @@ class Stack:
             transit.out_interface = ""
         if traveller.tracked is not None:
             self._show(traveller)
-            if traveller.is_same and hook is not Hook.POSTROUTING:
+            if traveller.is_same and hook in _SHOWN_AT_ONCE:
                 self._passage.ctstates.setdefault(hook, transit.ctstate)
         for table in self._stops[transit.packet.family, hook]:
             if table == "conntrack":
@@ -440,9 +454,10 @@ class Stack:
                 return False
             self._show(traveller)
             if self._accounts:
-                _account(tracked, transit.packet)
-            if traveller.is_same:
-                self._passage.ctstates[hook] = transit.ctstate
+                keeps_timer = Feature.SYN_RETRANSMISSION_KEEPS_TIMER in self._tracker.kernel
+                _account(tracked, transit.packet, keeps_timer=keeps_timer)
+        if traveller.is_same:
+            self._passage.ctstates.setdefault(hook, transit.ctstate)
         return True
 
     def _ask(self, traveller: _Traveller, table: str, hook: Hook) -> bool:
@@ -468,6 +483,7 @@ class Stack:
         passage.unsure += result.unsure
         outcomes = result.outcomes
         if not outcomes:
+            passage.unsure += result.open
             return None
         if len(outcomes) > 1:
             verdicts = result.verdicts()
@@ -479,6 +495,9 @@ class Stack:
         elif outcomes[0].verdict is Verdict.ELSEWHERE:
             passage.open += result.open
             raise _UndecidedError
+        else:
+            # Whatever they say, it ends in the same way.
+            passage.unsure += result.open
         return outcomes[-1]
 
     # ---- NAT
@@ -507,10 +526,11 @@ class Stack:
                     self._nat.nf_nat_alloc_null_binding(entry, manip, now)
             transit.packet = self._nat.nf_nat_packet(entry, direction, manip, before)
         if hook is Hook.LOCAL_OUT and transit.packet.daddr != before.daddr:
-            interface = self._host.route(transit.packet.daddr, before.family)
+            after = transit.packet
+            interface = self._host.route_from(after.saddr, after.daddr, after.family)
             if interface is None:
                 return False
-            transit.out_interface = interface
+            traveller.route = interface
         return True
 
     def _bind(self, traveller: _Traveller, tracked: Tracked, hook: Hook) -> bool:
@@ -552,15 +572,20 @@ class Stack:
         given = None if target is None else target.get("reject-with")
         kind = DEFAULT_REJECT[packet.family] if given is None else given.value
         if kind != TCP_RESET:
-            error = error_for(packet, ICMP_ERRORS[kind], self._host)
-            if error is not None:
-                self._answer(traveller, error)
+            if checksum_holds(packet):
+                self._send_error(traveller, ICMP_ERRORS[kind])
             return
         reset = reset_for(packet)
-        if reset is None or self._host.route(reset.daddr, reset.family) is None:
+        if reset is None or (self._host.route_from(reset.saddr, reset.daddr, reset.family) is None):
             return
         self._set_closing(traveller)
         self._answer(traveller, reset)
+
+    def _send_error(self, traveller: _Traveller, kind: IcmpError) -> None:
+        transit = traveller.transit
+        error = error_for(transit.packet, kind, self._host, transit.in_interface)
+        if error is not None:
+            self._answer(traveller, error)
 
     def _set_closing(self, traveller: _Traveller) -> None:
         """Port of nf_conntrack_tcp_set_closing: an RST on its way closes a confirmed entry."""
@@ -580,7 +605,8 @@ class Stack:
         the raw table can take it out of that any more.
         """
         self._is_steady = False
-        transit = Transit(answer, CtState.INVALID, box=self.box)
+        is_error = answer.protocol in (ICMP, ICMPV6)
+        transit = Transit(answer, CtState.INVALID, box=self.box, is_kernels=is_error)
         tracked = traveller.tracked
         attached: Tracked | None = None
         if tracked is not None and tracked.ctinfo is not None:

@@ -138,10 +138,12 @@ class Transit:
 
     ``box`` is where the packet is; None where a whole class of packets is asked about, of which
     then no more is known than addresses, ports, flags, types and the parts of the header in
-    ``known``: no payload, and nothing of what came before. ``rule`` is the rule that is being tried, for what each remembers.
-    ``is_own``: the box's own sockets have sent the packet. ``template`` is what the raw table has
-    told conntrack of it, None where it said nothing; ``is_tracked``: conntrack has seen it before,
-    so that the raw table has no more say.
+    ``known``: no payload, and nothing of what came before. ``rule`` is the rule that is being
+    tried, for what each remembers. ``is_own``: a socket of the box's processes has sent the packet;
+    ``is_kernels``: one of the kernel's own has, which nobody owns. ``is_hot``: a match that found
+    no use for the packet has it dropped, whatever its rule says (hotdrop). ``template`` is what the
+    raw table has told conntrack of it, None where it said nothing; ``is_tracked``: conntrack has
+    seen it before, so that the raw table has no more say.
     """
 
     packet: Packet
@@ -156,6 +158,8 @@ class Transit:
     hook: Hook | None = None
     rule: Hashable = None
     is_own: bool = False
+    is_kernels: bool = False
+    is_hot: bool = False
     template: Template | None = None
     is_tracked: bool = False
     known: frozenset[HeaderField] = frozenset()

@@ -211,6 +211,9 @@ class _Walker:
                 truth = self.truth(rule)
                 if truth is not FALSE:
                     self.apply(rule, truth, frame)
+                elif self.transit.is_hot:
+                    result.outcomes.append(Outcome(Verdict.DROP, rule.ref, frame.via))
+                    return
                 continue
             self.frames.pop()
             if self.frames:

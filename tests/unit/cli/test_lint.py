@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -332,9 +333,14 @@ def test_a_table_that_stands_twice_is_named() -> None:
     assert [line for line, _ in found] == [1]
 
 
-def test_chains_in_a_circle_leave_findings_about_settings(tmp_path: Path) -> None:
+def test_walks_without_end_leave_findings_about_settings(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("net.netfilter.nf_conntrack_tcp_timeout_established = 120\n")
-    text = "*filter\n:INPUT ACCEPT [0:0]\n:a - [0:0]\n-A INPUT -j a\n-A a -j a\nCOMMIT\n"
+    # Each chain calls the next one twice: the kernel loads that.
+    names = [f"c{number}" for number in range(40)]
+    lines = ["*filter", *(f":{name} - [0:0]" for name in names), "-A INPUT -j c0"]
+    for one, other in pairwise(names):
+        lines += [f"-A {one} -p tcp -j {other}"] * 2
+    text = "\n".join([*lines, "-A c39 -m mark --mark 7 -j DROP", "COMMIT", ""])
     done = ctlint(["lint", "-", "--sysctl", tmp_path / "s", "--format", "json"], stdin=text)
     result = json.loads(done.stdout)
     assert {finding["rule"] for finding in result["findings"]} == {"CT202"}

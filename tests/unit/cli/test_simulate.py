@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -17,11 +16,11 @@ import pytest
 from ctlint.model.conntrack.unmodelled import UNMODELLED
 from ctlint.scenario.reader import scenario_from_json
 from tests.corpus import REPOSITORY
+from tests.unit.cli.pages import Command, commands
 from tests.unit.cli.running import Done, ctlint
 
 EXAMPLES = REPOSITORY / "examples" / "scenarios"
 PAGE = REPOSITORY / "docs" / "simulate.md"
-_CONSOLE = re.compile(r"^```console\n\$ ctlint (.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 NOTHING = '{"name":null,"packets":[],"entries":[]}\n'
 SYN = {"dir": "orig", "flags": "S", "seq": 1}
@@ -48,17 +47,15 @@ def refusal(text: str) -> list[str]:
     return done.stderr.splitlines()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "printed"), _CONSOLE.findall(PAGE.read_text(encoding="utf-8"))
-)
-def test_the_documented_output_is_what_is_printed(arguments: str, printed: str) -> None:
-    done = ctlint(arguments.split(), COLUMNS="80")
+@pytest.mark.parametrize("command", commands(PAGE), ids=lambda one: one.arguments[1])
+def test_the_documented_output_is_what_is_printed(command: Command) -> None:
+    done = ctlint(command.arguments, COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == printed
+    assert done.stdout == command.printed
 
 
 def test_the_page_shows_every_example() -> None:
-    shown = {arguments.split()[1] for arguments, _ in _CONSOLE.findall(PAGE.read_text("utf-8"))}
+    shown = {command.arguments[1] for command in commands(PAGE)}
     assert shown == {str(path.relative_to(REPOSITORY)) for path in EXAMPLES.iterdir()}
 
 
@@ -180,13 +177,12 @@ def test_unusable_input_is_told_in_one_line(text: str, line: str) -> None:
 
 
 def test_a_fault_of_playing_is_told_like_one_of_reading() -> None:
-    scenarios = [{"packets": []}, {"packets": [SYN], "ruleset": "*filter\nCOMMIT\n"}]
+    scenarios = [{"packets": []}, {"packets": [SYN, SYN | {"daddr": "224.0.0.1"}]}]
     done = simulate("--format", "json", said=scenarios)
     assert done.returncode == 2
     assert done.stdout.count("\n") == 1
-    line, hint = done.stderr.splitlines()
-    assert line == "-:1: scenario 2: rule sets are not simulated yet"
-    assert hint.startswith("  hint: ")
+    (line,) = done.stderr.splitlines()
+    assert line == "-:1: scenario 2: packet 1: how the box routes 224.0.0.1 is not simulated"
 
 
 def test_hints() -> None:

@@ -204,11 +204,22 @@ def test_lines_keep_to_the_width(width: int) -> None:
     assert sum(line.count("n") for line in lines[:10]) < 300
 
 
+def test_what_is_not_decided() -> None:
+    why = {"rule": "filter/INPUT#3", "match": "-m cpu --cpu 1", "why": "the processor is not known"}
+    given = [answer("NEW", delivered=None, undecided=(why,)), answer("NEW", delivered=False)]
+    lines = rows([{"dir": "orig"}, {"dir": "orig"}], given)
+    assert lines[1:3] == [
+        "not decided: filter/INPUT#3: -m cpu --cpu 1: the processor is not known",
+        "It is not decided whether it is delivered.",
+    ]
+    assert lines[4] == "not delivered"
+
+
 def test_hostile_text_of_an_answer() -> None:
     given = [answer("NEW", rules=("filter/\x1b[2J[bold]",), undecided=({"rule": "\u202e"},))]
     text = "\n".join(render([{"dir": "orig"}], given))
     assert "rules: filter/\\x1b[2J[bold]" in text
-    assert "not decided: rule \\u202e" in text
+    assert "not decided: \\u202e" in text
 
 
 def test_directions_are_those_of_the_wire() -> None:

@@ -11,6 +11,23 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import all_profiles
 from ctlint.model.kernel.sysctls import SYSCTLS
+from ctlint.model.netfilter.transit import Facts, Mac, Owner
+from ctlint.scenario.expectation import (
+    CTSTATES,
+    ENTRY_STATES,
+    As,
+    By,
+    Claim,
+    Ctstate,
+    Delivered,
+    Expectation,
+    HasEntry,
+    Matched,
+    NoEntry,
+    Rejected,
+    Rules,
+    Seen,
+)
 from ctlint.scenario.scenario import (
     Expire,
     Flow,
@@ -35,7 +52,7 @@ _DIRS = st.sampled_from(Dir)
 _PORTS = st.integers(0, 65535)
 _NUMBERS = st.integers(0, 2**32 - 1)
 _SPANS = st.one_of(st.just(0), st.integers(0, TEN_YEARS), st.integers(0, 60_000_000))
-_LENGTHS = st.one_of(st.just(0), st.integers(0, 65455))
+_OCTETS = st.just(64) | st.just(0) | st.integers(0, 255)
 _TEXTS = st.text(max_size=30)
 _READ_ONLY = {f"net.netfilter.nf_conntrack_{name}" for name in ("count", "buckets")}
 _SYSCTLS = st.dictionaries(
@@ -103,6 +120,12 @@ def packets(draw: DrawFn, family: Family, senders: frozenset[Dir]) -> Send:
     }
     expire = draw(st.booleans())
     bad = draw(st.booleans())
+    common |= {"ttl": draw(_OCTETS), "tos": draw(_OCTETS)}
+    data = draw(st.just(b"") | _TEXTS.map(str.encode))
+
+    def load(most: int = 65455) -> dict[str, Any]:
+        return {"data": data, "length": draw(st.just(len(data)) | st.integers(len(data), most))}
+
     kind = draw(st.sampled_from(("tcp", "tcp", "udp", "icmp", "error", "other")))
     if kind == "tcp":
         return Send(
@@ -112,34 +135,33 @@ def packets(draw: DrawFn, family: Family, senders: frozenset[Dir]) -> Send:
             seq=draw(_NUMBERS),
             ack=draw(_NUMBERS),
             window=draw(_PORTS),
-            length=draw(_LENGTHS),
             options=draw(st.none() | tcp_options()),
             sport=draw(ports),
             dport=draw(ports),
             has_bad_checksum=bad,
             expire=expire,
+            **load(),
             **common,
         )
     if kind == "udp":
         return Send(
             sender,
             17,
-            length=draw(_LENGTHS),
             sport=draw(ports),
             dport=draw(ports),
             has_bad_checksum=bad,
             expire=expire,
+            **load(),
             **common,
         )
     if kind == "other":
         number = draw(st.sampled_from((2, 50, 89, 112, 255)))
-        return Send(sender, number, length=draw(_LENGTHS), expire=expire, **common)
+        return Send(sender, number, expire=expire, **load(), **common)
     is_error = kind == "error" and sender.other in senders
     errors = (3, 4, 5, 11, 12) if family is Family.IPV4 else (0, 1, 2, 3, 4, 127)
     return Send(
         sender,
         1 if family is Family.IPV4 else 58,
-        length=0 if is_error else draw(_LENGTHS),
         icmp_type=draw(st.sampled_from(errors) if is_error else st.integers(0, 255)),
         icmp_code=draw(st.integers(0, 255)),
         icmp_id=draw(_PORTS),
@@ -147,6 +169,7 @@ def packets(draw: DrawFn, family: Family, senders: frozenset[Dir]) -> Send:
         quote=sender.other if is_error else None,
         has_bad_checksum=bad,
         expire=expire,
+        **({} if is_error else load()),
         **common,
     )
 
@@ -170,12 +193,48 @@ def steps(draw: DrawFn, family: Family) -> tuple[Step, ...]:
     return tuple(found)
 
 
+def claims(family: Family) -> SearchStrategy[tuple[Claim, ...]]:
+    """Claims in the order in which they are read, at least one."""
+    rule = st.sampled_from(("filter/FORWARD#2", "nat/PREROUTING policy", "filter/a-b return"))
+    port = st.none() | _PORTS
+    address = _addresses(family).map(lambda number: format_address(family, number))
+    each: list[SearchStrategy[tuple[Claim, ...]]] = [
+        st.builds(Ctstate, st.none() | st.sampled_from(CTSTATES)).map(lambda one: (one,)),
+        st.builds(Delivered, st.booleans()).map(lambda one: (one,)),
+        st.builds(Rejected, st.booleans()).map(lambda one: (one,)),
+        st.builds(By, rule).map(lambda one: (one,)),
+        st.builds(As, st.builds(Seen, address, port, address, port)).map(lambda one: (one,)),
+        st.lists(st.builds(Matched, rule), min_size=1, max_size=3).map(tuple),
+        st.builds(Rules, st.lists(rule, max_size=3).map(tuple)).map(lambda one: (one,)),
+        st.one_of(
+            st.just(NoEntry()), st.builds(HasEntry, st.none() | st.sampled_from(ENTRY_STATES))
+        ).map(lambda one: (one,)),
+    ]
+    parts = [st.just(()) | one for one in each]
+    return st.tuples(*parts).map(lambda found: sum(found, ())).filter(bool)
+
+
+@st.composite
+def facts(draw: DrawFn) -> Facts:
+    """Anything that may be known of a host."""
+    numbers = st.integers(0, 2**32 - 2)
+    owner = st.builds(Owner, numbers, numbers, st.lists(numbers, max_size=3).map(tuple))
+    return Facts(
+        clock=draw(st.none() | st.integers(0, 30_000 * 86_400 * 1_000_000)),
+        owner=draw(st.none() | owner),
+        mac=draw(st.none() | st.builds(Mac, st.none() | st.integers(0, 2**48 - 1))),
+    )
+
+
 @st.composite
 def scenarios(draw: DrawFn, *, has_rules: bool = True) -> Scenario:
     """Any scenario that the reader can give."""
     topology = draw(topologies())
     family = topology.family
     rules = _TEXTS if has_rules else st.just("")
+    found = draw(steps(family))
+    packets = [number for number, step in enumerate(found) if isinstance(step, Send)]
+    expected = draw(st.sets(st.sampled_from(packets))) if packets else ()
     return Scenario(
         draw(st.none() | _TEXTS),
         draw(st.none() | st.sampled_from([kernel.name for kernel in all_profiles()])),
@@ -184,5 +243,8 @@ def scenarios(draw: DrawFn, *, has_rules: bool = True) -> Scenario:
         draw(rules),
         topology,
         Flow(draw(_addresses(family)), draw(_PORTS), draw(_addresses(family)), draw(_PORTS)),
-        draw(steps(family)),
+        found,
+        draw(rules),
+        draw(facts()),
+        tuple(Expectation(number, draw(claims(family))) for number in sorted(expected)),
     )

@@ -10,11 +10,30 @@ from collections.abc import Iterator
 from typing import Final
 
 from ctlint.ir.rule import AnyMatch, Match, UnknownMatch
-from ctlint.model.netfilter.matches import addresses, head, sets, tracking, transport
+from ctlint.model.netfilter.matches import (
+    addresses,
+    bpf,
+    connections,
+    content,
+    entries,
+    head,
+    header,
+    link,
+    lots,
+    moment,
+    protocols,
+    rates,
+    recent,
+    routing,
+    sets,
+    sockets,
+    tracking,
+    transport,
+)
 from ctlint.model.netfilter.matches.predicate import Predicate, Row, Rows, constant, undecided
 from ctlint.model.netfilter.transit import Facts
 
-__all__ = ["Predicate", "predicates"]
+__all__ = ["Predicate", "constant", "predicates"]
 
 
 def predicates(match: AnyMatch, facts: Facts) -> tuple[Predicate, ...]:
@@ -32,50 +51,34 @@ def _comment(match: Match, facts: Facts) -> Iterator[Predicate]:
     return iter(())
 
 
-def _extension_header(match: Match, facts: Facts) -> Iterator[Predicate]:
-    # Packets here have no IPv6 extension headers, and conntrack puts fragments together first.
-    del match, facts
-    yield constant(False)
-
-
-_OWN: Final[Rows] = {
-    "comment": _comment,
-    "dst": _extension_header,
-    "frag": _extension_header,
-    "hbh": _extension_header,
-    "rt": _extension_header,
-}
+_OWN: Final[Rows] = {"comment": _comment}
 
 _ROWS: Final[dict[str, Row]] = {
     **_OWN,
     **addresses.ROWS,
+    **bpf.ROWS,
+    **connections.ROWS,
+    **content.ROWS,
+    **entries.ROWS,
     **head.ROWS,
+    **header.ROWS,
+    **link.ROWS,
+    **lots.ROWS,
+    **moment.ROWS,
+    **protocols.ROWS,
+    **rates.ROWS,
+    **recent.ROWS,
+    **routing.ROWS,
     **sets.ROWS,
+    **sockets.ROWS,
     **tracking.ROWS,
     **transport.ROWS,
 }
 
 _NOT_MODELLED: Final = "this match is not modelled"
 _WHY_NOT: Final = {
-    "limit": "depends on how many packets came before",
-    "hashlimit": "depends on how many packets came before",
-    "recent": "depends on which packets came before",
-    "connlimit": "depends on how many connections are open",
-    "connbytes": "depends on what the connection has carried",
-    "quota": "depends on how much went through before",
-    "statistic": "is drawn by lot or counted",
-    "time": "depends on the time of day",
-    "mac": "the sender's MAC address is not known",
-    "owner": "the socket's owner is not known",
-    "socket": "depends on the sockets of the host",
-    "rpfilter": "depends on the routing table",
-    "physdev": "depends on the bridge",
-    "policy": "depends on IPsec policies",
-    "ttl": "the packet's TTL is not known",
-    "hl": "the packet's hop limit is not known",
-    "length": "the packet's length is not known",
-    "string": "depends on the payload",
-    "u32": "depends on the packet's bytes",
-    "bpf": "runs a program",
-    "tcpmss": "the TCP options of the packet are not known",
+    "cpu": "which processor handles the packet is not known",
+    "nfacct": "whether the accounting object has a quota is not known",
+    "osf": "the fingerprints that the kernel has are not known",
+    "rateest": "depends on the rate of the packets before",
 }

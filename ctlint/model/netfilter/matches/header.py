@@ -56,7 +56,7 @@ def _has_ttl(compare: Callable[[int, int], bool], ttl: int, packet: Packet) -> b
 def _dscp(match: Match, _: Facts) -> Iterator[Predicate]:
     for option in match.options:
         test = partial(_has_tos, option.value << 2, 0xFC)
-        yield of_packet(option, test, _NO_TOS, HeaderField.TOS)
+        yield of_packet(option, test, _NO_TOS, HeaderField.DSCP)
 
 
 def _tos(match: Match, _: Facts) -> Iterator[Predicate]:

@@ -35,6 +35,8 @@ def _owner(match: Match, facts: Facts) -> Iterator[Predicate]:
 def _is_owned(option: Option, has_all_groups: bool, owner: Owner | None, transit: Transit) -> Tern:
     if transit.box is None:
         return Tern.UNKNOWN
+    if transit.is_kernels and option.name == "socket-exists":
+        return Tern.FALSE if option.negated else Tern.TRUE
     if not transit.is_own:
         # Without a socket only what is negated holds.
         return Tern.TRUE if option.negated else Tern.FALSE

@@ -264,9 +264,12 @@ def test_unknown_interface_is_undecided() -> None:
     assert result.verdicts() == {Verdict.DROP, Verdict.ACCEPT}
 
 
-def test_chains_in_a_circle_end_with_an_error() -> None:
+def test_chains_too_deep_in_each_other_end_with_an_error() -> None:
+    # The legacy restore loads them; circles are refused when the text is read.
+    names = [f"c{number}" for number in range(5000)]
+    rules = "\n".join(f"-A {one} -j {other}" for one, other in pairwise(["INPUT", *names]))
     with pytest.raises(EndlessWalkError):
-        go("-A INPUT -j one\n-A one -j two\n-A two -j one", chains="one two")
+        go(f"{rules}\n-A c4999 -j DROP", chains=" ".join(names))
 
 
 def test_chains_that_call_each_other_twice_end_with_an_error() -> None:

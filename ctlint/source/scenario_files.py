@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios from files: JSON, and connection scripts with the files that they name.
+
+A file is a script where its name ends in ``.ct``, JSON where it ends in ``.json`` or ``.jsonl``;
+otherwise a script is what begins with a word of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from ctlint.ir.span import Span
+from ctlint.parse.connection_script import begins_as_script
+from ctlint.parse.errors import ParseError, Problem
+from ctlint.parse.ipset_save import parse_ipset_save
+from ctlint.scenario.document import ScenarioSyntaxError
+from ctlint.scenario.reader import MAX_TEXT, ScenarioReader, read_scenarios
+from ctlint.scenario.rule_index import RuleIndex, index_rules
+from ctlint.scenario.scenario import Scenario, ScenarioError
+from ctlint.scenario.script import Reference, Script, read_script, script_tests
+from ctlint.source.errors import SourceError
+from ctlint.source.files import STANDARD_INPUT, read_document, read_text, require_dump
+from ctlint.wire.addresses import Family
+
+SCRIPT_SUFFIX: Final = ".ct"
+JSON_SUFFIXES: Final = (".json", ".jsonl")
+
+_NAME_SHOWN: Final = 80
+_FAMILIES: Final = {"rules": Family.IPV4, "rules6": Family.IPV6}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A scenario, and where it is told: `line` counts from 1, `number` is that in its file.
+
+    `places` are those of the steps of a script, without any in JSON. `rules` is the file of a
+    script's rules, None where the rules stand in the scenario itself.
+    """
+
+    scenario: Scenario
+    file: str
+    line: int
+    number: int
+    places: tuple[Span, ...] = ()
+    rules: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called where it has no name."""
+        return f"{'test' if self.places else 'scenario'} {self.number}"
+
+    def fault(self, error: ScenarioError) -> SourceError | ParseError:
+        """What is wrong with it when it is played."""
+        if self.places:
+            index = error.packet
+            place = self.places[index] if index is not None else Span(self.file, self.line)
+            return ParseError((Problem(place, error.message),))
+        return _fault(error, self.file, self.line, self.number, self.scenario.name)
+
+    def rule_index(self) -> RuleIndex:
+        """The rules of its family. Raises SourceError, and ParseError for a script's."""
+        family = self.scenario.topology.family
+        is_v6 = family is Family.IPV6
+        text = self.scenario.ruleset6 if is_v6 else self.scenario.ruleset
+        if self.rules is not None:
+            return _index(text, self.rules, family)
+        key = "ruleset6" if is_v6 else "ruleset"
+        try:
+            return _index(text, key, family)
+        except ParseError as error:
+            (span, message, _), *_ = error.problems
+            said = f'"{key}", line {span.line}: {message}'
+            raise self.fault(ScenarioError(said)) from None
+
+
+def _fault(
+    error: ScenarioError, file: str, line: int, number: int, name: str | None
+) -> SourceError:
+    where = f"{file}:{line}: scenario {number}"
+    if name:
+        name = name[:_NAME_SHOWN] + "…" * (len(name) > _NAME_SHOWN)
+        where += f' "{name}"'
+    return SourceError(f"{where}: {error}")
+
+
+def scenario_files(path: str) -> tuple[str, ...]:
+    """The file itself, or all scripts and scenarios of a folder and those inside it, sorted.
+
+    Names that begin with a dot are left out. Raises SourceError where a folder holds none, or
+    cannot be read.
+    """
+    folder = Path(path)
+    try:
+        if path == STANDARD_INPUT or not folder.is_dir():
+            return (path,)
+        found = [
+            each
+            for each in folder.rglob("*")
+            if each.suffix in (SCRIPT_SUFFIX, *JSON_SUFFIXES)
+            and not any(part.startswith(".") for part in each.relative_to(folder).parts)
+            and each.is_file()
+        ]
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path!r}: {error}") from error
+    if not found:
+        suffixes = ", ".join((SCRIPT_SUFFIX, *JSON_SUFFIXES))
+        raise SourceError(f"{path}: no script and no scenario in this folder", f"names: {suffixes}")
+    return tuple(str(each) for each in sorted(found))
+
+
+class ScenarioFile:
+    """The scenarios of one file, each read when it is its turn.
+
+    `script` is the text of a script, None for JSON.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Raises SourceError where the file cannot be read."""
+        self.path = path
+        self._text = read_document(path, MAX_TEXT, "simulate")
+        self.script = self._text if _is_script(path, self._text) else None
+
+    def __iter__(self) -> Iterator[Told]:
+        """Raises SourceError, and ParseError for a script or the rules that it names."""
+        return self._tests() if self.script is not None else self._scenarios()
+
+    def _scenarios(self) -> Iterator[Told]:
+        reader = read_scenarios(self._text)
+        del self._text
+        try:
+            for scenario in reader:
+                yield Told(scenario, self.path, reader.line, reader.number)
+                del scenario  # while the next is read, its memory is for that
+        except ScenarioSyntaxError as error:
+            where = f"{self.path}:{error.line}:{error.column}"
+            raise SourceError(f"{where}: {error.message}", error.hint) from None
+        except ScenarioError as error:
+            raise self._unread(error, reader) from None
+
+    def _unread(self, error: ScenarioError, reader: ScenarioReader) -> SourceError:
+        if not reader.number:
+            return SourceError(f"{self.path}: {error}")
+        return _fault(error, self.path, reader.line, reader.number, error.name)
+
+    def _tests(self) -> Iterator[Told]:
+        script = read_script(self._text, self.path)
+        contents, paths = _contents(script)
+
+        def index(reference: Reference | None, family: Family) -> RuleIndex:
+            if reference is None:
+                return _index("", "", family)
+            return _index(contents[reference], paths[reference], family)
+
+        for number, test in enumerate(script_tests(script, contents, index), 1):
+            rules = None if test.rules is None else paths[test.rules]
+            yield Told(test.scenario, self.path, test.span.line, number, test.places, rules)
+
+
+def _is_script(path: str, text: str) -> bool:
+    suffix = Path(path).suffix
+    if suffix == SCRIPT_SUFFIX:
+        return True
+    return suffix not in JSON_SUFFIXES and begins_as_script(text)
+
+
+def _contents(script: Script) -> tuple[dict[Reference, str], dict[Reference, str]]:
+    """The texts of the files that a script names, and their paths. Raises SourceError, and
+    ParseError at the place of a name that leads nowhere.
+    """
+    contents: dict[Reference, str] = {}
+    paths: dict[Reference, str] = {}
+    folder = Path() if script.file == STANDARD_INPUT else Path(script.file).parent
+    problems: list[Problem] = []
+    for reference in script.references:
+        if reference.path == STANDARD_INPUT:
+            problems.append(Problem(reference.span, "a script's files have names"))
+            continue
+        path = str(folder / reference.path)
+        try:
+            text = read_text(path)
+            if reference.kind in _FAMILIES:
+                require_dump(text, path)
+                _index(text, path, _FAMILIES[reference.kind])
+            else:
+                parse_ipset_save(text, path)
+        except SourceError as error:
+            problems.append(Problem(reference.span, error.message, error.hint))
+            continue
+        contents[reference], paths[reference] = text, path
+    if problems:
+        raise ParseError(tuple(problems))
+    return contents, paths
+
+
+@lru_cache(maxsize=8)
+def _index(text: str, file: str, family: Family) -> RuleIndex:
+    return index_rules(text, file, family)
