@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ctlint.analysis.fate import Ends
+from ctlint.analysis.way import Ends
 from ctlint.finding import Role
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import Dir, EntryStatus

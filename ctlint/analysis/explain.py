@@ -6,9 +6,9 @@ What would change the answer is not guessed: each change is made, and the packet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from ctlint.analysis.explanation import (
     Answer,
@@ -19,30 +19,32 @@ from ctlint.analysis.explanation import (
     OpenMatch,
     Phase,
     Result,
+    Rewrite,
     RuleView,
 )
-from ctlint.analysis.fate import Disposition, End, Ends, Fate, send
+from ctlint.analysis.fate import Rewriting
 from ctlint.analysis.location import cause_location
+from ctlint.analysis.nat_notes import nat_notes
 from ctlint.analysis.passage import Condition, Step, Stretch, conditions, retrace
+from ctlint.analysis.sending import Sent, ends_of, opened, send_inquiry
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.socket_fate import socket_fate
-from ctlint.analysis.tracking import EntryState, Inquiry, Tracking, entry_view, track
+from ctlint.analysis.tracking import EntryState, Inquiry, track
 from ctlint.analysis.variant import with_accept, without
 from ctlint.finding import Location
-from ctlint.ir.rule import AnyMatch, Match, Target
+from ctlint.ir.rule import AnyMatch, Match
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import all_profiles
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
-from ctlint.model.netfilter.host import AddressType
+from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.targets import HARMLESS, Action, action
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Field, Transit
-from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk, walk
+from ctlint.model.netfilter.traverse import Open, PolicyRef, Verdict, Walk
 from ctlint.parse.printer import print_match
-from ctlint.wire.addresses import Family, Hostname, format_address
-from ctlint.wire.packet import Packet
+from ctlint.wire.addresses import Hostname, format_address
 from ctlint.wire.protocols import PROTOCOL_NAMES, TCP
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -61,6 +63,9 @@ NEAR_LOOKED_AT: Final = 2_000
 INTERFACES_TRIED: Final = 4
 """Interfaces that are tried where the answer depends on one that was not given."""
 
+MARKS_TRIED: Final = 2
+"""Marks that are tried where a rule asks for one."""
+
 
 def explain(ruleset: Ruleset, facts: Facts, settings: Settings, inquiry: Inquiry) -> Explanation:
     """Follow the packet of an inquiry through a rule set of its family.
@@ -69,17 +74,6 @@ def explain(ruleset: Ruleset, facts: Facts, settings: Settings, inquiry: Inquiry
     number, EndlessWalkError.
     """
     return _Explainer(ruleset, facts, settings, inquiry).explanation()
-
-
-class _Run(NamedTuple):
-    """A packet that was sent: ``ends`` and ``kept`` are those before a destination was rewritten,
-    where one was.
-    """
-
-    tracking: Tracking
-    fate: Fate
-    ends: tuple[End, ...]
-    kept: int
 
 
 class _Explainer:
@@ -91,32 +85,31 @@ class _Explainer:
         self.settings = settings
         self.inquiry = inquiry
         self.chains = ChainStore(ruleset, facts)
-        self.run = _run(self.chains, inquiry, settings)
+        self.marks: dict[int, None] = {}
+        self.run = send_inquiry(self.chains, inquiry, settings)
         self.result = self.view(self.run)
 
     def explanation(self) -> Explanation:
-        run = self.run
+        run, inquiry, settings = self.run, self.inquiry, self.settings
         fate = run.fate
         decided = len(run.ends) == 1
         return Explanation(
-            self.inquiry,
-            self.settings.kernel.name,
+            inquiry,
+            settings.kernel.name,
             run.tracking if fate.ctstates and not fate.was_untracked else None,
             self.untracking_rule(),
             tuple(self.phases()),
-            tuple(self.nat_notes()),
+            tuple(nat_notes(self.chains, inquiry, self.run, settings)),
             self.result,
-            socket_fate(self.inquiry, run.tracking, run.ends[0], self.settings)
-            if decided
-            else None,
-            self.answer(self.inquiry, self.chains, self.settings, self.result),
+            socket_fate(inquiry, run.tracking, run.ends[0], settings) if decided else None,
+            self.answer(inquiry, self.chains, settings, self.result),
             tuple(self.changes()),
             tuple(self.open_matches()),
         )
 
     # Results
 
-    def view(self, run: _Run) -> Result:
+    def view(self, run: Sent) -> Result:
         endings: dict[tuple[object, ...], Ending] = {}
         for end in run.ends:
             ending = Ending(
@@ -141,17 +134,21 @@ class _Explainer:
         settings: Settings | None = None,
     ) -> Result:
         """Send it again under other circumstances."""
-        return self.view(_run(chains or self.chains, inquiry, settings or self.settings))
+        return self.view(send_inquiry(chains or self.chains, inquiry, settings or self.settings))
 
     def answer(
         self, inquiry: Inquiry, chains: ChainStore, settings: Settings, result: Result
     ) -> Answer | None:
-        """The ACK of a FIN that passed without an entry: it finds none either."""
+        """The ACK of a FIN that passed without an entry: it finds none either. Of a connection that
+        NAT translates there is none, for the other end does not know what came untranslated.
+        """
         packet = inquiry.packet
         if inquiry.entry.is_alive or packet.protocol != TCP or packet.flags is None:
             return None
         is_fin = packet.flags & (TcpFlags.FIN | TcpFlags.SYN | TcpFlags.RST) == TcpFlags.FIN
         if not (is_fin and packet.flags & TcpFlags.ACK and result.delivered is Tern.TRUE):
+            return None
+        if any(one.bounds for one in opened(chains, inquiry, settings)):
             return None
         back = packet._replace(
             saddr=packet.daddr,
@@ -167,8 +164,10 @@ class _Explainer:
             sender=inquiry.sender.other,
             in_interface=inquiry.out_interface,
             out_interface=inquiry.in_interface,
+            known=frozenset(),
+            mark=0,
         )
-        run = _run(chains, asked, settings)
+        run = send_inquiry(chains, asked, settings)
         lost = run.ends[0] if len(run.ends) == 1 else None
         socket = socket_fate(asked, run.tracking, lost, settings) if lost is not None else None
         return Answer(back, self.view(run), socket)
@@ -188,14 +187,12 @@ class _Explainer:
         return None
 
     def phases(self) -> Iterator[Phase]:
-        for index, (hook, table, found) in enumerate(self.run.fate.walks):
-            if index >= self.run.kept:
-                return
-            if self.ruleset.chain(table, hook.value) is None:
-                continue
-            transit = self.transit(hook, table)
+        fate = self.run.fate
+        yield from self.entry_phases(0)
+        for index, (hook, table, found) in enumerate(fate.walks[: self.run.kept]):
+            transit, unknown = fate.seen[index]
             steps = retrace(found, self.ruleset, table, hook.value)
-            rules, more = self.rule_views(steps, found, transit)
+            rules, more = self.rule_views(steps, found, transit, unknown)
             yield Phase(
                 hook,
                 table,
@@ -207,33 +204,49 @@ class _Explainer:
                     (verdict, cause_location(self.ruleset, cause), str(cause))
                     for verdict, cause, _ in found.outcomes
                 ),
+                tuple(self.rewrites(index + 1)) if table == "nat" else (),
             )
+            if table != "nat":
+                yield from self.entry_phases(index + 1)
+
+    def entry_phases(self, walks: int) -> Iterator[Phase]:
+        """The nat tables that follow so many walks, where the entry rewrites without rules."""
+        fate = self.run.fate
+        for count, one in fate.rewritings:
+            if count == walks and (rewrites := tuple(self.rewrites(walks, one.hook))):
+                ctstate = fate.ctstates[one.hook]
+                yield Phase(one.hook, "nat", ctstate, (), 0, 0, (), rewrites)
+
+    def rewrites(self, walks: int, hook: Hook | None = None) -> Iterator[Rewrite]:
+        """What is rewritten for certain behind so many walks."""
+        for count, one in self.run.fate.rewritings:
+            if count == walks and hook in (None, one.hook) and self.run.is_certain(one.bound):
+                yield self.rewrite(one)
+
+    def rewrite(self, one: Rewriting) -> Rewrite:
+        bound = one.bound
+        new = (bound.address, bound.port)
+        is_source = (bound.manip is Manip.SRC) is not one.is_back
+        return Rewrite(
+            "source" if is_source else "destination",
+            new if one.is_back else bound.own,
+            bound.own if one.is_back else new,
+            bound.whose,
+            cause_location(self.ruleset, bound.ref),
+            str(bound.ref),
+            by_entry=not self.run.tracking.makes_entry,
+        )
 
     def is_before_conntrack(self, hook: Hook, table: str) -> bool:
         again = self.inquiry.path is Path.LOOPBACK and hook is Hook.PREROUTING
         return table == "raw" and not again
 
-    def transit(self, hook: Hook, table: str) -> Transit:
-        """The packet as rules of this table see it, but for its mark."""
-        ends = _ends(self.inquiry)
-        before = self.is_before_conntrack(hook, table)
-        ctstate = CtState.INVALID if before else self.run.fate.ctstates[hook]
-        has_in = hook in (Hook.PREROUTING, Hook.LOCAL_IN, Hook.FORWARD)
-        has_out = hook in (Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING)
-        has_entry = ctstate not in (CtState.INVALID, CtState.UNTRACKED)
-        return Transit(
-            self.inquiry.packet,
-            ctstate,
-            ends.in_interface if has_in else "",
-            ends.out_interface if has_out else "",
-            entry_view(self.inquiry, self.run.tracking) if has_entry else None,
-            None,
-            ends.source_type,
-            ends.destination_type,
-        )
-
     def rule_views(
-        self, steps: Sequence[Step | Stretch], found: Walk, transit: Transit
+        self,
+        steps: Sequence[Step | Stretch],
+        found: Walk,
+        transit: Transit,
+        unknown: Mapping[Field, str],
     ) -> tuple[tuple[RuleView, ...], int]:
         """The rules to show in their order, and how many more matched."""
         matched = [(n, step) for n, step in enumerate(steps) if isinstance(step, Step)]
@@ -245,7 +258,7 @@ class _Explainer:
         ]
         deciding = [(n, step) for n, step in shown if step.decides]
         kept = dict(shown[:MATCHED_SHOWN] + deciding[-DECIDING_SHOWN:] + shown[-1:])
-        views = self.near_misses(steps, found, transit)
+        views = self.near_misses(steps, found, transit, unknown)
         for number, (ref, truth, depth, decides) in kept.items():
             failures: tuple[Failure, ...] = ()
             if truth is Tern.UNKNOWN:
@@ -259,7 +272,11 @@ class _Explainer:
         return tuple(views[key] for key in sorted(views)), len(matched) - len(kept)
 
     def near_misses(
-        self, steps: Sequence[Step | Stretch], found: Walk, transit: Transit
+        self,
+        steps: Sequence[Step | Stretch],
+        found: Walk,
+        transit: Transit,
+        unknown: Mapping[Field, str],
     ) -> dict[tuple[int, int], RuleView]:
         """Rules that would have decided otherwise, but for one condition: first those that ask for
         another ctstate or other flags, then those that ask for most, then the last ones. The keys
@@ -278,11 +295,13 @@ class _Explainer:
             ref = stretch.ref(position)
             if action(ref.rule.target) not in wanted:
                 continue
-            asked = conditions(ref.rule.matches, self.facts, transit)
+            asked = conditions(ref.rule.matches, self.facts, transit, unknown)
             false = [one for one in asked if one.truth is Tern.FALSE]
             if len(false) != 1:
                 continue
             failed = false[0]
+            if Field.MARK in failed.reads:
+                self.note_mark(failed.match)
             by_state = not failed.reads.isdisjoint({Field.CTSTATE, Field.FLAGS})
             why = Failure(self.condition_text(failed.match), _say_instead(failed, transit))
             location = cause_location(self.ruleset, ref)
@@ -309,52 +328,6 @@ class _Explainer:
         )
         return Match("ip", options) if options else match
 
-    # NAT
-
-    def nat_notes(self) -> Iterator[str]:
-        fate, tracking = self.run.fate, self.run.tracking
-        for ref in fate.translated:
-            place = _say_place(cause_location(self.ruleset, ref))
-            if tracking.makes_entry:
-                verb = "rewrites" if self.is_certain(ref) else "may rewrite"
-                yield f"{ref} ({place}) {verb} {_what_it_rewrites(ref)}"
-            else:
-                yield f"{ref} ({place}) is for first packets: this one follows its entry"
-        if tracking.makes_entry or not fate.ctstates:
-            return
-        would = self.translation_if_new()
-        if would is None:
-            return
-        ctstate = list(fate.ctstates.values())[-1]
-        place = _say_place(cause_location(self.ruleset, would))
-        if ctstate in (CtState.INVALID, CtState.UNTRACKED):
-            yield (
-                f"an {ctstate.name} packet is not translated: {would} ({place}) never sees it; "
-                f"{_what_it_keeps(would, self.inquiry.packet)}"
-            )
-        else:
-            yield (
-                f"{would} ({place}) sees first packets only: this one follows its entry, which "
-                "is taken to be without translation here"
-            )
-
-    def is_certain(self, ref: RuleRef) -> bool:
-        return any(
-            len(found.outcomes) == 1 and found.translated == [ref]
-            for _, _, found in self.run.fate.walks
-        )
-
-    def translation_if_new(self) -> RuleRef | None:
-        """The NAT rule that a first packet of this connection would meet on its way."""
-        for hook in self.run.fate.ctstates:
-            transit = self.transit(hook, "nat")
-            transit.ctstate = CtState.NEW
-            transit.entry = None
-            found = walk(self.chains, "nat", hook.value, transit)
-            if found.translated:
-                return found.translated[0]
-        return None
-
     # What would change it
 
     def changes(self) -> Iterator[Change]:
@@ -366,6 +339,7 @@ class _Explainer:
             yield self.with_other_entry()
         if is_judged and is_tcp:
             yield from self.with_other_settings()
+        yield from self.with_marks()
         yield from self.without_the_cause()
         if is_judged and is_tcp:
             yield self.with_other_kernels()
@@ -405,6 +379,21 @@ class _Explainer:
                 else "it lifts window checks, and without an entry there are none"
             )
             yield Change("with nf_conntrack_tcp_be_liberal=1", None, f"no help: {why}")
+
+    def with_marks(self) -> Iterator[Change]:
+        """Marks that rules ask for which do not match otherwise, or may."""
+        for one in self.open():
+            if isinstance(one.match, Match) and one.match.name == "mark":
+                self.note_mark(one.match)
+        for mark in list(self.marks)[:MARKS_TRIED]:
+            result = self.ask(replace(self.inquiry, mark=mark))
+            if result != self.result:
+                yield Change(f"with mark {mark:#x} from the start", result)
+
+    def note_mark(self, match: AnyMatch) -> None:
+        for option in match.options if isinstance(match, Match) else ():
+            if not option.negated and option.value[0] != self.inquiry.mark:
+                self.marks[option.value[0]] = None
 
     def without_the_cause(self) -> Iterator[Change]:
         if self.result.delivered is not Tern.FALSE or len(self.run.ends) != 1:
@@ -474,54 +463,9 @@ class _Explainer:
                 yield OpenMatch(cause_location(self.ruleset, one.ref), text, one.why)
 
 
-# Sending
-
-
-def _run(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> _Run:
-    tracking = track(inquiry, settings)
-    fate = send(
-        chains,
-        inquiry.packet,
-        _ends(inquiry),
-        tracking.ctstate,
-        entry_view(inquiry, tracking),
-        explain=True,
-    )
-    ends = list(fate.ends)
-    kept = len(fate.walks)
-    if tracking.makes_entry:
-        for index, (hook, table, found) in enumerate(fate.walks):
-            if table != "nat" or hook not in _REROUTING or not found.translated:
-                continue
-            before = {(h, t) for h, t, _ in fate.walks[: index + 1]}
-            rewrite = End(Disposition.UNDECIDED, found.translated[0], hook)
-            if len(found.outcomes) == 1:
-                kept = index + 1
-                ends = [e for e in ends if e.cause and (e.hook, e.cause.table) in before]
-            ends.append(rewrite)
-            break
-    return _Run(tracking, fate, tuple(ends), kept)
-
-
-_REROUTING: Final = frozenset({Hook.PREROUTING, Hook.LOCAL_OUT})
-
-
-def _ends(inquiry: Inquiry) -> Ends:
-    local, unicast = AddressType.LOCAL, AddressType.UNICAST
-    into, out = inquiry.in_interface, inquiry.out_interface
-    path = inquiry.path
-    if path is Path.LOOPBACK:
-        return Ends(path, "lo", "lo", local, local)
-    if path is Path.FORWARD:
-        return Ends(path, into, out, unicast, unicast)
-    if path is Path.OUT:
-        return Ends(path, "", out, local, unicast)
-    return Ends(path, into, "", unicast, local)
-
-
 def _unknown_interfaces(inquiry: Inquiry) -> set[str]:
     """The options of a rule that ask for an interface that is not known."""
-    ends = _ends(inquiry)
+    ends = ends_of(inquiry)
     named = {"in-interface": ends.in_interface, "out-interface": ends.out_interface}
     return {option for option, interface in named.items() if interface is None}
 
@@ -549,10 +493,6 @@ def _is_same(one: Open, ref: RuleRef) -> bool:
     return one.ref.chain == ref.chain and one.ref.position == ref.position
 
 
-def _say_place(location: Location) -> str:
-    return f"{location.file}:{location.line}"
-
-
 def _say_instead(failed: Condition, transit: Transit) -> str:
     """What the packet is instead of what the condition asks for; empty where words fail."""
     packet = transit.packet
@@ -563,6 +503,10 @@ def _say_instead(failed: Condition, transit: Transit) -> str:
         return f"its flags are {packet.flags.letters or 'none'}"
     if Field.PROTOCOL in reads:
         return f"it is {PROTOCOL_NAMES.get(packet.protocol, str(packet.protocol))}"
+    if Field.MARK in reads and transit.mark is not None:
+        return f"its mark is {transit.mark:#x}"
+    if Field.ICMP in reads and packet.icmp_type is not None:
+        return f"it is of type {packet.icmp_type}, code {packet.icmp_code}"
     said = []
     if Field.SADDR in reads:
         said.append(f"it comes from {format_address(packet.family, packet.saddr)}")
@@ -583,19 +527,3 @@ def _say_interface(name: str | None, verb: str) -> str:
     if name is None:
         return f"it {verb} elsewhere"
     return f"it {verb} on {name}" if name else f"at this hook it {verb} nowhere"
-
-
-def _what_it_rewrites(ref: RuleRef) -> str:
-    name = ref.rule.target.name if isinstance(ref.rule.target, Target) else ""
-    return (
-        "its destination"
-        if name in ("DNAT", "REDIRECT")
-        else ("its source" if name in ("SNAT", "MASQUERADE") else "its addresses")
-    )
-
-
-def _what_it_keeps(ref: RuleRef, packet: Packet) -> str:
-    family: Family = packet.family
-    if _what_it_rewrites(ref) == "its source":
-        return f"it leaves with its own source {format_address(family, packet.saddr)}"
-    return f"it goes to {format_address(family, packet.daddr)} itself"

@@ -49,10 +49,28 @@ class Ending(NamedTuple):
     via: tuple[Location, ...] = ()
 
 
+class Rewrite(NamedTuple):
+    """One end of the packet that a nat table rewrites: its address and port before and behind.
+
+    ``after`` has None where that is not known; ``whose`` says then what the address is. ``rule`` is
+    the one that the connection's first packet met, ``by_entry``: this packet follows its entry.
+    """
+
+    end: str
+    before: tuple[int | None, int | None]
+    after: tuple[int | None, int | None]
+    whose: str
+    rule: Location
+    name: str
+    by_entry: bool
+
+
 class Phase(NamedTuple):
     """One table at one hook. ``ctstate`` is None where conntrack has not seen the packet yet.
     ``verdicts`` holds what the table may decide, each with its cause; ``passed`` counts the rules
     that did not match, shown or not, ``more`` the rules that matched and are not shown.
+    ``rewrites`` is what NAT does to the packet here: where its entry says so, no rule is asked and
+    there are no verdicts.
     """
 
     hook: Hook
@@ -62,6 +80,7 @@ class Phase(NamedTuple):
     passed: int
     more: int
     verdicts: tuple[tuple[Verdict, Location, str], ...]
+    rewrites: tuple[Rewrite, ...] = ()
 
 
 class Result(NamedTuple):

@@ -8,9 +8,10 @@ chains from what it found to match.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from ctlint.analysis.translation import why_unknown
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, UnknownMatch
 from ctlint.ir.ruleset import Chain, Ruleset
 from ctlint.model.netfilter.chains import RuleRef
@@ -130,13 +131,24 @@ class Condition(NamedTuple):
     why: str | None
 
 
+_NOTHING: Final[Mapping[Field, str]] = {}
+
 # Matches whose options are conditions of their own, all of which must hold.
 _SEPARABLE: Final = frozenset({"ip", "tcp", "udp", "multiport", "iprange", "state", "set"})
 
 
-def conditions(matches: Sequence[AnyMatch], facts: Facts, transit: Transit) -> list[Condition]:
-    """The conditions of a rule, each by itself."""
-    return [condition for match in _parts(matches) for condition in _asked(match, facts, transit)]
+def conditions(
+    matches: Sequence[AnyMatch],
+    facts: Facts,
+    transit: Transit,
+    unknown: Mapping[Field, str] = _NOTHING,
+) -> list[Condition]:
+    """The conditions of a rule, each by itself. ``unknown`` is what is not known of the packet."""
+    return [
+        condition
+        for match in _parts(matches)
+        for condition in _asked(match, facts, transit, unknown)
+    ]
 
 
 def _parts(matches: Sequence[AnyMatch]) -> Iterator[AnyMatch]:
@@ -147,8 +159,18 @@ def _parts(matches: Sequence[AnyMatch]) -> Iterator[AnyMatch]:
             yield from (Match(match.name, (option,), match.implicit) for option in match.options)
 
 
-def _asked(match: AnyMatch, facts: Facts, transit: Transit) -> Iterator[Condition]:
-    found = [(predicate.test(transit), predicate) for predicate in predicates(match, facts)]
+def _asked(
+    match: AnyMatch, facts: Facts, transit: Transit, unknown: Mapping[Field, str]
+) -> Iterator[Condition]:
+    found = [
+        (
+            predicate.test(transit)
+            if why_unknown(predicate.reads, unknown) is None
+            else Tern.UNKNOWN,
+            predicate,
+        )
+        for predicate in predicates(match, facts)
+    ]
     if not found:
         return
     # The first that is false speaks for the match, else the first that is open.

@@ -9,15 +9,21 @@ from typing import Final
 
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.finding import Role
+from ctlint.model.conntrack.core import NotModelledError, Tracker
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
 from ctlint.model.conntrack.reason import Reason
+from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import Cell, CtState, Dir, EntryStatus, Mark, Seg, TcpCt
 from ctlint.model.conntrack.tcp_flags import get_conntrack_index, has_valid_flags
 from ctlint.model.conntrack.tcp_table import tcp_table
+from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
+from ctlint.model.kernel.sysctls import NETFILTER
 from ctlint.model.netfilter.hooks import Path
-from ctlint.model.netfilter.transit import EntryView, imagined_entry
+from ctlint.wire.header_field import HeaderField
+from ctlint.wire.moments import SECOND
 from ctlint.wire.packet import Packet
-from ctlint.wire.protocols import TCP, UDP
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, is_icmp_error
+from ctlint.wire.tcp_flags import TcpFlags
 
 
 class EntryState(Enum):
@@ -25,6 +31,7 @@ class EntryState(Enum):
 
     NONE = "none"
     EXPIRED = "expired"
+    UNREPLIED = "unreplied"
     SYN_SENT = "syn-sent"
     SYN_RECV = "syn-recv"
     ESTABLISHED = "established"
@@ -41,8 +48,10 @@ class EntryState(Enum):
 
     @property
     def tcp(self) -> TcpCt:
-        """The state of the entry as the state table names it; NONE where there is no entry."""
-        return TcpCt[self.name] if self.is_alive else TcpCt.NONE
+        """The state of the entry as the state table names it; NONE where there is no entry, and for
+        one that is not TCP's.
+        """
+        return TcpCt.__members__.get(self.name, TcpCt.NONE)
 
 
 class NotFollowedError(Exception):
@@ -54,7 +63,9 @@ class Inquiry:
     """One packet, and the circumstances in which it is sent.
 
     ``sender`` is the end that sends it: ORIGINAL for the connection's client. An interface is None
-    where it is not known; it is then some interface other than lo.
+    where it is not known; it is then some interface other than lo. ``known`` are the parts of the
+    packet's header that are as the packet has them; ``length`` is that of the whole packet where it
+    is among them. ``mark`` is the mark that the packet has when it comes to the first table.
     """
 
     packet: Packet
@@ -63,6 +74,9 @@ class Inquiry:
     entry: EntryState = EntryState.EXPIRED
     in_interface: str | None = None
     out_interface: str | None = None
+    known: frozenset[HeaderField] = frozenset()
+    length: int = 0
+    mark: int = 0
 
     @property
     def path(self) -> Path:
@@ -101,14 +115,13 @@ class Tracking:
 def track(inquiry: Inquiry, settings: Settings) -> Tracking:
     """Judge the packet by flags, entry and tcp_loose. Of a live entry it is taken to be in window.
 
-    Raises NotFollowedError for packets other than TCP and UDP; BadSettingError.
+    Raises NotFollowedError for protocols whose tracker is not modelled; BadSettingError.
     """
-    protocol = inquiry.packet.protocol
-    if protocol == UDP:
-        return _track_udp(inquiry.entry)
     flags = inquiry.packet.flags
-    if protocol != TCP or flags is None:
-        raise NotFollowedError("only TCP and UDP packets can be followed")
+    if inquiry.packet.protocol != TCP or flags is None:
+        return _track_other(inquiry, settings)
+    if inquiry.entry is EntryState.UNREPLIED:
+        raise NotFollowedError("unreplied is a state of other entries than TCP's; use syn-sent")
     kernel = settings.kernel
     if not inquiry.entry.is_alive:
         first = classify_first(flags, tcp_loose=settings.value(TCP_LOOSE) != 0, kernel=kernel)
@@ -164,38 +177,98 @@ def _filled(words: str | None, seg: Seg, sender: Dir, state: TcpCt) -> str | Non
     return words.format(index=int(seg), dir=int(sender), state=state.name)
 
 
-def _track_udp(entry: EntryState) -> Tracking:
-    """UDP has no states to speak of: an entry is there or not."""
-    if not entry.is_alive:
-        ctstate = CtState.NEW
-    elif entry is EntryState.ESTABLISHED:
-        ctstate = CtState.ESTABLISHED
-    else:
+_TIMEOUTS: Final = (
+    *("udp_timeout", "udp_timeout_stream", "icmp_timeout", "icmpv6_timeout"),
+    "generic_timeout",
+)
+
+
+def _track_other(inquiry: Inquiry, settings: Settings) -> Tracking:
+    """Without a state table: a table is made in which the entry is as it is asked about."""
+    packet, entry = inquiry.packet, inquiry.entry
+    if entry.is_alive and entry not in (EntryState.UNREPLIED, EntryState.ESTABLISHED):
         raise NotFollowedError(f"{entry.value} is a state of TCP entries only")
-    return Tracking(None, None, None, None, None, ctstate, makes_entry=not entry.is_alive)
+    opening = first_packet(inquiry)
+    if opening is None:
+        if entry.is_alive:
+            return Tracking(None, None, None, None, None, CtState.RELATED)
+        return Tracking(
+            None, None, None, None, None, CtState.INVALID, reason=Reason.UNRELATED_ERROR
+        )
+    kernel = settings.kernel
+    names = [NETFILTER + name for name in _TIMEOUTS]
+    given = {name: settings.value(name) for name in names if settings.setting(name) is not None}
+    tracker = Tracker(kernel, read_settings(kernel, given))
+    try:
+        if entry.is_alive:
+            tracker.nf_conntrack_confirm(tracker.nf_conntrack_in(opening, 0), 0)
+            if entry is EntryState.ESTABLISHED:
+                tracker.nf_conntrack_in(turned(opening), 0)
+        tracked = tracker.nf_conntrack_in(packet, 0, is_received=inquiry.path is not Path.OUT)
+    except NotModelledError as error:
+        raise NotFollowedError(f"{error} is not modelled") from None
+    reason = tracked.log[-1].reason if tracked.log else None
+    made = tracked.entry if tracked.entry is not None and not entry.is_alive else None
+    return Tracking(
+        None,
+        None,
+        None,
+        None,
+        None,
+        tracked.ctstate,
+        seconds=made.timeout // SECOND if made is not None else None,
+        makes_entry=made is not None,
+        reason=reason,
+        logged=tracked.log[-1].words(kernel) if tracked.log else None,
+    )
 
 
-def entry_view(inquiry: Inquiry, tracking: Tracking) -> EntryView | None:
-    """What rules see of the packet's entry; None where it has none."""
-    packet = inquiry.packet
-    if tracking.ctstate is CtState.INVALID:
+def is_error(packet: Packet) -> bool:
+    """Whether the packet is an ICMP error, which belongs to the connection that it quotes."""
+    kind = packet.icmp_type
+    return (
+        packet.protocol in (ICMP, ICMPV6)
+        and kind is not None
+        and is_icmp_error(packet.protocol, kind)
+    )
+
+
+def turned(packet: Packet) -> Packet:
+    """A packet of the other direction: an answer's query, a query's answer."""
+    kind = invert_tuple(get_tuple(packet))
+    if packet.icmp_type is not None and kind is not None:
+        packet = packet._replace(icmp_type=kind.dport >> 8)
+    return packet._replace(
+        saddr=packet.daddr, daddr=packet.saddr, sport=packet.dport, dport=packet.sport
+    )
+
+
+def first_packet(inquiry: Inquiry) -> Packet | None:
+    """What opened the connection of the packet, as the client sent it. None where that is not
+    known: for an ICMP error that quotes nothing.
+    """
+    packet: Packet | None = inquiry.packet
+    sender = inquiry.sender
+    if is_error(inquiry.packet):
+        packet, sender = inquiry.packet.quoted, sender.other
+    if packet is None:
         return None
+    if sender is Dir.REPLY:
+        packet = turned(packet)
+    return packet._replace(flags=TcpFlags.SYN if packet.protocol == TCP else None, payload=0)
+
+
+def entry_status(inquiry: Inquiry, tracking: Tracking) -> EntryStatus:
+    """What the packet's entry has seen, but for NAT."""
     if tracking.makes_entry:
-        return imagined_entry(packet, Dir.ORIGINAL, EntryStatus(0))
+        return EntryStatus(0)
     state = inquiry.entry.tcp
     status = EntryStatus.CONFIRMED
-    if state is not TcpCt.SYN_SENT or inquiry.sender is Dir.REPLY:
+    is_silent = state is TcpCt.SYN_SENT or inquiry.entry is EntryState.UNREPLIED
+    if not is_silent or inquiry.sender is Dir.REPLY:
         status |= EntryStatus.SEEN_REPLY
-    if packet.protocol == TCP and (
+    if inquiry.packet.protocol == TCP and (
         state >= TcpCt.ESTABLISHED or tracking.entry_state is TcpCt.ESTABLISHED
     ):
         status |= EntryStatus.ASSURED
-    opening = packet
-    if inquiry.sender is Dir.REPLY:
-        opening = packet._replace(
-            saddr=packet.daddr,
-            daddr=packet.saddr,
-            sport=packet.dport,
-            dport=packet.sport,
-        )
-    return imagined_entry(opening, inquiry.sender, status)
+    return status

@@ -10,7 +10,7 @@ import click
 
 from ctlint.analysis.explain import explain
 from ctlint.analysis.explanation import Explanation
-from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError
+from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError, is_error
 from ctlint.cli.exit_codes import EXIT_FINDINGS
 from ctlint.cli.options import (
     color_option,
@@ -28,10 +28,13 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.tern import Tern
-from ctlint.model.netfilter.transit import Facts
+from ctlint.model.netfilter.transit import Facts, Mac
 from ctlint.parse.packet import PacketText, parse_packet
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.wire.addresses import Family
+from ctlint.wire.header_field import HeaderField
+from ctlint.wire.packet import Packet
+from ctlint.wire.protocols import ICMP, ICMPV6
 
 _DIRS: Final = {"orig": Dir.ORIGINAL, "reply": Dir.REPLY}
 
@@ -44,6 +47,7 @@ Examples:
   ctlint explain "10.2.0.2:8088 > 10.1.0.1:40000 ACK" --dir reply --rules rules.v4
   ctlint explain "[fd00::5]:44321 > [fd00::9]:443 RST" --rules rules.v6 --role server
   ctlint explain "10.0.0.5:44321 > 10.0.0.9:443 S" --rules - --role forward --in eth0 --check
+  ctlint explain "10.0.0.9 > 10.0.0.5 icmp echo-reply" --rules rules.v4 --entry unreplied
 """,
 )
 @click.argument("packet")
@@ -105,8 +109,9 @@ def command(
 ) -> int:
     """Follow one packet through the rules.
 
-    PACKET is written as SOURCE:PORT > DESTINATION:PORT FLAGS, or is a line of tcpdump -n or of the
-    LOG target. FLAGS are names or letters (FIN,ACK or FA); `udp` instead of them for UDP.
+    PACKET is written as SOURCE:PORT > DESTINATION:PORT FLAGS, or is a line of tcpdump -n (with -e
+    and -v, too) or of the LOG target. FLAGS are names or letters (FIN,ACK or FA); instead of them
+    `udp`, or without ports `icmp echo-request`, `icmp 3/1`, `esp`, or a protocol's number.
 
     Shows what conntrack calls the packet and why, the rules that matter at each hook, the verdict,
     what becomes of the socket, and what would change it.
@@ -116,7 +121,7 @@ def command(
         inquiry = _inquiry(text, role, direction, entry, in_interface, out_interface)
         with no_garbage_collection():
             host = read_inputs([rules], sysctls, sets)[0]
-            explanation = _explain(host, kernel, inquiry)
+            explanation = _explain(host, kernel, inquiry, text.mac)
     with reader_may_leave():
         if form == "json":
             from ctlint.report.explain_json import render_explanation_json
@@ -132,13 +137,16 @@ def command(
     return 0
 
 
-def _explain(host: HostInput, kernel: KernelProfile, inquiry: Inquiry) -> Explanation:
+def _explain(
+    host: HostInput, kernel: KernelProfile, inquiry: Inquiry, mac: int | None
+) -> Explanation:
     from ctlint.analysis.settings import Settings
     from ctlint.model.netfilter.traverse import EndlessWalkError
 
     ruleset = _ruleset(host, inquiry.packet.family)
     try:
-        return explain(ruleset, Facts(sets=host.sets), Settings(host.sysctls, kernel), inquiry)
+        facts = Facts(sets=host.sets, mac=None if mac is None else Mac(mac))
+        return explain(ruleset, facts, Settings(host.sysctls, kernel), inquiry)
     except NotFollowedError as error:
         raise click.UsageError(str(error)) from None
     except EndlessWalkError as error:
@@ -176,15 +184,40 @@ def _inquiry(
         role = Role.FORWARD if comes_in and goes_out else Role.CLIENT
     if direction is not None:
         sender = _DIRS[direction]
+    elif _answers(text.packet) and not (goes_out and not comes_in):
+        sender = Dir.REPLY
     elif role is Role.CLIENT:
         sender = Dir.REPLY if comes_in and not goes_out else Dir.ORIGINAL
     elif role is Role.SERVER:
         sender = Dir.REPLY if goes_out and not comes_in else Dir.ORIGINAL
     else:
         sender = Dir.ORIGINAL
-    inquiry = Inquiry(text.packet, role, sender, EntryState(entry), into or None, out or None)
+    packet = text.packet
+    if HeaderField.TTL in text.known and role is Role.FORWARD and goes_out:
+        # It was seen behind routing, which takes one off.
+        packet = packet._replace(ttl=min(packet.ttl + 1, 255))
+    inquiry = Inquiry(
+        packet,
+        role,
+        sender,
+        EntryState(entry),
+        into or None,
+        out or None,
+        text.known,
+        text.length,
+        text.mark or 0,
+    )
     _require_path(inquiry, into, out)
     return inquiry
+
+
+def _answers(packet: Packet) -> bool:
+    """Whether a packet is an answer by its type: to an ICMP query, or an error."""
+    kind = packet.icmp_type
+    return kind is not None and (is_error(packet) or kind in _ANSWERS[packet.protocol])
+
+
+_ANSWERS: Final = {ICMP: frozenset({0, 14, 16, 18}), ICMPV6: frozenset({129, 140})}
 
 
 def _interface(option: str, given: str | None, read: str | None) -> str | None:
@@ -202,6 +235,9 @@ def _require_path(inquiry: Inquiry, into: str | None, out: str | None) -> None:
         return
     if "lo" in (into, out):
         raise click.UsageError("lo is an interface of --role loopback only")
+    if inquiry.role is Role.SERVER:
+        # Where NAT leads the connection on to another host, the packet has both.
+        return
     if path is Path.OUT and into:
         raise click.UsageError(
             f"the host sends this packet: it does not come in on {into}; "

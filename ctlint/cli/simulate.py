@@ -105,21 +105,19 @@ def command(
         raise click.UsageError("- (standard input) is given twice")
     if check and internals:
         raise click.UsageError("--internals shows entries, --check does not")
-    with unusable_input(), _opened(output, _inputs(files, check=check)) as stream:
-        if not_modelled:
-            _list_unmodelled(form, stream, color)
-            return EXIT_CLEAN
+    with unusable_input():
         if check:
-            return _check(files, kernel, stream, form, color)
-        printer = _printer(form, stream, internals, color)
-        for file in files:
-            _simulate(file, kernel, stream, printer)
+            files = tuple(file for path in files for file in scenario_files(path))
+        with _opened(output, files) as stream:
+            if check:
+                return _check(files, kernel, stream, form, color)
+            if not_modelled:
+                _list_unmodelled(form, stream, color)
+                return EXIT_CLEAN
+            printer = _printer(form, stream, internals, color)
+            for file in files:
+                _simulate(file, kernel, stream, printer)
     return EXIT_CLEAN
-
-
-def _inputs(paths: tuple[str, ...], *, check: bool) -> tuple[str, ...]:
-    """The files that are read. Raises SourceError where a folder of tests has none."""
-    return tuple(file for path in paths for file in scenario_files(path)) if check else paths
 
 
 def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
@@ -171,14 +169,13 @@ def _tell_marked(error: ParseError, opened: ScenarioFile) -> None:
 
 
 def _check(
-    paths: tuple[str, ...], kernel: KernelProfile | None, stream: TextIO, form: str, color: str
+    files: tuple[str, ...], kernel: KernelProfile | None, stream: TextIO, form: str, color: str
 ) -> int:
     """Plays the tests of all files, and says which fail; files that cannot be read do not keep the
     others from being played.
     """
     from ctlint.report.check_result import Tally
 
-    files = _inputs(paths, check=True)
     tally = Tally()
     show, sum_up = _check_printer(form, stream, color)
     # With one file its packets are watched, with several the files.

@@ -52,14 +52,25 @@ Element: TypeAlias = Net | tuple[Part, ...]
 class Extensions(NamedTuple):
     """What an element has beside its value.
 
-    ``timeout`` is in seconds, 0 for ever, None as the set says; ``mark`` is its ``skbmark``.
+    ``timeout`` is in seconds, 0 for ever, None as the set says; ``packets`` and ``bytes`` are None
+    where a line says nothing: they begin with 0. ``mark`` is its ``skbmark``.
     """
 
     nomatch: bool = False
     timeout: int | None = None
-    packets: int = 0
-    bytes: int = 0
+    packets: int | None = None
+    bytes: int | None = None
     mark: Masked | None = None
+
+    def over(self, old: Extensions | None) -> Extensions:
+        """Those of an element that was there before, and is written anew: what it has counted
+        stays (ip_set_init_counter()).
+        """
+        if old is None:
+            return self
+        packets = old.packets if self.packets is None else self.packets
+        octets = old.bytes if self.bytes is None else self.bytes
+        return self._replace(packets=packets, bytes=octets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,16 +124,22 @@ class _OpenSet:
         try:
             if self.is_one_address:
                 for net in element_net(element, self.set_type):
-                    self.elements[net] = extensions
+                    self.put(net, extensions)
                     count += 1
             elif self.parts is not None and self.type != "list:set":
                 for each in elements(element, self.set_type, is_wildcard=is_wildcard):
-                    self.elements[each] = extensions
+                    self.put(each, extensions)
                     count += 1
         except UnresolvedError as error:
             self.unread = self.unread or str(error)
             self.unknown = self.unknown or str(error)
         return max(count, 1)
+
+    def put(self, element: Element, extensions: Extensions) -> None:
+        """Take an element in, or write it anew."""
+        if self.has_counters:
+            extensions = extensions.over(self.elements.get(element))
+        self.elements[element] = extensions
 
     def close(self) -> Ipset:
         return Ipset(
@@ -356,7 +362,7 @@ class _Reader:
             raise InvalidElementError(f"no set {element!r}: its create line must stand above")
         if member.type == "list:set":
             raise InvalidElementError("a list:set cannot hold a list:set")
-        opened.lists[element] = extensions
+        opened.lists[element] = extensions.over(opened.lists.get(element))
 
 
 class _LineError(Exception):
@@ -401,8 +407,8 @@ def _extensions(words: _ElementWords) -> Extensions:
     return Extensions(
         nomatch,
         None if timeout is None else _seconds(timeout),
-        0 if packets is None else parse_number(packets, UINT64),
-        0 if octets is None else parse_number(octets, UINT64),
+        None if packets is None else parse_number(packets, UINT64),
+        None if octets is None else parse_number(octets, UINT64),
         None if mark is None else _mark(mark),
     )
 

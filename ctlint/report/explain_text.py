@@ -12,18 +12,22 @@ from ctlint.analysis.explanation import (
     Explanation,
     Phase,
     Result,
+    Rewrite,
     RuleView,
 )
 from ctlint.analysis.fate import Disposition
-from ctlint.analysis.tracking import EntryState, Inquiry, Tracking
+from ctlint.analysis.tracking import EntryState, Inquiry, Tracking, is_error
 from ctlint.finding import Location
 from ctlint.model.conntrack.status import CtState, Dir, TcpCt
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.traverse import Verdict
+from ctlint.parse.extensions.match_icmp import ICMP_TYPES
+from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
 from ctlint.report.kernel_facts import SHORT_NAMES, short_name
 from ctlint.report.page import Page, Piece
 from ctlint.report.sentence import say_flags
+from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.packet import Packet
 
 if TYPE_CHECKING:
@@ -100,7 +104,8 @@ class _Page(Page):
             self.detail(line)
 
     def phase(self, phase: Phase) -> None:
-        if not phase.rules and not phase.passed and _is_plain_accept(phase):
+        is_quiet = not phase.rules and not phase.passed and _is_plain_accept(phase)
+        if is_quiet and not phase.rewrites:
             return
         shown = sum(rule.truth is Tern.FALSE for rule in phase.rules)
         hidden = phase.passed - shown
@@ -118,6 +123,8 @@ class _Page(Page):
             self.detail(f"{_count(phase.more, 'more rule')} may match and change nothing here")
         if phase.rules and hidden:
             self.detail(passed)
+        for rewrite in phase.rewrites:
+            self.detail(_say_rewrite(rewrite, self.of.inquiry.packet.family))
 
     def rule(self, view: RuleView, name: str) -> None:
         where = view.location
@@ -220,12 +227,28 @@ class _Page(Page):
 
 def _say(packet: Packet) -> str:
     text = str(packet)
+    if packet.icmp_type is not None:
+        quoted = f", which quotes {packet.quoted}" if packet.quoted is not None else ""
+        return f"{text} {_icmp_name(packet)}{quoted}"
     if packet.flags is None:
         return text
     head, _, _ = text.rpartition(" > ")
     target = text[len(head) + 3 :].split(" ", 1)[0]
     length = f" len={packet.payload}" if packet.payload else ""
     return f"{head} > {target} {say_flags(packet.flags.letters)}{length}"
+
+
+def _icmp_name(packet: Packet) -> str:
+    """The name of an ICMP type and code as rules write it, else the numbers."""
+    names = ICMP_TYPES if packet.family is Family.IPV4 else ICMPV6_TYPES
+    kind, code = packet.icmp_type, packet.icmp_code or 0
+    fitting = [
+        (found.code_high - found.code_low, name)
+        for name, found in names.items()
+        if found.type == kind and found.code_low <= code <= found.code_high
+    ]
+    width, name = min(fitting, key=lambda one: one[0], default=(0, f"{kind}/{code}"))
+    return name if width == 0 or code == 0 else f"{kind}/{code}"
 
 
 def _say_circumstances(inquiry: Inquiry, kernel: str) -> str:
@@ -241,16 +264,22 @@ def _say_circumstances(inquiry: Inquiry, kernel: str) -> str:
         way += (f", in on {into}" if into else "") + (f", out on {out}" if out else "")
     else:
         way = f"sent by the {end} over loopback"
+    whose = "the conntrack entry of what it quotes" if is_error(inquiry.packet) else "its entry"
+    if inquiry.packet.flags is not None:
+        whose = "its conntrack entry"
     entry = {
         EntryState.NONE: "no conntrack entry",
-        EntryState.EXPIRED: "its conntrack entry has expired",
-    }.get(inquiry.entry, f"its conntrack entry is in {inquiry.entry.tcp.name}")
+        EntryState.EXPIRED: f"{whose} has expired",
+        EntryState.UNREPLIED: f"{whose} has seen no answer",
+    }.get(inquiry.entry, f"{whose} is in {inquiry.entry.tcp.name}")
+    if inquiry.packet.flags is None and inquiry.entry is EntryState.ESTABLISHED:
+        entry = f"{whose} has seen an answer"
     return f"{way}; {entry}; kernel {kernel}"
 
 
 def _say_tracking(tracking: Tracking, inquiry: Inquiry) -> list[str]:
     if tracking.seg is None:
-        return ["not TCP: an entry is there or not"]
+        return _say_other_tracking(tracking, inquiry)
     flags = inquiry.packet.flags
     assert flags is not None
     names = say_flags(flags.letters)
@@ -293,7 +322,35 @@ def _say_tracking(tracking: Tracking, inquiry: Inquiry) -> list[str]:
     return lines
 
 
+def _say_other_tracking(tracking: Tracking, inquiry: Inquiry) -> list[str]:
+    """The judgement of a protocol that has no states."""
+    if is_error(inquiry.packet):
+        found = tracking.ctstate is CtState.RELATED
+        quoted = inquiry.packet.quoted
+        what = "a packet that is not known" if quoted is None else f"{quoted}"
+        lines = [f"an error: it belongs to the connection of what it quotes, {what}"]
+        if found:
+            lines.append("that connection has an entry")
+    elif tracking.ctstate is CtState.UNTRACKED:
+        return ["conntrack leaves messages of this type alone"]
+    elif tracking.makes_entry:
+        lines = [f"makes an entry for {tracking.seconds} s, if it gets through"]
+    elif tracking.ctstate is CtState.INVALID:
+        lines = []
+    elif inquiry.entry is EntryState.UNREPLIED:
+        lines = ["its entry has seen no answer before it"]
+    else:
+        lines = ["its entry has seen packets in both directions"]
+    if tracking.reason is not None:
+        lines.append(tracking.reason.sentence)
+        if tracking.logged is not None:
+            lines.append(f'with nf_conntrack_log_invalid the kernel logs "{tracking.logged}"')
+    return lines
+
+
 def _say_verdicts(phase: Phase) -> list[Piece]:
+    if phase.rewrites and all(one.by_entry for one in phase.rewrites):
+        return [("translated by the entry", _GOOD)]
     if len(phase.verdicts) != 1:
         return [("not decided", _OPEN)] if phase.verdicts else ["goes on"]
     verdict, where, name = phase.verdicts[0]
@@ -302,6 +359,25 @@ def _say_verdicts(phase: Phase) -> list[Piece]:
     if where.position is None:
         return [(said, style), f" by policy (line {where.line})"]
     return [(said, style), f" by {name.partition('/')[2]} (line {where.line})"]
+
+
+def _say_rewrite(one: Rewrite, family: Family) -> str:
+    before, after = (_say_end(end, one.whose, family) for end in (one.before, one.after))
+    said = f"{one.end} {before} becomes {after}"
+    if not one.by_entry:
+        return said
+    return f"{said}, by {one.name} (line {one.rule.line}), which the first packet met"
+
+
+def _say_end(end: tuple[int | None, int | None], whose: str, family: Family) -> str:
+    """An address and a port, as far as they are known."""
+    address, port = end
+    if address is None:
+        return f"{whose}, port {port}" if port is not None else whose
+    text = format_address(family, address)
+    if port is None:
+        return text
+    return f"[{text}]:{port}" if family is Family.IPV6 else f"{text}:{port}"
 
 
 def _is_plain_accept(phase: Phase) -> bool:
@@ -317,7 +393,7 @@ def _say_ending(ending: Ending) -> str:
     place = f"{ending.name} ({where.file}:{where.line}:{where.column})"
     if ending.disposition is Disposition.UNDECIDED:
         if where.table == "nat":
-            return f"{place} rewrites its destination, and it is not followed beyond"
+            return f"{place} rewrites it, and it is not followed beyond"
         return f"{place} decides on its own"
     verb = "rejected" if ending.disposition is Disposition.REJECTED else "dropped"
     return f"{verb} by {place}"

@@ -115,4 +115,5 @@ class Box:
             return True
         if self._family is Family.IPV6:
             return found.is_link_local
-        return self.host.address_type(address, self._family) is AddressType.BROADCAST
+        kind = self.host.address_type(address, self._family)
+        return address >> 24 == 0 or kind is AddressType.BROADCAST

@@ -9,63 +9,55 @@ are sequence numbers, which ctlint/scenario/ends.py counts.
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
 from ctlint.ir.span import Span
 from ctlint.parse.connection_script import (
     BlockText,
-    ClaimText,
     ExchangeText,
-    FactText,
     FileText,
-    FlowText,
     IdleText,
-    KernelText,
     NameText,
     OperationText,
     PacketText,
-    Pair,
     Statement,
     SysctlText,
-    TopologyText,
     Word,
     parse_connection_script,
 )
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
 from ctlint.parse.extensions.match_icmp import ICMP_TYPES, icmp_type
 from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
-from ctlint.scenario.ends import WSCALE, Connection, End, Numbers, Offer
 from ctlint.scenario.expectation import (
-    ENTRY_STATES,
-    As,
-    By,
     Claim,
-    Ctstate,
     Delivered,
     Expectation,
-    HasEntry,
-    Matched,
-    NoEntry,
-    Rejected,
-    Seen,
-    in_order,
 )
 from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.rule_index import RuleIndex
 from ctlint.scenario.scenario import Scenario, ScenarioError
-from ctlint.wire.addresses import Family, format_address, parse_address
-from ctlint.wire.moments import SECOND
-from ctlint.wire.protocols import parse_port, parse_protocol
-from ctlint.wire.sequence import LAST, MODULUS
+from ctlint.scenario.script_claims import ClaimReader
+from ctlint.scenario.script_segments import SegmentWriter, flags_of
+from ctlint.scenario.script_settings import Reference, Setting, Stage, key_of
+from ctlint.scenario.script_words import (
+    KEY_OF_MESSAGE,
+    StatementError,
+    place_of,
+    plain,
+    read_integer,
+    read_port,
+    read_seconds,
+    read_sysctl,
+)
+from ctlint.wire.addresses import Family
+from ctlint.wire.protocols import parse_protocol
 from ctlint.wire.tcp_flags import TcpFlags
 
 _OWN: Final = ("client", "server")
 _DIRS: Final = {"client": "orig", "server": "reply"}
-_MSS: Final = {Family.IPV4: 1460, Family.IPV6: 1440}
 _ANY_OPTIONS: Final = ("ttl", "tos", "saddr", "daddr", "len", "data")
 _PORT_OPTIONS: Final = ("sport", "dport")
 _TCP_OPTIONS: Final = ("seq", "ack", "win", "mss", "wscale", "sackok", "ts", "sack")
@@ -77,25 +69,11 @@ _OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _KNOWN_OPTIONS: Final = sorted({key for keys in _OPTIONS.values() for key in keys})
 _PING_ID: Final = 1
-_UNITS: Final = {
-    "us": 1,
-    "ms": 1_000,
-    "s": SECOND,
-    "m": 60 * SECOND,
-    "h": 3_600 * SECOND,
-    "d": 86_400 * SECOND,
+# RFC 792 and RFC 4443: the types of echo request and echo reply.
+_ECHO: Final = {
+    "ping": {Family.IPV4: 8, Family.IPV6: 128},
+    "pong": {Family.IPV4: 0, Family.IPV6: 129},
 }
-_SPAN_PART: Final = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(us|ms|s|m|h|d)")
-_KEY_OF_MESSAGE: Final = re.compile(r'"(\w+)"')
-_ECHO_WORDS: Final = {"ping": ("echo-request", 8, 128), "pong": ("echo-reply", 0, 129)}
-
-
-class Reference(NamedTuple):
-    """A file that a script names. `kind` is rules, rules6 or ipsets; `path` is as it is written."""
-
-    kind: str
-    path: str
-    span: Span
 
 
 class ScriptTest(NamedTuple):
@@ -144,15 +122,6 @@ def script_tests(
     return _Compiler(script, contents, index).tests()
 
 
-class _FaultError(Exception):
-    """What is wrong with a statement, and where."""
-
-    def __init__(self, span: Span, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.problem = Problem(span, message, hint)
-
-
-_Setting = NameText | FileText | KernelText | TopologyText | FlowText | FactText | SysctlText
 _Action = PacketText | ExchangeText | IdleText | OperationText | SysctlText
 
 
@@ -162,7 +131,7 @@ class _Block:
 
     title: str | None
     span: Span
-    settings: list[_Setting] = field(default_factory=list)
+    settings: list[Setting] = field(default_factory=list)
     actions: list[_Action] = field(default_factory=list)
 
 
@@ -193,9 +162,11 @@ class _Compiler:
                 continue
             test = _TestWriter(stage, block, self)
             try:
-                found.append(test.write())
-            except _FaultError as fault:
+                written = test.write()
+            except StatementError as fault:
                 self.problems.append(fault.problem)
+            else:
+                found += [written] if written is not None else []
             if len(self.problems) >= MAX_PROBLEMS:
                 break
         if self.problems:
@@ -216,14 +187,14 @@ class _Compiler:
             ):
                 block.actions.append(each)
             elif block.actions:
-                span, what = _place(each)
+                span, what = place_of(each)
                 self.refuse(span, f"{what} stands in front of the first packet of its test")
             elif isinstance(each, NameText) and block is not header:
                 self.refuse(each.title.span, "the name of all tests stands in front of the first")
             else:
                 block.settings.append(each)
         if blocks and header.actions:
-            span, _ = _place(header.actions[0])
+            span, _ = place_of(header.actions[0])
             hint = 'begin with: test "what it is about"'
             self.refuse(span, "this stands in front of the first test, and in none", hint)
         for found in blocks or [header]:
@@ -236,253 +207,32 @@ class _Compiler:
 
     # Settings
 
-    def stage(self, block: _Block, usual: _Stage | None) -> _Stage | None:
+    def stage(self, block: _Block, usual: Stage | None) -> Stage | None:
         """What the settings of a block make of the usual ones; None where they cannot be read."""
-        given: dict[str, _Setting] = {}
+        given: dict[str, Setting] = {}
         settings: list[SysctlText] = []
         for each in block.settings:
             if isinstance(each, SysctlText):
                 settings.append(each)
                 continue
-            key = _key(each)
+            key = key_of(each)
             if key in given:
-                self.refuse(_place(each)[0], f"{key} stands twice")
+                self.refuse(place_of(each)[0], f"{key} stands twice")
             given[key] = each
-        stage = _Stage({}, {}) if usual is None else usual.copy()
+        stage = Stage({}, {}) if usual is None else usual.copy()
         stage.given |= given
         try:
             stage.fill(settings, self.contents)
-        except _FaultError as fault:
+        except StatementError as fault:
             self.problems.append(fault.problem)
             return None
         return stage
 
 
-def _key(setting: _Setting) -> str:
-    if isinstance(setting, FileText):
-        return setting.kind
-    if isinstance(setting, FactText):
-        return f"fact {'time' if setting.kind == 'clock' else setting.kind}"
-    return {NameText: "name", KernelText: "kernel", TopologyText: "topology", FlowText: "flow"}[
-        type(setting)
-    ]
-
-
-def _place(statement: Statement) -> tuple[Span, str]:
-    """Where a statement is, and what it is."""
-    match statement:
-        case NameText():
-            return statement.title.span, "a name"
-        case FileText():
-            return statement.path.span, statement.kind
-        case KernelText():
-            return statement.version.span, "a kernel"
-        case FlowText():
-            span = statement.source.span
-            return span._replace(end_column=statement.target.span.end_column), "a flow"
-        case IdleText():
-            return statement.amount.span, "idle"
-        case OperationText():
-            return statement.word.span, statement.word.text
-        case TopologyText():
-            return statement.span, "a topology"
-        case FactText():
-            return statement.span, "a fact"
-        case _:
-            return statement.span, "this"
-
-
-@dataclass(slots=True)
-class _Stage:
-    """Settings as statements by their keys, and as JSON."""
-
-    given: dict[str, _Setting]
-    written: dict[str, Any]
-    family: Family = Family.IPV4
-
-    def copy(self) -> _Stage:
-        return _Stage(dict(self.given), dict(self.written), self.family)
-
-    @property
-    def rules(self) -> Reference | None:
-        """The file of rules that count."""
-        found = self.given.get("rules6" if self.family is Family.IPV6 else "rules")
-        if not isinstance(found, FileText):
-            return None
-        return Reference(found.kind, found.path.text, found.path.span)
-
-    def fill(self, settings: Iterable[SysctlText], contents: Mapping[Reference, str]) -> None:
-        """Makes JSON of the statements, which is tried after each. Raises _FaultError."""
-        self.family = self._find_family()
-        sysctls = dict(self.written.get("sysctls", {}))
-        self.written = {"sysctls": sysctls} if sysctls else {}
-        # In this order: the flow's defaults are the topology's.
-        for key in ("kernel", "topology", "flow", "fact owner", "fact time", "fact mac"):
-            setting = self.given.get(key)
-            if setting is not None:
-                self._add(setting)
-        for key, name in (("rules", "ruleset"), ("rules6", "ruleset6"), ("ipsets", "ipsets")):
-            setting = self.given.get(key)
-            if isinstance(setting, FileText):
-                reference = Reference(setting.kind, setting.path.text, setting.path.span)
-                self.written[name] = contents[reference]
-        for each in settings:
-            for pair in each.settings:
-                found = _sysctl(pair)
-                if found.keys() <= sysctls.keys():
-                    raise _FaultError(pair[0].span, f"{pair[0].text} is set twice")
-                sysctls |= found
-        if sysctls:
-            self.written["sysctls"] = sysctls
-
-    def _add(self, setting: _Setting) -> None:
-        span, _ = _place(setting)
-        match setting:
-            case KernelText():
-                self.written["kernel"] = setting.version.text
-            case TopologyText():
-                self.written["topology"] = self._topology(setting)
-            case FlowText():
-                self.written["flow"] = self._flow(setting)
-            case FactText():
-                facts = dict(self.written.get("facts", {}))
-                facts |= _fact(setting)
-                self.written["facts"] = facts
-        try:
-            scenario_from_json(self.written | {"packets": []})
-        except ScenarioError as error:
-            raise _FaultError(_narrowed(span, setting, error), _plain(error.message)) from None
-
-    def _find_family(self) -> Family:
-        """IPv6 where an address of the topology or the flow is, or the topology says so."""
-        topology, flow = self.given.get("topology"), self.given.get("flow")
-        words: list[Word] = []
-        if isinstance(topology, TopologyText):
-            if topology.is_v6:
-                return Family.IPV6
-            words += [address for _, address in topology.interfaces if address is not None]
-        if isinstance(flow, FlowText):
-            words += [flow.source, flow.target]
-        has_v6 = any(word.text.count(":") > 1 for word in words)
-        return Family.IPV6 if has_v6 else Family.IPV4
-
-    def _topology(self, setting: TopologyText) -> dict[str, Any]:
-        suffix = "6" if self.family is Family.IPV6 else ""
-        written: dict[str, Any] = {"kind": setting.kind, "v6": self.family is Family.IPV6}
-        names = ("left_", "right_") if setting.kind == "forward" else ("",)
-        for name, (interface, address) in zip(names, setting.interfaces, strict=False):
-            written[f"{name}if"] = interface.text
-            if address is not None:
-                written[f"{name}addr{suffix}"] = address.text
-        if setting.role is not None:
-            written["role"] = _DIRS[setting.role.text]
-        return written
-
-    def _flow(self, setting: FlowText) -> dict[str, Any]:
-        if "topology" not in self.written and self.family is Family.IPV6:
-            self.written["topology"] = {"kind": "forward", "v6": True}
-        written: dict[str, Any] = {}
-        for side, word in (("s", setting.source), ("d", setting.target)):
-            address, port = _endpoint(word, self.family)
-            written[f"{side}addr"] = address
-            if port is not None:
-                written[f"{side}port"] = port
-        return written
-
-
-def _narrowed(span: Span, setting: _Setting, error: ScenarioError) -> Span:
-    """The word of a setting that the message is about, where that can be told."""
-    if isinstance(setting, TopologyText):
-        key = _KEY_OF_MESSAGE.match(error.message)
-        parts = ("left_", "right_") if setting.kind == "forward" else ("",)
-        for part, words in zip(parts, setting.interfaces, strict=False):
-            for name, word in zip((f"{part}if", f"{part}addr"), words, strict=True):
-                if key is not None and word is not None and key[1].removesuffix("6") == name:
-                    return word.span
-        return span
-    if isinstance(setting, FactText):
-        if setting.value is not None:
-            return setting.value.span
-        key = _KEY_OF_MESSAGE.match(error.message)
-        return next(
-            (value.span for name, value in setting.pairs if key and name.text == key[1]), span
-        )
-    return span
-
-
-def _plain(message: str) -> str:
-    """A message about JSON without the quotes of its keys."""
-    return _KEY_OF_MESSAGE.sub(r"\1", message, count=1) if message.startswith('"') else message
-
-
-def _sysctl(pair: Pair) -> dict[str, int]:
-    """A setting by its full name. Raises _FaultError."""
-    key, value = pair
-    if len(value.text) > 20:
-        raise _FaultError(value.span, "a number of at most 20 digits is expected")
-    name = key.text.replace("/", ".")
-    try:
-        found = scenario_from_json({"sysctls": {name: int(value.text)}, "packets": []})
-    except ScenarioError as error:
-        span = value.span if error.message.startswith(f'"{name}" must') else key.span
-        raise _FaultError(span, _plain(error.message)) from None
-    return dict(found.sysctls)
-
-
-def _fact(setting: FactText) -> dict[str, Any]:
-    if setting.kind == "owner":
-        owner: dict[str, Any] = {}
-        for key, value in setting.pairs:
-            if key.text in owner:
-                raise _FaultError(key.span, f"{key.text} stands twice")
-            if key.text == "groups":
-                owner["groups"] = [_integer(value, each) for each in value.text.split(",")]
-            else:
-                owner[key.text] = _integer(value, value.text)
-        return {"owner": owner}
-    assert setting.value is not None
-    text = setting.value.text
-    if setting.kind == "clock":
-        return {"time": text}
-    return {"mac": None if text == "none" else text}
-
-
-def _integer(word: Word, text: str) -> int:
-    """A whole number, decimal or with 0x. Raises _FaultError at the word."""
-    if re.fullmatch(r"\d{1,10}", text, re.ASCII):
-        return int(text)
-    if re.fullmatch(r"0[xX][0-9A-Fa-f]{1,8}", text):
-        return int(text, 16)
-    raise _FaultError(word.span, f"a whole number is expected, not {text[:40]!r}")
-
-
-def _endpoint(word: Word, family: Family) -> tuple[str, int | None]:
-    """Address and port: `10.1.0.2:80`, `[fd01::2]:80`, or an address alone. Raises _FaultError."""
-    text = word.text
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]")
-        port = port.removeprefix(":")
-    elif text.count(":") > 1:
-        address, port = text, ""
-    else:
-        address, _, port = text.partition(":")
-    try:
-        number = parse_address(address, family)
-    except ValueError:
-        hint = "write 10.1.0.2:40000, or [fd01::2]:40000"
-        raise _FaultError(
-            word.span, f"not an IPv{family.value} address: {address!r}", hint
-        ) from None
-    try:
-        return format_address(family, number), parse_port(port) if port else None
-    except ValueError as error:
-        raise _FaultError(word.span, str(error)) from None
-
-
 class _TestWriter:
     """Writes one test as JSON, statement by statement."""
 
-    def __init__(self, stage: _Stage, block: _Block, compiler: _Compiler) -> None:
+    def __init__(self, stage: Stage, block: _Block, compiler: _Compiler) -> None:
         self.stage = stage
         self.family = stage.family
         self.block = block
@@ -491,19 +241,27 @@ class _TestWriter:
         self.places: list[Span] = []
         self.statements: list[_Action] = []
         self.expectations: list[Expectation] = []
-        self.connection = Connection()
+        self.segments = SegmentWriter(self.family)
         self.pings: dict[str, tuple[int, int]] = {}
-        self.sent: dict[tuple[str, str], dict[str, Any]] = {}
-        self._index: RuleIndex | None = None
+        rules = stage.rules
+        self.claims = ClaimReader(
+            self.family, partial(compiler.index, rules, self.family), has_rules=rules is not None
+        )
 
-    def write(self) -> ScriptTest:
+    def write(self) -> ScriptTest | None:
+        """The test; None where a statement has a problem. Raises StatementError for what shows only
+        when all stands together.
+        """
+        before = len(self.compiler.problems)
         for each in self.block.actions:
             try:
                 self.add(each)
-            except _FaultError as fault:
+            except StatementError as fault:
                 self.compiler.problems.append(fault.problem)
                 if len(self.compiler.problems) >= MAX_PROBLEMS:
                     break
+        if len(self.compiler.problems) > before:
+            return None
         name = self.stage.given.get("name")
         titles = [
             *([name.title.text] if isinstance(name, NameText) else []),
@@ -521,10 +279,10 @@ class _TestWriter:
 
     def refuse(self, error: ScenarioError) -> NoReturn:
         if error.packet is None or error.packet >= len(self.places):
-            raise _FaultError(self.block.span, _plain(error.message))
+            raise StatementError(self.block.span, plain(error.message))
         span = self.places[error.packet]
         statement = self.statements[error.packet]
-        key = _KEY_OF_MESSAGE.match(error.message)
+        key = KEY_OF_MESSAGE.match(error.message)
         if isinstance(statement, PacketText) and key is not None:
             words = {name.text: value for name, value in statement.options}
             if statement.load is not None:
@@ -535,7 +293,7 @@ class _TestWriter:
                 words["quote"] = statement.quoted
             if key[1] in words:
                 span = words[key[1]].span
-        raise _FaultError(span, _plain(error.message))
+        raise StatementError(span, plain(error.message))
 
     def add(self, each: _Action) -> None:
         match each:
@@ -544,24 +302,24 @@ class _TestWriter:
             case ExchangeText():
                 self.exchange(each)
             case IdleText():
-                self.step(each, {"op": "wait", "dt": _seconds(each.amount)})
+                self.step(each, {"op": "wait", "dt": read_seconds(each.amount)})
             case OperationText():
                 self.step(each, {"op": each.word.text})
             case SysctlText():
                 settings: dict[str, int] = {}
                 for pair in each.settings:
-                    settings |= _sysctl(pair)
+                    settings |= read_sysctl(pair)
                 self.step(each, {"op": "sysctl", "sysctls": settings})
 
     def step(self, statement: _Action, written: dict[str, Any]) -> None:
         self.packets.append(written)
-        self.places.append(_place(statement)[0])
+        self.places.append(place_of(statement)[0])
         self.statements.append(statement)
 
     # Packets
 
     def exchange(self, text: ExchangeText) -> None:
-        claims = self.claims(text.claims)
+        claims = self.claims.read(text.claims)
         opener = text.sender.text if text.sender is not None else "client"
         other = _OWN[opener == "client"]
         if text.what.text == "connect":
@@ -570,17 +328,18 @@ class _TestWriter:
             parts = [(opener, "FA"), (other, "FA"), (opener, "A")]
         for sender, letters in parts:
             written = {"dir": _DIRS[sender], "flags": letters}
-            self.tcp(written, sender, TcpFlags.parse(letters), 0, {}, claims, is_again=False)
+            flags, is_lost = TcpFlags.parse(letters), _is_lost(claims)
+            self.segments.write(written, sender, flags, 0, {}, is_again=False, is_lost=is_lost)
             self.expect(text, claims)
             self.step(text, written)
 
     def packet(self, text: PacketText) -> None:
-        claims = self.claims(text.claims)
+        claims = self.claims.read(text.claims)
         options = self.options(text)
         marks: set[str] = set()
         for mark in text.marks:
             if mark.text in marks:
-                raise _FaultError(mark.span, f"{mark.text} stands twice")
+                raise StatementError(mark.span, f"{mark.text} stands twice")
             marks.add(mark.text)
         written: dict[str, Any] = {"dir": _DIRS[text.sender.text]}
         kind = _kind(text)
@@ -592,13 +351,13 @@ class _TestWriter:
         self.load(text, options, written)
         for key in ("ttl", "tos", "code"):
             if key in options:
-                written[key] = _integer(options[key], options[key].text)
+                written[key] = read_integer(options[key], options[key].text)
         for key in ("saddr", "daddr"):
             if key in options:
                 written[key] = options[key].text
         for key in ("sport", "dport"):
             if key in options:
-                written[key] = _port(options[key])
+                written[key] = read_port(options[key])
         if "badsum" in marks:
             written["badsum"] = True
         is_again = "again" in marks
@@ -607,7 +366,9 @@ class _TestWriter:
         elif kind == "icmp":
             self.message(text, options, written, is_again=is_again)
         elif is_again:
-            raise _FaultError(self.mark(text), "only what has numbers is sent again: leave it out")
+            raise StatementError(
+                self.mark(text), "only what has numbers is sent again: leave it out"
+            )
         self.expect(text, claims)
         self.step(text, written)
 
@@ -623,12 +384,12 @@ class _TestWriter:
                 close = difflib.get_close_matches(name.lower(), _KNOWN_OPTIONS, n=1)
                 hint = f"did you mean {close[0]}?" if close else None
                 hint = hint or f"known are {', '.join(_OPTIONS[kind])}"
-                raise _FaultError(key.span, f"unknown option {name[:40]!r}", hint)
+                raise StatementError(key.span, f"unknown option {name[:40]!r}", hint)
             if name not in _OPTIONS[kind]:
                 what = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP"}.get(kind, "this protocol")
-                raise _FaultError(key.span, f"{name} says nothing of a packet of {what}")
+                raise StatementError(key.span, f"{name} says nothing of a packet of {what}")
             if name in found:
-                raise _FaultError(key.span, f"{name} stands twice")
+                raise StatementError(key.span, f"{name} stands twice")
             found[name] = value
         return found
 
@@ -637,24 +398,22 @@ class _TestWriter:
         if text.load is not None:
             key = "data" if text.load.is_quoted else "len"
             if key in options:
-                raise _FaultError(options[key].span, f"{key} stands twice")
+                raise StatementError(options[key].span, f"{key} stands twice")
             options = {**options, key: text.load}
         if "data" in options:
             written["data"] = options["data"].text
         if "len" in options:
-            written["len"] = _integer(options["len"], options["len"].text)
+            written["len"] = read_integer(options["len"], options["len"].text)
 
     def protocol(self, word: Word) -> int:
         try:
             number = parse_protocol(word.text)
         except ValueError as error:
-            raise _FaultError(word.span, str(error)) from None
+            raise StatementError(word.span, str(error)) from None
         if number in (1, 6, 17, 58):
             hint = "write client SYN, client udp, client ping or client icmp TYPE"
-            raise _FaultError(word.span, "this protocol has statements of its own", hint)
+            raise StatementError(word.span, "this protocol has statements of its own", hint)
         return number
-
-    # TCP
 
     def segment(
         self,
@@ -665,116 +424,17 @@ class _TestWriter:
         *,
         is_again: bool,
     ) -> None:
-        flags = self.flags(text)
+        flags = flags_of(text)
         written["flags"] = flags.letters
         length = written.get("len", len(written.get("data", "").encode()))
-        if self.tcp(written, text.sender.text, flags, length, options, claims, is_again=is_again):
+        sender, is_lost = text.sender.text, _is_lost(claims)
+        if self.segments.write(
+            written, sender, flags, length, options, is_again=is_again, is_lost=is_lost
+        ):
             return
-        raise _FaultError(
-            self.mark(text), f"the {text.sender.text} has not sent this before", _again_hint(text)
+        raise StatementError(
+            self.mark(text), f"the {sender} has not sent this before", _again_hint(text)
         )
-
-    def flags(self, text: PacketText) -> TcpFlags:
-        if text.what.text == "data":
-            return TcpFlags.PSH | TcpFlags.ACK
-        is_exact = text.what.text == "exactly"
-        word = text.operand if is_exact else text.what
-        assert word is not None
-        try:
-            flags = TcpFlags.parse("" if word.text == "none" else word.text)
-        except ValueError as error:
-            raise _FaultError(word.span, str(error)) from None
-        # No end sends a FIN that acknowledges nothing.
-        if flags is TcpFlags.FIN and not is_exact:
-            flags |= TcpFlags.ACK
-        return flags
-
-    def tcp(
-        self,
-        written: dict[str, Any],
-        sender: str,
-        flags: TcpFlags,
-        length: int,
-        options: Mapping[str, Word],
-        claims: Sequence[Claim],
-        *,
-        is_again: bool,
-    ) -> bool:
-        """Numbers and options of a segment; False where it should go again and never went."""
-        connection = self.connection
-        end, other = connection.client, connection.server
-        if sender == "server":
-            end, other = other, end
-        offer, opts = self.offer(end, flags, options)
-        numbers: Numbers | None
-        if is_again:
-            numbers = connection.again(end, flags, length)
-            if numbers is None:
-                return False
-        else:
-            numbers = self.numbers(end, flags, length, offer, options)
-        if "win" in options:
-            window = _integer(options["win"], options["win"].text)
-            numbers = numbers._replace(window=window)
-        if "ack" in options:
-            numbers = numbers._replace(ack=_number(options["ack"], numbers.ack))
-        if "seq" in options and (is_again or not flags & TcpFlags.SYN):
-            numbers = numbers._replace(seq=_number(options["seq"], numbers.seq))
-        written |= {"seq": numbers.seq, "ack": numbers.ack, "win": numbers.window}
-        if opts:
-            written["opts"] = opts
-        if not any(isinstance(claim, Delivered) and not claim.delivered for claim in claims):
-            connection.arrive(other, flags, length, numbers, offer)
-        return True
-
-    def numbers(
-        self, end: End, flags: TcpFlags, length: int, offer: Offer, options: Mapping[str, Word]
-    ) -> Numbers:
-        connection = self.connection
-        start = None
-        if flags & TcpFlags.SYN and "seq" in options:
-            start = _number(options["seq"], end.start)
-        elif "seq" in options:
-            # What a segment with a number of its own says is not what the ends count.
-            return connection.peek(end, flags)
-        return connection.numbers(end, flags, length, offer=offer, start=start)
-
-    def offer(
-        self, end: End, flags: TcpFlags, options: Mapping[str, Word]
-    ) -> tuple[Offer, dict[str, Any]]:
-        """What a segment offers, and its options: those of a SYN are there unless they are refused,
-        and an answer offers only what was offered.
-        """
-        opts: dict[str, Any] = {}
-        is_syn = bool(flags & TcpFlags.SYN) and not flags & TcpFlags.RST
-        asked = end.asked_offer if flags & TcpFlags.ACK else Offer()
-        if is_syn:
-            opts["mss"] = _MSS[self.family]
-            if asked.sackok:
-                opts["sackok"] = True
-            if asked.wscale:
-                opts["wscale"] = WSCALE
-        for key in ("mss", "wscale"):
-            if key in options:
-                word = options[key]
-                opts.pop(key, None)
-                if word.text != "none":
-                    opts[key] = _integer(word, word.text)
-        if "sackok" in options:
-            word = options["sackok"]
-            opts.pop("sackok", None)
-            if word.text not in ("yes", "no", "none"):
-                raise _FaultError(word.span, "yes or no is expected")
-            if word.text == "yes":
-                opts["sackok"] = True
-        if "ts" in options:
-            opts["ts"] = _numbers(options["ts"], options["ts"].text, "/")
-        if "sack" in options:
-            blocks = options["sack"].text.split(",")
-            opts["sack"] = [_numbers(options["sack"], block, "-") for block in blocks]
-        return Offer("wscale" in opts, "sackok" in opts) if is_syn else end.offer, opts
-
-    # ICMP
 
     def message(
         self,
@@ -786,13 +446,12 @@ class _TestWriter:
     ) -> None:
         written["proto"] = "icmp"
         sender, what = text.sender.text, text.what.text
-        is_v6 = self.family is Family.IPV6
         for key in ("id", "seq"):
             if key in options:
-                written[key] = _integer(options[key], options[key].text)
+                written[key] = read_integer(options[key], options[key].text)
         if what == "icmp":
             if is_again:
-                raise _FaultError(
+                raise StatementError(
                     self.mark(text), "only what has numbers is sent again: leave it out"
                 )
             assert text.operand is not None
@@ -803,13 +462,12 @@ class _TestWriter:
             elif is_error:
                 written["quote"] = _DIRS[_OWN[sender == "client"]]
             return
-        _, *kinds = _ECHO_WORDS[what]
-        written["type"] = kinds[is_v6]
+        written["type"] = _ECHO[what][self.family]
         if what == "ping":
             number, sequence = self.pings.get(sender, (_PING_ID, 0))
             sequence += not is_again
             if is_again and sender not in self.pings:
-                raise _FaultError(self.mark(text), f"the {sender} has not sent this before")
+                raise StatementError(self.mark(text), f"the {sender} has not sent this before")
             own = written.get("id", number), written.get("seq", sequence)
             self.pings[sender] = own
         else:
@@ -828,7 +486,7 @@ class _TestWriter:
             )
         except ValueError as error:
             hint = "for example port-unreachable, echo-request, 8 or 3/1"
-            raise _FaultError(word.span, str(error), hint) from None
+            raise StatementError(word.span, str(error), hint) from None
         is_error = found.type < 128 if is_v6 else found.type in (3, 4, 5, 11, 12)
         return found.type, found.code_low, is_error
 
@@ -838,114 +496,19 @@ class _TestWriter:
         if claims:
             self.expectations.append(Expectation(len(self.packets), claims, text.span.line))
 
-    def claims(self, texts: Sequence[ClaimText]) -> tuple[Claim, ...]:
-        claims: list[Claim] = []
-        fates: list[ClaimText] = []
-        for text in texts:
-            claims += self.claim(text)
-            if text.kind in ("delivered", "lost", "dropped", "rejected"):
-                fates.append(text)
-        if len(fates) > 1:
-            said = "the packet is delivered, dropped or rejected: one of them"
-            raise _FaultError(fates[1].span, said)
-        for kind in (Ctstate, HasEntry | NoEntry):
-            if sum(isinstance(claim, kind) for claim in claims) > 1:
-                what = "a ctstate" if kind is Ctstate else "an entry"
-                places = [text.span for text in texts if text.kind in _SINGLE[what]]
-                raise _FaultError(places[1], f"{what} is expected twice")
-        return in_order(claims)
-
-    def claim(self, text: ClaimText) -> tuple[Claim, ...]:
-        words = text.words
-        match text.kind:
-            case "ctstate":
-                return (Ctstate(words[0].text),)
-            case "unseen":
-                return (Ctstate(None),)
-            case "delivered":
-                return (Delivered(True), *([As(self.seen(words))] if len(words) > 1 else []))
-            case "lost":
-                return (Delivered(False),)
-            case "dropped" | "rejected":
-                by = (By(self.rule(words[1])),) if len(words) > 1 else ()
-                return (Delivered(False), Rejected(text.kind == "rejected"), *by)
-            case "matched":
-                return (Matched(self.rule(words[0])),)
-            case "no_entry":
-                return (NoEntry(),)
-            case _:
-                return (HasEntry(self.state(words[1]) if len(words) > 1 else None),)
-
-    def seen(self, words: Sequence[Word]) -> Seen:
-        (source, sport), (target, dport) = (_endpoint(word, self.family) for word in words[1:])
-        return Seen(source, sport, target, dport)
-
-    def state(self, word: Word) -> str:
-        if word.text in ENTRY_STATES:
-            return word.text
-        close = difflib.get_close_matches(word.text, ENTRY_STATES, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(ENTRY_STATES)}"
-        raise _FaultError(word.span, f"{word.text[:40]!r} is no state of an entry of TCP", hint)
-
-    def rule(self, word: Word) -> str:
-        """The name of a rule that there is."""
-        name = " ".join(word.text.split())
-        reference = self.stage.rules
-        if self._index is None:
-            self._index = self.compiler.index(reference, self.family)
-        wrong = self._index.wrong(name)
-        if wrong is None:
-            return name
-        if reference is None:
-            rules = "rules6" if self.family is Family.IPV6 else "rules"
-            raise _FaultError(word.span, "this test has no rules", f"name a file: {rules} FILE")
-        raise _FaultError(word.span, wrong.message, wrong.hint)
-
-
-_SINGLE: Final = {"a ctstate": ("ctstate", "unseen"), "an entry": ("entry", "no_entry")}
-
 
 def _kind(text: PacketText) -> str:
     """What a packet is of: tcp, udp, icmp or ip."""
     what = text.what.text
     if what in ("udp", "icmp", "ip"):
         return what
-    return "icmp" if what in _ECHO_WORDS else "tcp"
+    return "icmp" if what in _ECHO else "tcp"
 
 
 def _again_hint(text: PacketText) -> str:
     return f"'again' repeats a statement of the same end: {text.sender.text} {text.what.text}"
 
 
-def _port(word: Word) -> int:
-    try:
-        return parse_port(word.text)
-    except ValueError as error:
-        raise _FaultError(word.span, str(error)) from None
-
-
-def _number(word: Word, usual: int) -> int:
-    """A sequence number: `+1` and `-1` count from the usual. Raises _FaultError."""
-    sign = word.text[:1]
-    if sign in ("+", "-"):
-        distance = _integer(word, word.text[1:])
-        return (usual + (distance if sign == "+" else -distance)) % MODULUS
-    number = _integer(word, word.text)
-    if number > LAST:
-        raise _FaultError(word.span, f"a sequence number is at most {LAST}")
-    return number
-
-
-def _numbers(word: Word, text: str, sign: str) -> list[int]:
-    one, found, other = text.partition(sign)
-    if not found:
-        raise _FaultError(word.span, f"two numbers are expected, as 1{sign}2")
-    return [_integer(word, one), _integer(word, other)]
-
-
-def _seconds(word: Word) -> Decimal:
-    """A span such as 1h30m, in seconds."""
-    micros = sum(Decimal(amount) * _UNITS[unit] for amount, unit in _SPAN_PART.findall(word.text))
-    if _SPAN_PART.sub("", word.text) or micros != int(micros):
-        raise _FaultError(word.span, "a span of whole microseconds is expected, as 130s or 1h30m")
-    return Decimal(int(micros)).scaleb(-6)
+def _is_lost(claims: Sequence[Claim]) -> bool:
+    """Whether the packet is expected not to come through."""
+    return any(isinstance(claim, Delivered) and not claim.delivered for claim in claims)

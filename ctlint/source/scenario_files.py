@@ -21,7 +21,8 @@ from ctlint.scenario.document import ScenarioSyntaxError
 from ctlint.scenario.reader import MAX_TEXT, ScenarioReader, read_scenarios
 from ctlint.scenario.rule_index import RuleIndex, index_rules
 from ctlint.scenario.scenario import Scenario, ScenarioError
-from ctlint.scenario.script import Reference, Script, read_script, script_tests
+from ctlint.scenario.script import Script, read_script, script_tests
+from ctlint.scenario.script_settings import Reference
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, read_document, read_text, require_dump
 from ctlint.wire.addresses import Family

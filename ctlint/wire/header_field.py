@@ -7,9 +7,12 @@ from enum import Enum, auto
 
 
 class HeaderField(Enum):
-    """A part beyond addresses, ports, flags and types. LENGTH is that of the whole packet."""
+    """A part beyond addresses, ports, flags and types. LENGTH is that of the whole packet, DSCP the
+    upper six bits of TOS, OPTIONS those of TCP.
+    """
 
     LENGTH = auto()
     TTL = auto()
+    DSCP = auto()
     TOS = auto()
     OPTIONS = auto()

@@ -181,7 +181,7 @@ class SetState:
         if self.parts == ("ip",):
             assert isinstance(element, Net)
             for host in self._hosts(element):
-                self._put((host,), None, self._loaded(extensions))
+                self._put_over((host,), None, self._loaded(extensions), extensions)
             return
         member = self._loaded(extensions)
         interface: Interface | None = None
@@ -202,12 +202,23 @@ class SetState:
                     member.expires_at = None
             else:
                 key.append(value.address if isinstance(value, Net) else value)
-        self._put(tuple(key), self._stored(tuple(key), interface), member)
+        self._put_over(tuple(key), self._stored(tuple(key), interface), member, extensions)
+
+    def _put_over(
+        self, key: Key, interface: Interface | None, member: Member, given: Extensions
+    ) -> None:
+        """What was there before keeps what it has counted, where the dump says nothing."""
+        old = self.members.get(key, {}).get(interface)
+        if old is not None and given.packets is None:
+            member.packets = old.packets
+        if old is not None and given.bytes is None:
+            member.bytes = old.bytes
+        self._put(key, interface, member)
 
     def _loaded(self, extensions: Extensions) -> Member:
         member = Member()
         member.nomatch = extensions.nomatch
-        member.packets, member.bytes = extensions.packets, extensions.bytes
+        member.packets, member.bytes = extensions.packets or 0, extensions.bytes or 0
         member.mark = extensions.mark or NO_MARK
         if self.has_timeout:
             seconds = self.timeout if extensions.timeout is None else extensions.timeout

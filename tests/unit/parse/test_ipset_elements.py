@@ -109,6 +109,16 @@ def test_extensions() -> None:
     assert found["n"].exceptions == (parse_net("10.0.0.0/8", Family.IPV4),)
 
 
+def test_an_element_that_is_written_anew_keeps_its_counters() -> None:
+    """Measured on Linux 6.18: `ipset -exist restore` of both lines, then `ipset save`."""
+    (found,) = parse_ipset_save(
+        "create n hash:net counters\nadd n 10.0.0.0/8 nomatch packets 3 bytes 9\n"
+        "add n 10.1.0.0/8\n",
+        "t",
+    ).values()
+    assert list(found.elements.values()) == [Extensions(False, None, 3, 9, None)]
+
+
 def test_a_name_is_resolved_when_the_set_is_loaded() -> None:
     (found,) = parse_ipset_save("create s hash:ip,port\nadd s www.example.org,80\n", "t").values()
     assert found.unread == "the address of 'www.example.org' is not known"
