@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Plays scenarios on the kernel of this machine and records its answers for tests/answers.
 
-    python tools/record_answers.py SCENARIOS.json -o tests/answers/6.18.44/NAME.jsonl.xz
+    python -m tools.record_answers SCENARIOS.json -o tests/answers/6.18.44/NAME.jsonl.xz
+    python -m tools.record_answers --random-rules 1 --count 300 -o ANSWERS/random_rules.jsonl.xz
 
 The input is a document of scenarios (docs/scenario.md). A recording is an input too: its scenarios
-are then played again. The folder of the output names the kernel that answers: the full version
+are then played again. With --random-rules the scenarios are random ones with rule sets, of that
+seed (tests/conformance/random_rule_scenarios.py); what this kernel cannot load or play is left
+out. The folder of the output names the kernel that answers: the full version
 number of its release ("6.12.107" of "6.12.107+deb13-amd64"), and what follows as far as that tells
 kernels apart ("6.0.0-1016-ubuntu"). Needs root.
 """
@@ -16,14 +19,14 @@ import lzma
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-from ctlint.lab.errors import LabError, LabUnavailable
-from ctlint.lab.lab import open_lab
+from ctlint.lab.errors import CannotLoadError, LabError, LabUnavailable
+from ctlint.lab.lab import Lab, open_lab
 from ctlint.scenario.answer import to_json
 from ctlint.scenario.document import ScenarioSyntaxError
 from ctlint.scenario.reader import MAX_TEXT, read_scenarios
@@ -128,26 +131,48 @@ def _refuse(word: str) -> Any:
     raise ScenarioError(f"{word} is not a number that JSON has")
 
 
-def record(scenarios: list[Found]) -> Iterator[str]:
-    """The lines of a recording. Raises CannotRecordError."""
+def record(scenarios: Iterable[Found], count: int | None = None) -> Iterator[str]:
+    """The lines of a recording. Raises CannotRecordError.
+
+    With `count`, so many of scenarios that may not all be playable: the first that are.
+    """
+    written = 0
     try:
         with open_lab() as lab:
             for where, scenario in scenarios:
+                if written == count:
+                    break
                 try:
-                    answer = to_json(lab.play(scenario), internals=True)
-                except (ScenarioError, LabError) as error:
+                    yield _line(lab, scenario)
+                except (ScenarioError, CannotLoadError) as error:
+                    if count is None:
+                        raise CannotRecordError(f"{where}: {error}") from None
+                except LabError as error:
                     raise CannotRecordError(f"{where}: {error}") from None
-                kept: dict[str, Any] = {
-                    name: answer[name]
-                    for name in ("packets", "entries", "missing_sysctls")
-                    if name in answer
-                }
-                line: dict[str, Any] = {"scenario": scenario_to_json(scenario), **kept}
-                yield json.dumps(line, separators=(",", ":")) + "\n"
+                else:
+                    written += 1
     except LabUnavailable as error:
         raise CannotRecordError(f"no kernel can be asked: {error}") from None
     except LabError as error:
         raise CannotRecordError(f"the lab cannot be closed: {error}") from None
+
+
+def _line(lab: Lab, scenario: Scenario) -> str:
+    answer = to_json(lab.play(scenario), internals=True)
+    kept: dict[str, Any] = {
+        name: answer[name] for name in ("packets", "entries", "missing_sysctls") if name in answer
+    }
+    line: dict[str, Any] = {"scenario": scenario_to_json(scenario), **kept}
+    return json.dumps(line, separators=(",", ":")) + "\n"
+
+
+def random_rules(seed: int) -> Iterator[Found]:
+    """Random scenarios with rule sets, without end."""
+    # The tests are beside this folder, where they are at all.
+    from tests.conformance.random_rule_scenarios import generate_steady
+
+    for scenario in generate_steady(seed):
+        yield Found(f"scenario {scenario.name}", scenario)
 
 
 def write_whole(target: Path, data: bytes) -> None:
@@ -163,17 +188,25 @@ def write_whole(target: Path, data: bytes) -> None:
 
 
 @click.command(help=__doc__)
-@click.argument("scenarios", type=click.Path(path_type=Path))
+@click.argument("scenarios", required=False, type=click.Path(path_type=Path))
+@click.option("--random-rules", "seed", type=int, help="play random scenarios of this seed")
+@click.option("--count", type=click.IntRange(1), default=300, show_default=True)
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path))
-def main(scenarios: Path, output: Path) -> None:
-    """Records the answers to all scenarios of a file."""
+def main(scenarios: Path | None, seed: int | None, count: int, output: Path) -> None:
+    """Records the answers to all scenarios of a file, or to random ones."""
+    if (scenarios is None) == (seed is None):
+        raise click.UsageError("either SCENARIOS or --random-rules")
     release = os.uname().release
     folder = output.absolute().parent
     if not is_folder_of(folder.name, release):
         raise CannotRecordError(
             f"{output}: this kernel is {release}, but the folder is named {folder.name!r}"
         )
-    lines = list(record(list(read_input(scenarios))))
+    if seed is not None:
+        lines = list(record(random_rules(seed), count))
+    else:
+        assert scenarios is not None
+        lines = list(record(list(read_input(scenarios))))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         preset = 9 | lzma.PRESET_EXTREME

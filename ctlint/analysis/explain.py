@@ -26,7 +26,7 @@ from ctlint.analysis.fate import Rewriting
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.nat_notes import nat_notes
 from ctlint.analysis.passage import Condition, Step, Stretch, conditions, retrace
-from ctlint.analysis.sending import Sent, ends_of, opened, send_inquiry
+from ctlint.analysis.sending import Sent, ends_of, opened, send_inquiry, send_reset
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.socket_fate import socket_fate
 from ctlint.analysis.tracking import EntryState, Inquiry, track
@@ -102,7 +102,7 @@ class _Explainer:
             tuple(nat_notes(self.chains, inquiry, self.run, settings)),
             self.result,
             socket_fate(inquiry, run.tracking, run.ends[0], settings) if decided else None,
-            self.answer(inquiry, self.chains, settings, self.result),
+            self.answer(inquiry, self.chains, settings, self.result) or self.reset(),
             tuple(self.changes()),
             tuple(self.open_matches()),
         )
@@ -170,7 +170,15 @@ class _Explainer:
         run = send_inquiry(chains, asked, settings)
         lost = run.ends[0] if len(run.ends) == 1 else None
         socket = socket_fate(asked, run.tracking, lost, settings) if lost is not None else None
-        return Answer(back, self.view(run), socket)
+        return Answer("the ACK of this FIN", back, self.view(run), socket)
+
+    def reset(self) -> Answer | None:
+        """The RST with which a rule answers."""
+        sent = send_reset(self.chains, self.inquiry, self.run)
+        if sent is None:
+            return None
+        packet, run = sent
+        return Answer("the RST of this REJECT", packet, self.view(run), None)
 
     # Phases
 

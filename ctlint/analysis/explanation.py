@@ -105,8 +105,11 @@ class Result(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What becomes of the other end's ACK of a FIN that gets through without an entry."""
+    """What becomes of a packet that answers: the other end's ACK of a FIN that gets through without
+    an entry, or the RST with which REJECT answers. ``what`` says which.
+    """
 
+    what: str
     packet: Packet
     result: Result
     socket: SocketFate | None

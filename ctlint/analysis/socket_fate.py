@@ -17,12 +17,15 @@ from ctlint.analysis.stranding import Kind, Lost, Nature
 from ctlint.analysis.tracking import Inquiry, Tracking
 from ctlint.finding import Stranded
 from ctlint.ir.rule import Target
-from ctlint.model.conntrack.status import Dir, Seg
+from ctlint.model.conntrack.status import CtState, Dir, Seg
 from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.chains import RuleRef
+from ctlint.model.netfilter.reject import TCP_RESET
 
 SYN_RETRIES: Final = "net.ipv4.tcp_syn_retries"
 SYN_LINEAR_TIMEOUTS: Final = "net.ipv4.tcp_syn_linear_timeouts"
+
+TIMEOUT_CLOSE: Final = "net.netfilter.nf_conntrack_tcp_timeout_close"
 
 _RTO_MAX: Final = 120
 _SOCKET: Final = {
@@ -51,7 +54,8 @@ def socket_fate(
     if not tracking.has_valid_flags or tracking.seg is Seg.NONE:
         return SocketFate("no TCP sends these flags, so no socket waits for this packet")
     if end.disposition is Disposition.REJECTED:
-        return _rejected(end, tracking.seg)
+        fate = _rejected(end, tracking.seg)
+        return fate._replace(sentence=fate.sentence + _closed(end, tracking, inquiry, settings))
     if end.disposition is Disposition.UNDECIDED:
         return None
     sender = end_name(inquiry.role, inquiry.sender)
@@ -133,10 +137,27 @@ def connect_seconds(settings: Settings) -> int | None:
     return sum(pauses)
 
 
-def _rejected(end: End, seg: Seg) -> SocketFate:
+def _is_reset(end: End) -> bool:
     target = end.cause.rule.target if isinstance(end.cause, RuleRef) else None
     option = target.get("reject-with") if isinstance(target, Target) else None
-    if option is not None and option.value == "tcp-reset":
+    return option is not None and option.value == TCP_RESET
+
+
+def _closed(end: End, tracking: Tracking, inquiry: Inquiry, settings: Settings) -> str:
+    """What REJECT does to the packet's entry; see nf_conntrack_tcp_set_closing."""
+    if tracking.makes_entry:
+        return "; the packet leaves no entry behind"
+    if not inquiry.entry.is_alive or tracking.ctstate is CtState.INVALID:
+        return ""
+    is_closed = _is_reset(end) and tracking.seg is not Seg.RST
+    if is_closed and Feature.REJECT_CLOSES_ENTRY in settings.kernel:
+        seconds = settings.value(TIMEOUT_CLOSE)
+        return f"; the RST puts the entry into CLOSE, where it lives {seconds} s"
+    return "; its entry stays as the packet left it"
+
+
+def _rejected(end: End, seg: Seg) -> SocketFate:
+    if _is_reset(end):
         if seg is Seg.RST:
             return SocketFate("a RST is not answered: to the other end it is as good as dropped")
         return SocketFate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -100,6 +101,10 @@ _TCP_FLAGS: Final = (
 """IP_CT_TCP_FLAG_* and their kin in nf_conntrack_tcp.h, from bit 0 on."""
 
 
+_CHANGING_SETS = re.compile(r" (?:counters|timeout)\b")
+"""Sets that change by being asked, or with time."""
+
+
 class _Kind(NamedTuple):
     """Boxes that can follow one another in one namespace.
 
@@ -142,10 +147,14 @@ class _Box:
         if ipsets != self._ipsets or self._sets_change:
             self.firewall.load({}, backend)
             self._restore_ipsets(ipsets)
-        self._sets_change = bool(ipsets) and any("-j SET" in text for text in texts.values())
+        self._sets_change = _CHANGING_SETS.search(ipsets) is not None or (
+            bool(ipsets) and any("-j SET" in text for text in texts.values())
+        )
         self.firewall.load(texts, backend)
 
     def _restore_ipsets(self, text: str) -> None:
+        # A set in a list of sets cannot be destroyed.
+        self.namespace.run(["ipset", "flush"])
         self.namespace.run(["ipset", "destroy"])
         self._ipsets = ""
         if text:

@@ -186,6 +186,7 @@ def _answer(answer: Answer | None) -> dict[str, object] | None:
     if answer is None:
         return None
     return {
+        "what": answer.what,
         "packet": _packet(answer.packet),
         "result": _result(answer.result),
         "socket": _socket(answer.socket),

@@ -181,9 +181,7 @@ class _Page(Page):
             self.item("", f"and {len(of.undecided) - OPEN_SHOWN} more")
 
     def answer(self, answer: Answer) -> None:
-        self.item(
-            "Answer", f"{_say(answer.packet)} (the ACK of this FIN): {_say_result(answer.result)}"
-        )
+        self.item("Answer", f"{_say(answer.packet)} ({answer.what}): {_say_result(answer.result)}")
         if answer.socket is not None and answer.socket.stranded is not None:
             left = answer.socket.stranded
             seconds = f" for about {left.seconds} s" if left.seconds is not None else ""

@@ -83,12 +83,15 @@ class Player:
         rulesets = _rulesets(scenario)
         self._has_rules = bool(rulesets)
         self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
+        sets = _sets(scenario)
+        # A list counts where its members do.
+        counts = any(one.has_counters for one in sets.values())
         self._stack = Stack(
             self._tracker,
             rulesets,
             self._box.host,
-            facts=scenario.facts,
-            memory=Memory(_sets(scenario)),
+            facts=replace(scenario.facts, counting_sets=frozenset(sets if counts else ())),
+            memory=Memory(sets),
             draw=draw,
             lots=lots,
         )

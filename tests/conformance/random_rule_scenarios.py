@@ -9,6 +9,7 @@ kernel counts its own.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -29,7 +30,7 @@ from ctlint.wire.addresses import Family, parse_address
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.tcp_flags import TcpFlags
 from tests.conformance.random_icmp import icmp_error, icmp_talk
-from tests.conformance.random_rulesets import POOLS, Drawn, Pool, RulesetWriter
+from tests.conformance.random_rulesets import MATCHES, POOLS, TIMED, Drawn, Pool, RulesetWriter
 from tests.conformance.random_scenarios import topology_of
 from tests.conformance.random_tcp import Ports, TcpTalk
 from tests.conformance.random_weights import Shares, Weights, choose
@@ -38,6 +39,11 @@ CONVERSATIONS: Final = 4
 """Of each rule set."""
 
 KINDS: Final[Shares] = {"tcp": 10, "two_flows": 3, "udp": 4, "icmp": 3, "generic": 1, "strays": 3}
+
+_STEADY: Final[Shares] = {
+    kind: share for kind, share in MATCHES.items() if kind not in {*TIMED, "connlimit"}
+}
+_ASKS_TIMERS: Final = re.compile(r"--ctexpire\b")
 
 _OWNERS: Final = (Owner(0, 0), Owner(0, 0), Owner(1000, 1000, (27,)), Owner(33, 0))
 _TTLS: Final = (64, 64, 64, 64, 63, 65, 128, 255, 2, 1)
@@ -201,4 +207,20 @@ def generate(seed: int, family: Family | None = None) -> Iterator[Scenario]:
         pool = POOLS[family or chance.choice((Family.IPV4, Family.IPV4, Family.IPV6))]
         drawn = RulesetWriter(chance, pool).ruleset()
         yield from scenarios_of(chance, f"{seed} #{number}", drawn, pool)
+        number += 1
+
+
+def generate_steady(seed: int, family: Family | None = None) -> Iterator[Scenario]:
+    """As `generate`, of small rule sets that do the same whenever and however fast they are played.
+
+    Left out is what counts real time, asks what is left of a timer, or forgets connections when
+    the live kernel gets round to it (connlimit).
+    """
+    chance = random.Random(seed)
+    number = 0
+    while True:
+        pool = POOLS[family or chance.choice((Family.IPV4, Family.IPV4, Family.IPV6))]
+        drawn = RulesetWriter(chance, pool, kinds=_STEADY, most_rules=3).ruleset()
+        if _ASKS_TIMERS.search(drawn.text) is None:
+            yield from scenarios_of(chance, f"{seed} #{number}", drawn, pool, 2)
         number += 1

@@ -43,10 +43,10 @@ from ctlint.scenario.scenario import Scenario, ScenarioError, Send, Step
 from ctlint.scenario.writer import scenario_to_json
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND
-from ctlint.wire.protocols import ICMP, ICMPV6
 from tests.conformance.campaign import Parser, fresh_seed, positive
 from tests.conformance.comparison import AT_THE_END, Difference, compare
 from tests.conformance.corpus_scenarios import scenarios_of_dump
+from tests.conformance.lots import Lots, orders
 from tests.conformance.random_rule_scenarios import generate
 from tests.conformance.shrinking import shrink
 from tests.conformance.test_corpus import loadable_dumps
@@ -131,42 +131,6 @@ class Figures:
         return "\n".join(lines)
 
 
-class _Lots:
-    """Draws what the kernel drew, as far as its answer tells."""
-
-    def __init__(self, *, targets_first: bool) -> None:
-        self._targets_first = targets_first
-        self._seen: list[int] = []
-        self.is_unseen = False
-
-    def look(self, answer: PacketAnswer | OpAnswer | None, protocol: int) -> None:
-        """The next draws are about this answer's packet."""
-        self._seen = []
-        self.is_unseen = False
-        if not isinstance(answer, PacketAnswer):
-            return
-        is_icmp = protocol in (ICMP, ICMPV6)
-        if answer.entry is not None:
-            _, sport, _, dport = answer.entry.reply
-            if is_icmp:
-                self._seen.append(sport)
-            else:
-                # The destination is bound first, but only by some rules drawn by lot.
-                self._seen += [sport, dport] if self._targets_first else [dport, sport]
-        for out in answer.out:
-            if out.is_same:
-                self._seen += [out.sport] if is_icmp else [out.sport, out.dport]
-
-    def draw(self, low: int, high: int) -> int:
-        """What was drawn between the two; else the first of them, and it was not seen."""
-        for index, port in enumerate(self._seen):
-            if low <= port <= high:
-                del self._seen[index]
-                return port
-        self.is_unseen = True
-        return low
-
-
 def _differences(index: int, kernel: PacketAnswer, model: PacketAnswer) -> tuple[Difference, ...]:
     if model.undecided:
         # All but the rules is decided.
@@ -192,17 +156,12 @@ def first_fault(scenario: Scenario, setup: Setup, figures: Figures | None = None
     """
     text = scenario.ruleset + scenario.ruleset6
     found = None
-    # Where either end may be drawn by lot, which is not told: one of the two must explain it.
-    orders = (True, False) if _DRAWS_TARGETS.search(text) is not None else (False,)
-    for targets_first in orders:
+    for targets_first in orders(text):
         figures = figures or Figures()
         found = _tried(scenario, setup, figures, targets_first=targets_first)
         if found is None:
             return None
     return found
-
-
-_DRAWS_TARGETS = re.compile(r"-j (?:DNAT|REDIRECT) .*--random")
 
 
 def _tried(
@@ -224,7 +183,7 @@ def _first_fault(
 ) -> Fault | None:
     live = setup.live
     live.start(scenario, setup.backend)
-    lots = _Lots(targets_first=targets_first)
+    lots = Lots(targets_first=targets_first)
     counted = Figures()
     answers: list[PacketAnswer | OpAnswer | None] = []
 

@@ -33,6 +33,7 @@ from ctlint.model.conntrack.udp import UdpTracker
 from ctlint.model.kernel.features import Feature
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.encoding import total_length
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
@@ -166,12 +167,21 @@ class Tracker:
             if protocol not in _TRACKER_GONE or _TRACKER_GONE[protocol] not in kernel
         }
         self._early_drops_closing = Feature.GC_EARLY_DROP in kernel
+        self._must_account = False
         self.configure(settings)
+
+    def account(self) -> None:
+        """Port of nf_ct_set_acct: from now on entries count what they carry, as rules that ask for
+        it have it, whatever the sysctl nf_conntrack_acct says.
+        """
+        self._must_account = True
+        self.configure(self.settings)
 
     def configure(self, settings: Settings) -> None:
         """Put other sysctls in force. Timers that run go on running."""
         self.settings = settings
-        self._tcp = TcpTracker(self.kernel, settings, self.nf_ct_kill)
+        self._accounts = self._must_account or settings.acct
+        self._tcp = TcpTracker(self.kernel, settings, self.nf_ct_kill, accounts=self._accounts)
         self._udp = UdpTracker(self.kernel, settings)
         self._icmp = IcmpTracker(self.kernel, settings)
         self._handle_tcp = self._tcp.nf_conntrack_tcp_packet
@@ -335,6 +345,8 @@ class Tracker:
                     return Tracked(None, None, log, dropped)
             elif not self._handle_other(entry, packet, now, is_received, log):
                 return Tracked(None, None, log)
+            elif self._accounts:
+                entry.carry(direction, total_length(packet))
             if direction:
                 entry.status |= _SEEN_REPLY
             return Tracked(entry, ctinfo, log)

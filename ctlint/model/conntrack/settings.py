@@ -56,6 +56,7 @@ class Settings:
     tcp_no_window_check: bool
     tcp_max_retrans: int
     checksum: bool
+    acct: bool
     max_entries: int
     tcp: TcpTimeouts
     udp: UdpTimeouts
@@ -99,6 +100,7 @@ def read_settings(kernel: KernelProfile, sysctls: Mapping[str, int]) -> Settings
         tcp_no_window_check=is_on("tcp_no_window_check"),
         tcp_max_retrans=value(NETFILTER + "tcp_max_retrans"),
         checksum=is_on("checksum"),
+        acct=is_on("acct"),
         max_entries=value(NETFILTER + "max"),
         tcp=tuple(tcp_timeout(index) for index in range(UNACK + 1)),
         udp=UdpTimeouts(seconds("udp_timeout"), seconds("udp_timeout_stream")),

@@ -27,6 +27,7 @@ from ctlint.model.conntrack.tcp_window import (
 )
 from ctlint.model.kernel.features import Feature
 from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.wire.encoding import total_length
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.sequence import LAST, before
@@ -129,6 +130,7 @@ class TcpTracker:
     """The TCP tracker of one kernel under its settings. `kill` takes an entry out of the table."""
 
     __slots__ = (
+        "_accounts",
         "_checksum",
         "_closing_rst_passes",
         "_exact_rst",
@@ -156,8 +158,14 @@ class TcpTracker:
     )
 
     def __init__(
-        self, kernel: KernelProfile, settings: Settings, kill: Callable[[Entry], None]
+        self,
+        kernel: KernelProfile,
+        settings: Settings,
+        kill: Callable[[Entry], None],
+        *,
+        accounts: bool,
     ) -> None:
+        self._accounts = accounts
         self._table = _compile(tcp_table(kernel))
         self._window = TcpWindow(kernel, settings)
         self._kill = kill
@@ -349,6 +357,8 @@ class TcpTracker:
         if not status & _SEEN_REPLY:
             if index == _RST_SET:
                 # Only a RST answers: there is no connection to wait for.
+                if self._accounts:
+                    entry.carry(direction, total_length(packet))
                 self._kill(entry)
                 return ACCEPT
             if index == _SYN_SET and old_state == _SYN_SENT and self._syn_keeps_timer:
@@ -363,6 +373,8 @@ class TcpTracker:
             entry.status = status | _ASSURED
         entry.timeout = timeout
         entry.expires_at = now + timeout
+        if self._accounts:
+            entry.carry(direction, total_length(packet))
         return ACCEPT
 
     def _ignore(

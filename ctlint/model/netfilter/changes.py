@@ -9,7 +9,7 @@ from __future__ import annotations
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.alterations import ALTERATIONS
-from ctlint.model.netfilter.set_target import apply_set
+from ctlint.model.netfilter.set_target import apply_set, forget_sets
 from ctlint.model.netfilter.targets import Action, set_connmark, template_of
 from ctlint.model.netfilter.transit import Facts, Transit
 
@@ -23,7 +23,7 @@ def apply_change(action: Action, target: Target, transit: Transit, facts: Facts)
             return "the MTU of the route is not known"
         transit.packet = altered
         return None
-    if action is Action.REMEMBER:
+    if target.name == "SET":
         apply_set(target, transit, facts)
         return None
     if action is Action.CONNMARK:
@@ -34,6 +34,14 @@ def apply_change(action: Action, target: Target, transit: Transit, facts: Facts)
     if target.name in ("CT", "NOTRACK"):
         return _instruct_conntrack(target, transit)
     raise AssertionError(f"{target.name} changes nothing")
+
+
+def forget_change(target: Target, transit: Transit) -> int | None:
+    """A SET that may have been reached: what the sets hold is not known from here on. Returns the
+    packet's mark, which is not known either where the target maps it.
+    """
+    forget_sets(target, transit)
+    return None if target.get("map-mark") else transit.mark
 
 
 def _instruct_conntrack(target: Target, transit: Transit) -> str | None:

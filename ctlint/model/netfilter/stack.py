@@ -15,14 +15,13 @@ from ctlint.ir.rule import Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NO_TEMPLATE, NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.log import LogLine
-from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.status import CtInfo, CtState, Dir, TcpCt
 from ctlint.model.conntrack.status import Verdict as CtVerdict
-from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host
+from ctlint.model.netfilter.matches.named import make_named
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.nat import MANIP, Draw, Nat, lowest
 from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
@@ -39,7 +38,6 @@ from ctlint.model.netfilter.reject import (
 from ctlint.model.netfilter.transit import EntryView, Facts, Transit
 from ctlint.model.netfilter.traverse import Open, Outcome, Verdict, Walk, walk
 from ctlint.wire.addresses import Family, format_address
-from ctlint.wire.encoding import total_length
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
@@ -157,22 +155,13 @@ _TTL: Final = Packet._fields.index("ttl")
 _BEHIND_TTL: Final = _TTL + 1
 
 
-def _account(tracked: Tracked, packet: Packet, *, keeps_timer: bool) -> None:
-    """Count the packet for its connection, which a rule asks for (nf_conntrack_acct). Of errors,
-    and of packets that leave the entry as it was, nothing is counted.
-    """
-    entry, ctinfo = tracked.entry, tracked.ctinfo
-    if entry is None or ctinfo is None or ctinfo in _RELATED:
-        return
-    is_repeated = (
-        keeps_timer
-        and ctinfo is CtInfo.NEW
-        and entry.is_confirmed
-        and entry.original.protocol == TCP
-        and entry.tcp.state == TcpCt.SYN_SENT
+def _counts_traffic(ruleset: Ruleset) -> bool:
+    """Whether a rule asks for what a connection has carried."""
+    return any(
+        isinstance(match, Match) and match.name == "connbytes"
+        for *_, rule in ruleset.rules()
+        for match in rule.matches
     )
-    if not is_repeated and not any(line.reason is Reason.IGNORED for line in tracked.log):
-        entry.carry(ctinfo.direction, total_length(packet))
 
 
 class _UndecidedError(Exception):
@@ -228,12 +217,10 @@ class Stack:
         self._without_raw = frozenset(
             family for family in Family if "raw" not in self._stops[family, Hook.PREROUTING]
         )
-        self._accounts = any(
-            isinstance(match, Match) and match.name == "connbytes"
-            for ruleset in rulesets.values()
-            for *_, rule in ruleset.rules()
-            for match in rule.matches
-        )
+        for ruleset in rulesets.values():
+            make_named(memory, ruleset)
+            if _counts_traffic(ruleset):
+                tracker.account()
         self._passage = Passage({}, [])
         self._is_steady = False
         self._reads_flags = False
@@ -297,7 +284,7 @@ class Stack:
         tracked, passage = traveller.tracked, self._passage
         if tracked is None or tracked.entry is None or tracked.ctinfo not in _ESTABLISHED:
             return
-        if before.protocol not in (TCP, UDP) or passage.unsure or self._accounts:
+        if before.protocol not in (TCP, UDP) or passage.unsure:
             return
         if passage.arrived is not None:
             out: str | None = ""
@@ -453,9 +440,6 @@ class Stack:
             if tracked.verdict is CtVerdict.DROP:
                 return False
             self._show(traveller)
-            if self._accounts:
-                keeps_timer = Feature.SYN_RETRANSMISSION_KEEPS_TIMER in self._tracker.kernel
-                _account(tracked, transit.packet, keeps_timer=keeps_timer)
         if traveller.is_same:
             self._passage.ctstates.setdefault(hook, transit.ctstate)
         return True

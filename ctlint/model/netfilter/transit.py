@@ -77,13 +77,15 @@ class Facts:
     ``sets`` are the ipsets whose members are known, by name: what does not change. ``clock`` is the
     time of day in UTC, microseconds since 1970, at the moment 0; None where it is not known.
     ``owner`` owns the sockets from which the host sends, ``mac`` is the sender's address on what
-    comes in; None where that is not known.
+    comes in; None where that is not known. ``counting_sets`` are the ipsets that count the packets
+    that they are asked for.
     """
 
     sets: Mapping[str, AddressSet] = field(default_factory=dict)
     clock: Micros | None = None
     owner: Owner | None = None
     mac: Mac | None = None
+    counting_sets: frozenset[str] = frozenset()
 
 
 class Owner(NamedTuple):

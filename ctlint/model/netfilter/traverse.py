@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
-from ctlint.model.netfilter.changes import apply_change
+from ctlint.model.netfilter.changes import apply_change, forget_change
 from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Transit
@@ -310,7 +310,10 @@ class _Walker:
         elif action is Action.MARK:
             assert isinstance(target, Target)
             sure = certain and not self.is_uncertain()
-            self.transit.mark = set_mark(target, self.transit.mark) if sure else None
+            if target.name == "SET" and self.transit.box is not None:
+                self.change(rule, frame, certain=sure)
+            else:
+                self.transit.mark = set_mark(target, self.transit.mark) if sure else None
         elif action is Action.CONNMARK:
             assert isinstance(target, Target)
             if target.get("restore-mark"):
@@ -332,6 +335,9 @@ class _Walker:
             if why is None:
                 return
             self.result.open.append(Open(rule.ref, None, why))
+        elif target.name == "SET":
+            transit.mark = forget_change(target, transit)
+            return
         # What it would change is not known from here on.
         self.result.outcomes.append(Outcome(Verdict.ELSEWHERE, rule.ref, frame.via))
 

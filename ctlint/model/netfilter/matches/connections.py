@@ -110,8 +110,11 @@ def _connlimit(match: Match, _: Facts) -> Iterator[Predicate]:
         zone = DEFAULT_ZONE if entry is None else entry.zone
         counters: dict[Group, _Counter] = of_rule(box, transit, match, dict)
         least, most = _count(counters, (address >> free, zone.number), transit, box)
+        if most == 0:
+            # There is none left, not even its own: the packet is dropped without a rule.
+            transit.is_hot = True
+            return FALSE
         truth = least > limit
-        # Where there is none left, not even its own, the kernel drops the packet without a rule.
         is_known = least > 0 and truth is (most > limit)
         return Tern.of(truth is wants_more) if is_known else UNKNOWN
 

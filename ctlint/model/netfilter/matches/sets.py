@@ -69,7 +69,8 @@ def _set(match: Match, facts: Facts) -> Iterator[Predicate]:
     reads = {Field.BOX}
     if known is not None:
         reads.add(Field.SADDR if where[0] is Side.SOURCE else Field.DADDR)
-    yield Predicate(run, frozenset(reads), None, why, remembers=compares)
+    remembers = compares or name in facts.counting_sets
+    yield Predicate(run, frozenset(reads), None, why, remembers=remembers)
 
 
 def _comparison(match: Match, unit: str) -> Comparison | None:
