@@ -59,13 +59,15 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """All tables of one family that one input holds. ``replaced`` are the places of tables that a
-    later one of the same name took the place of.
+    later one of the same name took the place of. ``is_nft``: iptables-nft has saved it, whose table
+    security is asked behind nat, not before.
     """
 
     file: str
     family: Family
     tables: Mapping[str, Table]
     replaced: tuple[Span, ...] = ()
+    is_nft: bool = False
 
     @property
     def rule_count(self) -> int:

@@ -52,9 +52,7 @@ _CHAIN_LINE: Final = re.compile(
 _USER_CHAIN: Final = re.compile(r":([A-Z][A-Z0-9_]?[A-Z0-9_a-z.@#:+/-]{0,26}) - \[0:0\]")
 _new: Final = tuple.__new__
 _COUNTED: Final = re.compile(r"\[([0-9]{1,19}):([0-9]{1,19})\] ")
-_SAVED_BY: Final = re.compile(
-    r"#\s*(?:Generated|Completed) by (ip6?)tables(?:-nft|-legacy)?-save\b"
-)
+_SAVED_BY: Final = re.compile(r"#\s*(?:Generated|Completed) by (ip6?)tables(-nft|-legacy)?-save\b")
 _HINT_LENGTH: Final = 1 << 16
 _IPV6_HINT: Final = re.compile(
     r"(?:^|\s)-(?:s|d|-source|-src|-destination|-dst)\s+(?:!\s+)?[0-9a-fA-F]*:[0-9a-fA-F:]*[/\s]"
@@ -109,6 +107,7 @@ class _DumpReader:
         self.family = family
         self.learn_shapes = learn_shapes
         self.has_header = False
+        self.is_nft = False
         self.problems: list[Problem] = []
         self.problem_count = 0
         self.tables: dict[Family, dict[str, Table]] = {}
@@ -186,6 +185,7 @@ class _DumpReader:
             saved_by = _SAVED_BY.match(stripped)
             if saved_by:
                 self.has_header = True
+                self.is_nft = saved_by[2] == "-nft" or "(nf_tables)" in stripped
                 self.family = Family.IPV6 if saved_by[1] == "ip6" else Family.IPV4
             return
         if "\0" in line:
@@ -565,6 +565,12 @@ class _DumpReader:
                 problems.append(Problem(problems[-1].span, message))
             raise ParseError(tuple(problems))
         return tuple(
-            Ruleset(self.file, family, dict(tables), tuple(self.replaced.get(family, ())))
+            Ruleset(
+                self.file,
+                family,
+                dict(tables),
+                tuple(self.replaced.get(family, ())),
+                self.is_nft,
+            )
             for family, tables in self.tables.items()
         )

@@ -46,6 +46,13 @@ LACKING: Mapping[str, frozenset[Feature]] = {
 """What a release does not have yet that the last one of its line has: a profile is about that."""
 
 
+RULES = frozenset({"rules", "random_rules"})
+"""The recordings that are about what rule sets do; the others are about the tracker alone."""
+
+DRAWN = frozenset({"random_rules"})
+"""Recordings in which the kernel drew ports by lot: asked again, it draws others."""
+
+
 class Recording(NamedTuple):
     """One file: the release that answered, and what the scenarios are called."""
 

@@ -52,6 +52,9 @@ _TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
 """Who is asked at each hook, in order; conntrack's confirmation is the last of all."""
 
 _CONFIRMING: Final = frozenset({Hook.LOCAL_IN, Hook.POSTROUTING})
+_NFT_LOCAL_IN: Final = ("mangle", "filter", "nat", "security")
+"""iptables-nft gives the table security the priority 150, behind nat (nft.c of iptables 1.8.11)."""
+
 _SHOWN_AT_ONCE: Final = frozenset({Hook.LOCAL_IN, Hook.FORWARD})
 _HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
 _OPENING: Final = frozenset({CtInfo.NEW, CtInfo.RELATED, CtInfo.RELATED_REPLY})
@@ -210,7 +213,9 @@ class Stack:
         self._stops: dict[tuple[int, Hook], tuple[str, ...]] = {}
         for family in Family:
             tables = rulesets[family].tables if family in rulesets else {}
-            for hook, names in _TABLES.items():
+            is_nft = family in rulesets and rulesets[family].is_nft
+            for hook, order in _TABLES.items():
+                names = _NFT_LOCAL_IN if is_nft and hook is Hook.LOCAL_IN else order
                 self._stops[family, hook] = tuple(
                     name for name in names if name == "conntrack" or name in tables
                 )

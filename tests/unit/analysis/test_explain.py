@@ -336,26 +336,32 @@ def test_an_invalid_packet_leaves_with_its_private_source() -> None:
     assert of.result.delivered is Tern.TRUE
     (note,) = of.nat
     assert "nat/POSTROUTING#1" in note
-    assert note.endswith("it leaves with its own source 10.0.0.5")
+    assert "it leaves as 10.0.0.5:40000, and the outer end" in note
+    assert note.endswith("the address of eth1, port 40000, does not know it")
 
 
 def test_a_first_packet_is_translated() -> None:
     of = routed("10.0.0.5:40000 > 192.0.2.1:443 S")
-    assert of.nat == ("nat/POSTROUTING#1 (rules.v4:5) rewrites its source",)
+    assert of.nat == (
+        "nat/POSTROUTING#1 (rules.v4:5) rewrites its source 10.0.0.5:40000 to the address of eth1, "
+        "port 40000",
+        "it leaves as <the address of eth1>:40000 > 192.0.2.1:443",
+    )
     assert [(one.hook.value, one.table) for one in of.phases] == [
         ("PREROUTING", "nat"),
         ("POSTROUTING", "nat"),
     ]
 
 
-def test_behind_a_rewritten_destination_nothing_is_claimed() -> None:
+def test_a_rewritten_destination_is_followed() -> None:
     of = asked(ROUTER, "192.0.2.9:5000 > 192.0.2.1:80 S", role=Role.FORWARD, in_interface="eth1")
-    assert ending(of) == (Disposition.UNDECIDED, "nat/PREROUTING#1", 4)
-    assert [one.hook.value for one in of.phases] == ["PREROUTING"]
-    # An INVALID packet is not rewritten, so it can be followed.
+    assert of.result.delivered is Tern.TRUE
+    (rewrite,) = phase(of, "PREROUTING", "nat").rewrites
+    assert (rewrite.end, rewrite.after) == ("destination", (0x0A000050, 8080))
+    # An INVALID packet is not rewritten.
     fin = asked(ROUTER, "192.0.2.9:5000 > 192.0.2.1:80 FA", role=Role.FORWARD, in_interface="eth1")
     assert fin.result.delivered is Tern.TRUE
-    assert fin.nat[0].endswith("it goes to 192.0.2.1 itself")
+    assert fin.nat[0].endswith("it goes to 192.0.2.1:80 itself, not to 10.0.0.80:8080")
 
 
 def test_notrack_takes_the_packet_out_of_tracking() -> None:
@@ -519,7 +525,10 @@ def test_other_protocols_are_refused_or_simple() -> None:
     with pytest.raises(NotFollowedError):
         asked(rules, "10.1.0.1:4000 > 10.2.0.2:53 udp", entry=EntryState.FIN_WAIT)
     with pytest.raises(NotFollowedError):
-        asked(rules, "10.1.0.1 > 10.2.0.2 icmp echo-request")
+        asked(rules, "10.1.0.1:4000 > 10.2.0.2:53 sctp")
+    with pytest.raises(NotFollowedError):
+        asked(rules, FIN, entry=EntryState.UNREPLIED)
+    assert asked(rules, "10.1.0.1 > 10.2.0.2 icmp echo-request").result.delivered is Tern.TRUE
 
 
 def test_a_sysctl_that_is_no_number_is_named() -> None:

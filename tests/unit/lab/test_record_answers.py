@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from ctlint.scenario.reader import scenario_from_json
 from tests.conformance.answers import recordings
-from tools.record_answers import CannotRecordError, is_folder_of, main, read_input
+from tools.record_answers import CannotRecordError, is_folder_of, main, random_rules, read_input
 
 SYN = '{"name": "syn", "packets": [{"dir": "orig", "flags": "S", "seq": 1}]}'
 
@@ -130,3 +131,22 @@ def test_another_kernels_folder_is_refused(tmp_path: Path, monkeypatch: pytest.M
     assert done.exit_code == 2
     assert "6.18.44-x" in done.output
     assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [[], ["a.jsonl", "--random-rules", "1"]])
+def test_either_a_file_or_random_ones_are_played(words: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, [*words, "-o", str(tmp_path / "6.18.44" / "a.jsonl.xz")])
+    assert done.exit_code == 2
+    assert "either SCENARIOS or --random-rules" in done.output
+
+
+def test_random_rules_do_not_ask_what_differs_from_run_to_run() -> None:
+    """The same seed gives the same scenarios, and none counts real time."""
+    found = list(islice(random_rules(7), 60))
+    assert found == list(islice(random_rules(7), 60))
+    texts = [one.scenario.ruleset + one.scenario.ruleset6 for one in found]
+    assert all(texts)
+    for word in ("limit", "hashlimit", "recent", "time", "connlimit"):
+        assert not any(f"-m {word} " in text for text in texts), word
+    assert not any("--ctexpire" in text for text in texts)
+    assert any("-m quota " in text for text in texts)
