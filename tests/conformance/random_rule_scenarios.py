@@ -43,6 +43,9 @@ KINDS: Final[Shares] = {"tcp": 10, "two_flows": 3, "udp": 4, "icmp": 3, "generic
 _STEADY: Final[Shares] = {
     kind: share for kind, share in MATCHES.items() if kind not in {*TIMED, "connlimit"}
 }
+_TWO_TICKS: Final = 8_000
+"""Microseconds of a kernel with 250 ticks a second."""
+
 _ASKS_TIMERS: Final = re.compile(r"--ctexpire\b")
 
 _OWNERS: Final = (Owner(0, 0), Owner(0, 0), Owner(1000, 1000, (27,)), Owner(33, 0))
@@ -183,6 +186,13 @@ def scenarios_of(
             # Aimed at the box, where DNAT may send it on.
             flow = replace(flow, daddr=parse_address(pool.ends[0], family))
         talks = Talks(chance, pool, topology, flow)
+        steps = talks.steps(has_time=not drawn.is_timed and chance.random() < 0.5)
+        if "connlimit" in drawn.text:
+            # Connections that have ended are taken off once a tick.
+            steps = tuple(
+                replace(step, wait=max(step.wait, _TWO_TICKS)) if isinstance(step, Send) else step
+                for step in steps
+            )
         yield Scenario(
             f"{name}.{number}",
             None,
@@ -190,7 +200,7 @@ def scenarios_of(
             *texts,
             topology,
             flow,
-            talks.steps(has_time=not drawn.is_timed and chance.random() < 0.5),
+            steps,
             ipsets=drawn.ipsets,
             facts=Facts(owner=chance.choice(_OWNERS), mac=Mac(None)),
         )

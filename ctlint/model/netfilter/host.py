@@ -2,7 +2,7 @@
 """The box as routing sees it: its interfaces, their addresses, its routes.
 
 Source: net/ipv4/fib_frontend.c (__inet_dev_addr_type, fib_add_ifaddr), fib_semantics.c and
-devinet.c; net/ipv6/route.c; Linux 6.18.
+devinet.c; net/ipv6/route.c and addrconf.c; Linux 6.18.
 """
 
 from __future__ import annotations
@@ -49,12 +49,24 @@ class InterfaceAddress(NamedTuple):
             return None
         return self.address | (self.mask ^ self.family.full_mask)
 
+    def holds(self, address: int) -> bool:
+        """Whether an address is in the network (inet_ifa_match)."""
+        return (address ^ self.address) & self.mask == 0
+
+    def likeness(self, address: int) -> int:
+        """How many leading bits another address has in common, of those of the network."""
+        differing = (self.address ^ address).bit_length()
+        return min(self.family.bits - differing, self.prefix_length)
+
 
 class Route(NamedTuple):
-    """Packets for ``net`` leave by ``interface``."""
+    """Packets for ``net`` leave by ``interface``. ``source`` is the address that the box's own
+    have then; None where the interface's addresses say it.
+    """
 
     net: Net
     interface: str
+    source: int | None = None
 
 
 def _is_for_itself(address: int, family: Family) -> bool:
@@ -63,9 +75,9 @@ def _is_for_itself(address: int, family: Family) -> bool:
 
 
 class Host:
-    """A box. ``addresses`` stand in the order in which they were added: the first of an interface
-    is its primary one. ``routes`` are those beyond the networks of the addresses. ``mtu`` is that
-    of all its links, in bytes; None where it is not known.
+    """A box. ``addresses`` stand in the order in which they were added. ``routes`` are those beyond
+    the networks of the addresses. ``mtu`` is that of all its links, in bytes; None where it is not
+    known.
     """
 
     def __init__(
@@ -83,7 +95,11 @@ class Host:
             if found.broadcast is not None
         }
         networks = [
-            Route(Net(found.family, found.address & found.mask, found.mask), found.interface)
+            Route(
+                Net(found.family, found.address & found.mask, found.mask),
+                found.interface,
+                found.address,
+            )
             for found in addresses
             if found.interface != LOOPBACK
         ]
@@ -109,10 +125,11 @@ class Host:
         """The interface by which packets for the address leave; None where there is no route."""
         if self.is_local(address, family):
             return LOOPBACK
-        for route in self.routes:
-            if self._leads_to(route, address, family):
-                return route.interface
-        return None
+        route = self._route(address, family)
+        return None if route is None else route.interface
+
+    def _route(self, address: int, family: Family) -> Route | None:
+        return next((one for one in self.routes if self._leads_to(one, address, family)), None)
 
     def has_route_over(self, interface: str, address: int, family: Family) -> bool:
         """Whether some route leads to the address over that interface."""
@@ -149,19 +166,72 @@ class Host:
             return None
         return interface
 
-    def primary_address(self, interface: str, family: Family) -> int | None:
-        """The address that packets of the box's own have on an interface; where it has none that
-        others know, that of another. Port of inet_select_addr.
+    def first_address(self, interface: str, family: Family) -> int | None:
+        """The address of an interface that stands first in the kernel's list of them; None where it
+        has none. IPv4 puts another behind the ones before (__inet_insert_ifa), IPv6 before those of
+        its scope (ipv6_link_dev_addr).
         """
-        found = None
-        for candidate in self.addresses:
-            if candidate.family is not family or _is_for_itself(candidate.address, family):
-                continue
-            if candidate.interface == interface:
-                return candidate.address
-            if found is None:
-                found = candidate.address
-        return found
+        own = [
+            found.address
+            for found in self.addresses
+            if found.family is family and found.interface == interface
+        ]
+        if not own:
+            return None
+        return own[0] if family is Family.IPV4 else own[-1]
+
+    def source_over(self, interface: str, daddr: int, family: Family) -> int | None:
+        """The address that an interface gives to what leaves by it to an address; where it has none
+        that others know, that of another.
+        """
+        if family is Family.IPV4:
+            return self._inet_select_addr(interface, daddr)
+        return self._ipv6_dev_get_saddr(interface, daddr)
+
+    def source_to(self, daddr: int, family: Family, interface: str | None = None) -> int | None:
+        """The address that the box's own packets to an address have; None where they have none.
+
+        An ``interface`` by which IPv6 packets have to leave goes before that of the route.
+        """
+        if self.is_local(daddr, family):
+            return daddr
+        route = self._route(daddr, family)
+        if family is Family.IPV6 and interface:
+            return self._ipv6_dev_get_saddr(interface, daddr)
+        if route is None:
+            return None
+        if family is Family.IPV6:
+            return self._ipv6_dev_get_saddr(route.interface, daddr)
+        if route.source is not None:
+            return route.source
+        return self._inet_select_addr(route.interface)
+
+    def _inet_select_addr(self, interface: str, daddr: int | None = None) -> int | None:
+        """Port of inet_select_addr: the first that is in one network with the other, else the first
+        of the interface, else the first of all.
+        """
+        known = [
+            found
+            for found in self.addresses
+            if found.family is Family.IPV4 and not _is_for_itself(found.address, Family.IPV4)
+        ]
+        own = [found for found in known if found.interface == interface]
+        near = [found for found in own if daddr is not None and found.holds(daddr)]
+        return next((found.address for found in (*near, *own, *known)), None)
+
+    def _ipv6_dev_get_saddr(self, interface: str, daddr: int) -> int | None:
+        """Port of ipv6_dev_get_saddr (RFC 6724, rules 1, 5 and 8): the address itself, else one of
+        the interface, of these the one that is most like it.
+        """
+        if self.is_local(daddr, Family.IPV6):
+            return daddr
+        newest_first = [found for found in reversed(self.addresses) if found.family is Family.IPV6]
+        best = max(
+            newest_first,
+            key=lambda found: (found.interface == interface, found.likeness(daddr)),
+            default=None,
+        )
+        return None if best is None else best.address
 
     def address_type(
         self, address: int, family: Family, interface: str | None = None

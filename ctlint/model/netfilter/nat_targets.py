@@ -11,7 +11,6 @@ from typing import Final
 from ctlint.ir.rule import Target
 from ctlint.ir.values import NatRange
 from ctlint.model.netfilter.hooks import Hook
-from ctlint.model.netfilter.host import LOOPBACK
 from ctlint.model.netfilter.nat import MANIP, Binding, Manip
 from ctlint.model.netfilter.transit import Transit
 from ctlint.wire.addresses import Family, Hostname, Net
@@ -66,17 +65,14 @@ def _netmap(target: Target, transit: Transit) -> Binding:
 def _masquerade(transit: Transit) -> int | None:
     """The address that the outgoing interface gives to what leaves by it; lo has none to give."""
     assert transit.box is not None
-    interface, packet = transit.out_interface or "", transit.packet
-    if interface == LOOPBACK and packet.family is Family.IPV6:
-        # Of all the box's addresses the one that is meant comes first (RFC 6724, rule 1).
-        return packet.daddr
-    return transit.box.host.primary_address(interface, packet.family)
+    packet = transit.packet
+    return transit.box.host.source_over(transit.out_interface or "", packet.daddr, packet.family)
 
 
 def _redirect(transit: Transit) -> int | None:
+    """The box itself, as the interface knows it by which the packet came."""
     assert transit.box is not None
     family = transit.packet.family
     if transit.hook is Hook.LOCAL_OUT:
         return _LOOPBACK[family]
-    interface = transit.in_interface or ""
-    return transit.box.host.primary_address(interface, family)
+    return transit.box.host.first_address(transit.in_interface or "", family)

@@ -107,13 +107,7 @@ def error_for(
         return None
     saddr: int | None = packet.daddr
     if not host.is_local(packet.daddr, family):
-        interface = host.route(packet.saddr, family)
-        if family is Family.IPV6 and in_interface:
-            interface = in_interface
-        if host.is_local(packet.saddr, family):
-            saddr = packet.saddr
-        else:
-            saddr = None if interface is None else host.primary_address(interface, family)
+        saddr = host.source_to(packet.saddr, family, in_interface)
     if saddr is None or host.route_from(saddr, packet.saddr, family) is None:
         return None
     is_ipv4 = family is Family.IPV4
