@@ -183,7 +183,10 @@ class _Sight:
     ) -> None:
         self.chains = self._all = chains
         self.direction = Dir.ORIGINAL if entry is None else entry.direction
-        self.unknown: Mapping[Field, str] = {}
+        self.unknown: Mapping[Field, str] = (
+            chains.unknown if isinstance(chains, BlindChains) else {}
+        )
+        self._own = self.unknown
         self._translation = translation
         self._done: frozenset[Manip] = frozenset()
         self._look()
@@ -206,8 +209,9 @@ class _Sight:
     def _look(self) -> None:
         translation = self._translation
         if translation is not None:
-            self.unknown = translation.unknown(self.direction, self._done)
-            self.chains = BlindChains(self._all, self.unknown) if self.unknown else self._all
+            found = translation.unknown(self.direction, self._done)
+            self.unknown = {**self._own, **found}
+            self.chains = BlindChains(self._all, found) if found else self._all
 
 
 def _record(fate: Fate, stop: Stop, result: Walk, transit: Transit, *, explain: bool) -> bool:

@@ -26,6 +26,13 @@ def nat_notes(
     """The sentences, in the order of the packet's way."""
     if not sent.fate.ctstates or "nat" not in chains.ruleset.tables:
         return
+    if sent.lost is not None:
+        family, bound = inquiry.packet.family, sent.lost
+        new, own = _say_bound(family, bound), _say_end(family, *bound.own)
+        yield (
+            f"no entry leads it from {new}, which {_say_rule(chains, bound.ref)} made of the "
+            f"client's source, back to {own}: it comes to this host's own address and stays here"
+        )
     ctstate = list(sent.fate.ctstates.values())[-1]
     if ctstate in (CtState.INVALID, CtState.UNTRACKED):
         found = opened(chains, inquiry, settings)
@@ -118,6 +125,8 @@ def _missed(
                 f"{own} by {rule}, does not know it"
             )
         elif inquiry.sender is Dir.REPLY:
+            if sent.lost is not None:
+                continue
             yield (
                 f"{lead}: what comes to {new}, {may}the client's source by {rule}, is not led back "
                 f"to {own}"

@@ -20,20 +20,23 @@ from ctlint.analysis.tracking import (
     track,
 )
 from ctlint.analysis.translation import (
+    BlindChains,
     Bound,
     Translation,
     first_packets_behind,
     translations,
 )
 from ctlint.analysis.way import ANSWERING, Ends
+from ctlint.finding import Role
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.conntrack.tuple import get_tuple
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import STOPS, Hook, Path
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
+from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.reject import TCP_RESET, reset_for
-from ctlint.model.netfilter.transit import EntryView
+from ctlint.model.netfilter.transit import EntryView, Field
 from ctlint.wire.encoding import total_length
 from ctlint.wire.header_field import HeaderField
 from ctlint.wire.packet import Packet
@@ -43,7 +46,8 @@ _WITH_ENTRY: Final = frozenset({CtState.NEW, CtState.ESTABLISHED, CtState.RELATE
 
 class Sent(NamedTuple):
     """A packet that was sent. ``fate`` is that under the first of its ``translations``, certain
-    for the first ``kept`` tables; ``ends`` are those under any.
+    for the first ``kept`` tables; ``ends`` are those under any. ``lost`` is the rule that gave the
+    client another source, where no entry leads this packet of the server back to it.
     """
 
     tracking: Tracking
@@ -51,6 +55,7 @@ class Sent(NamedTuple):
     ends: tuple[End, ...]
     kept: int
     translations: tuple[Translation, ...]
+    lost: Bound | None = None
 
     def is_certain(self, bound: Bound) -> bool:
         """Whether the connection is translated so whatever is not decided."""
@@ -60,15 +65,43 @@ class Sent(NamedTuple):
 def send_inquiry(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> Sent:
     """Send the packet. Raises NotFollowedError, BadSettingError, EndlessWalkError."""
     tracking = track(inquiry, settings)
+    lost = _lost(chains, inquiry, settings)
+    bound = None
+    if lost is not None:
+        chains, inquiry, bound = lost
     found, is_whole = _translations(chains, inquiry, tracking, settings)
     fates = [_send(chains, inquiry, tracking, one) for one in found or (None,)]
     ends = {(end.disposition, end.cause, end.hook): end for fate in fates for end in fate.ends}
     if not is_whole:
-        bound = next(bound for one in found for bound in one.bounds)
-        end = End(Disposition.UNDECIDED, bound.ref, bound.hook)
+        first = next(bound for one in found for bound in one.bounds)
+        end = End(Disposition.UNDECIDED, first.ref, first.hook)
         ends.setdefault((end.disposition, end.cause, end.hook), end)
     kept = _kept(fates[0], found, inquiry.path)
-    return Sent(tracking, fates[0], tuple(ends.values()), kept, tuple(found))
+    return Sent(tracking, fates[0], tuple(ends.values()), kept, tuple(found), bound)
+
+
+def _lost(
+    chains: ChainStore, inquiry: Inquiry, settings: Settings
+) -> tuple[ChainStore, Inquiry, Bound] | None:
+    """A packet of the server for which no entry is there, written as the client would get it: it
+    comes to the source that NAT gave the client, which is an address of this host, and stays here.
+    """
+    packet = inquiry.packet
+    if (
+        inquiry.path is not Path.FORWARD
+        or inquiry.sender is not Dir.REPLY
+        or inquiry.entry.is_alive
+        or is_error(packet)
+    ):
+        return None
+    found = opened(chains, inquiry, settings)
+    bound = found[0].bound(Dir.ORIGINAL, Manip.SRC) if len(found) == 1 else None
+    if bound is None or bound.own != (packet.daddr, packet.dport):
+        return None
+    unknown = found[0].unknown(Dir.REPLY, frozenset({Manip.SRC}))
+    unknown = {field: why for field, why in unknown.items() if field is not Field.ADDRESS_TYPE}
+    asked = replace(inquiry, packet=found[0].as_sent(packet), role=Role.CLIENT, out_interface=None)
+    return BlindChains(chains, unknown), asked, bound
 
 
 def opened(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> list[Translation]:

@@ -206,14 +206,15 @@ class BlindChains(ChainStore):
 
     def __init__(self, chains: ChainStore, unknown: Mapping[Field, str]) -> None:
         super().__init__(chains.ruleset, chains.facts)
-        self._unknown = unknown
+        before = chains.unknown if isinstance(chains, BlindChains) else {}
+        self.unknown: Mapping[Field, str] = {**before, **unknown}
 
     def _split(self, match: AnyMatch) -> tuple[Open, Open]:
         fixed, rest = super()._split(match)
         return fixed, tuple((self._blinded(predicate), own) for predicate, own in rest)
 
     def _blinded(self, predicate: Predicate) -> Predicate:
-        why = why_unknown(predicate.reads, self._unknown)
+        why = why_unknown(predicate.reads, self.unknown)
         if why is None:
             return predicate
         return Predicate(_never_known, predicate.reads, None, why)

@@ -38,6 +38,8 @@ class Way:
 
     def __init__(self, ends: Ends) -> None:
         self.ends = ends
+        # All of OUTPUT sees the interface of the route before NAT (struct nf_hook_state).
+        self._sent_by = ends.out_interface
         self._stops = STOPS[ends.path]
         self._at = 0
 
@@ -52,6 +54,8 @@ class Way:
         forwarded = ends.path is Path.FORWARD
         transit.in_interface = ends.in_interface if forwarded or hook in _HAS_IN else ""
         transit.out_interface = ends.out_interface if hook in _HAS_OUT else ""
+        if hook is Hook.LOCAL_OUT:
+            transit.out_interface = self._sent_by
         transit.source_type = ends.source_type
         transit.destination_type = ends.destination_type
 

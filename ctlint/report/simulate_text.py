@@ -19,6 +19,8 @@ from ctlint.scenario.answer import (
     PacketAnswer,
 )
 from ctlint.scenario.check import say_undecided
+from ctlint.scenario.rule_index import RuleIndex
+from ctlint.scenario.rulesets import rulesets_of
 from ctlint.scenario.scenario import (
     DIR_NAMES,
     Expire,
@@ -128,6 +130,9 @@ class _Report(Page):
         super().__init__(console)
         self.course = course
         self.scenario = course.scenario
+        self.index = RuleIndex(
+            rulesets_of(course.scenario).values(), course.scenario.topology.family
+        )
         self.internals = internals
         self.entries_seen = _Entries()
         self.lines = (
@@ -273,16 +278,26 @@ class _Report(Page):
         if answer.delivered is None:
             yield (("It is not decided whether it is delivered.", _OPEN),)
         elif not answer.delivered:
-            yield (("not delivered", _BAD),)
+            yield self.say_loss(answer)
         for out in answer.out:
             if not out.is_same:
                 # RFC 9293, section 3.10.7: a RST. All else that a box sends is ICMP.
                 protocol = ICMP if out.flags is None else TCP
                 yield (f"the box sends to the {out.side}: {self.say_out(out, protocol)}",)
             elif answer.entry is not None and _is_translated(answer.entry, step.protocol):
-                yield (f"comes out on the {out.side}: {self.say_out(out, step.protocol)}",)
+                yield (f"leaves on the {out.side} as {self.say_ends(out, step.protocol)}",)
         if self.internals:
             yield from self.say_internals(step, answer)
+
+    def say_loss(self, answer: PacketAnswer) -> tuple[Piece, ...]:
+        """What stopped the packet: the rule or policy, as it is written."""
+        matched = answer.rules or ()
+        name = self.index.deciding(matched, is_rejected=True)
+        if name is None:
+            return (("not delivered", _BAD),)
+        text = self.index.text(name)
+        verb = "rejected" if self.index.is_rejecting(name) else "dropped"
+        return ((f"{verb} by {name}", _BAD), f": {text}" if text is not None else "")
 
     def own_addresses(self, step: Send) -> str:
         family = self.scenario.topology.family
@@ -296,6 +311,13 @@ class _Report(Page):
         if step.dport is not None:
             words.append(f"destination port {step.dport}")
         return ", ".join(words)
+
+    def say_ends(self, out: OutPacket, protocol: int) -> str:
+        """What NAT may have changed of a packet."""
+        if protocol not in (TCP, UDP):
+            return self.say_out(out, protocol)
+        family = self.scenario.topology.family
+        return _say_tuple(family, protocol, (out.src, out.sport, out.dst, out.dport))
 
     def say_out(self, out: OutPacket, protocol: int) -> str:
         family = self.scenario.topology.family

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
 
-from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NotModelledError, Tracker
 from ctlint.model.conntrack.entry import Entry, Seen
 from ctlint.model.conntrack.settings import read_settings
@@ -23,7 +21,6 @@ from ctlint.model.netfilter.stack import Emitted, Passage, Stack
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open
 from ctlint.parse.errors import ParseError
 from ctlint.parse.ipset_save import parse_ipset_save
-from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_match
 from ctlint.scenario.answer import (
     Ends,
@@ -35,6 +32,7 @@ from ctlint.scenario.answer import (
     ScenarioAnswer,
 )
 from ctlint.scenario.box import Box, UnroutableError
+from ctlint.scenario.rulesets import rulesets_of, unreadable
 from ctlint.scenario.scenario import (
     Expire,
     Flow,
@@ -80,7 +78,7 @@ class Player:
         self._missing: dict[str, None] = {}
         self._note_missing(scenario.sysctls)
         self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
-        rulesets = _rulesets(scenario)
+        rulesets = rulesets_of(scenario)
         self._has_rules = bool(rulesets)
         self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
         sets = _sets(scenario)
@@ -304,43 +302,12 @@ class Player:
         )
 
 
-def _rulesets(scenario: Scenario) -> dict[Family, Ruleset]:
-    """The rule sets of a scenario. Raises ScenarioError at the first line that cannot be read."""
-    found: dict[Family, Ruleset] = {}
-    for key, text, family in (
-        ("ruleset", scenario.ruleset, Family.IPV4),
-        ("ruleset6", scenario.ruleset6, Family.IPV6),
-    ):
-        if not text:
-            continue
-        try:
-            (found[family],) = _parsed(text, key, family)
-        except ParseError as error:
-            raise _unreadable(key, error, scenario) from None
-        except ValueError:
-            raise ScenarioError(f"{key} holds several dumps", name=scenario.name) from None
-    return found
-
-
-@lru_cache(maxsize=4)
-def _parsed(text: str, key: str, family: Family) -> tuple[Ruleset, ...]:
-    # The scenarios of one firewall follow one another.
-    return parse_rulesets(text, key, family)
-
-
 def _sets(scenario: Scenario) -> dict[str, SetState]:
     """The ipsets of a scenario. Raises ScenarioError."""
     try:
         return load_sets(parse_ipset_save(scenario.ipsets, "ipsets"))
     except ParseError as error:
-        raise _unreadable("ipsets", error, scenario) from None
-
-
-def _unreadable(key: str, error: ParseError, scenario: Scenario) -> ScenarioError:
-    """What is wrong with the first line of a text that cannot be read."""
-    problem = error.problems[0]
-    where = f"{key}, line {problem.span.line}, column {problem.span.column}"
-    return ScenarioError(f"{where}: {problem.message}", name=scenario.name)
+        raise unreadable("ipsets", error, scenario) from None
 
 
 def _ends(found: Tuple) -> Ends:

@@ -91,11 +91,15 @@ class RuleIndex:
         """
         if is_rejected:
             for name in matched:
-                if self._target(name) == "REJECT":
+                if self.is_rejecting(name):
                     return name
         if not matched or self._target(matched[-1]) in _PASSES:
             return None
         return matched[-1]
+
+    def is_rejecting(self, name: str) -> bool:
+        """Whether the rule of that name answers the packet."""
+        return self._target(name) == "REJECT"
 
     def _target(self, name: str) -> str | None:
         rule = self._rule(name)

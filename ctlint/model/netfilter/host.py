@@ -195,13 +195,12 @@ class Host:
         """
         if self.is_local(daddr, family):
             return daddr
+        if family is Family.IPV6:
+            over = interface or self.route(daddr, family)
+            return None if over is None else self._ipv6_dev_get_saddr(over, daddr)
         route = self._route(daddr, family)
-        if family is Family.IPV6 and interface:
-            return self._ipv6_dev_get_saddr(interface, daddr)
         if route is None:
             return None
-        if family is Family.IPV6:
-            return self._ipv6_dev_get_saddr(route.interface, daddr)
         if route.source is not None:
             return route.source
         return self._inet_select_addr(route.interface)

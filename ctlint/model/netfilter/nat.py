@@ -20,6 +20,7 @@ from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.status import Dir, EntryStatus, TcpCt
 from ctlint.model.conntrack.tuple import Tuple, invert_tuple
 from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.jhash import jhash2
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
@@ -29,11 +30,12 @@ from ctlint.wire.sequence import after
 Draw = Callable[[int, int], int]
 """Asked for a number between two, both included, where the kernel draws one by lot."""
 
-_SCTP: Final = 132
-_WITH_PORTS: Final = frozenset({TCP, UDP, _SCTP})
+_WITH_PORTS: Final = frozenset({TCP, UDP})
 _MOST_ATTEMPTS: Final = 128
 _FEW_ATTEMPTS: Final = 16
 _HARDER_THRESHOLD: Final = 32
+_SWEEP_AT_LEAST: Final = 1024
+"""Connections that are bound between two sweeps of those that are gone, at least."""
 _ECHOES: Final = frozenset({128, 129})
 _QUERIES: Final = frozenset({0, 8, 13, 14, 15, 16, 17, 18})
 _REDIRECT: Final = 5
@@ -97,6 +99,11 @@ class Nat:
         self._tracker = tracker
         self._draw = draw
         self._by_source: dict[tuple[int, int, int, int], list[Entry]] = {}
+        """Of each source the connections, the newest last; who is not in the table does not count:
+        it is gone, or never came that far (nf_nat_cleanup_conntrack).
+        """
+        self._bound = 0
+        self._live_at_sweep = 0
 
     # ---- binding
 
@@ -114,9 +121,10 @@ class Nat:
             entry.reply = _inverse(new)
             entry.status |= manip.status
         if manip is Manip.SRC:
-            known = self._by_source.setdefault(_source_key(entry), [])
-            known[:] = [other for other in known if not other.status & _DYING]
-            known.insert(0, entry)
+            if self._bound >= max(_SWEEP_AT_LEAST, self._live_at_sweep):
+                self._sweep()
+            self._by_source.setdefault(_source_key(entry), []).append(entry)
+            self._bound += 1
         entry.status |= _DONE[manip]
 
     def nf_nat_alloc_null_binding(self, entry: Entry, manip: Manip, now: Micros) -> None:
@@ -124,11 +132,14 @@ class Nat:
         own = entry.reply.daddr if manip is Manip.SRC else entry.reply.saddr
         self.nf_nat_setup_info(entry, Binding(own, own), manip, now)
 
-    def forget(self, entry: Entry) -> None:
-        """Port of nf_nat_cleanup_conntrack: an entry that was never confirmed is gone."""
-        known = self._by_source.get(_source_key(entry))
-        if known is not None:
-            known[:] = [other for other in known if other is not entry]
+    def _sweep(self) -> None:
+        lived = {
+            key: [entry for entry in entries if _is_in_table(entry)]
+            for key, entries in self._by_source.items()
+        }
+        self._by_source = {key: entries for key, entries in lived.items() if entries}
+        self._live_at_sweep = sum(map(len, self._by_source.values()))
+        self._bound = 0
 
     def _is_used(self, new: Tuple, entry: Entry, now: Micros) -> bool:
         """Port of nf_nat_used_tuple."""
@@ -202,8 +213,8 @@ class Nat:
         self, original: Tuple, binding: Binding, entry: Entry
     ) -> Tuple | None:
         """Port of find_appropriate_src: how the same source was translated last."""
-        for other in self._by_source.get(_source_key(entry), ()):
-            if other.status & _DYING:
+        for other in reversed(self._by_source.get(_source_key(entry), ())):
+            if not _is_in_table(other):
                 continue
             mapped = _inverse(other.reply)
             found = original._replace(saddr=mapped.saddr, sport=mapped.sport)
@@ -286,6 +297,10 @@ def _inverse(found: Tuple) -> Tuple:
     return inverse
 
 
+def _is_in_table(entry: Entry) -> bool:
+    return entry.status & (_CONFIRMED | _DYING) == _CONFIRMED
+
+
 def _source_key(entry: Entry) -> tuple[int, int, int, int]:
     original = entry.original
     number = entry.zone.number_in(Dir.ORIGINAL)
@@ -344,7 +359,7 @@ def _find_best_ips_proto(new: Tuple, binding: Binding, entry: Entry, manip: Mani
     if not binding.is_persistent:
         start = _swapped(targets[-1]) ^ entry.zone.number
     sources = [_swapped(word) for word in _words(new.saddr, count)]
-    chosen = _jhash2([*sources, 0, 0, 0][:4], start)
+    chosen = jhash2([*sources, 0, 0, 0][:4], start)
     address = 0
     is_full = False
     for index in range(count):
@@ -368,22 +383,3 @@ def _words(value: int, count: int) -> list[int]:
 
 def _swapped(word: int) -> int:
     return int.from_bytes(word.to_bytes(4, "big"), "little")
-
-
-def _rotated(word: int, bits: int) -> int:
-    return (word << bits | word >> 32 - bits) & _U32
-
-
-def _jhash2(words: list[int], start: int) -> int:
-    """Port of jhash2 (include/linux/jhash.h, Bob Jenkins' lookup3) for four words."""
-    a = b = c = (0xDEADBEEF + (len(words) << 2) + start) & _U32
-    a, b, c = a + words[0] & _U32, b + words[1] & _U32, c + words[2] & _U32
-    for shift in (4, 6, 8, 16, 19, 4):
-        a = (a - c & _U32) ^ _rotated(c, shift)
-        a, b, c = b, c + b & _U32, a
-    # Six turns of three variables leave them where they began.
-    a = a + words[3] & _U32
-    for shift in (14, 11, 25, 16, 4, 14, 24):
-        c = (c ^ b) - _rotated(b, shift) & _U32
-        a, b, c = b, c, a
-    return b

@@ -260,7 +260,6 @@ class Stack:
             self._receive(traveller)
         except _UndecidedError:
             self._is_steady = False
-        self._part(traveller)
         if self._is_steady:
             self._keep_course(traveller, packet, interface)
         return passage
@@ -273,14 +272,7 @@ class Stack:
         passage = self._passage = Passage({}, [])
         with suppress(_UndecidedError):
             self._send(traveller)
-        self._part(traveller)
         return passage
-
-    def _part(self, traveller: _Traveller) -> None:
-        """A connection whose first packet did not get through is forgotten."""
-        tracked = traveller.tracked
-        if tracked is not None and tracked.entry is not None and not tracked.entry.is_confirmed:
-            self._nat.forget(tracked.entry)
 
     def _keep_course(self, traveller: _Traveller, before: Packet, interface: str) -> None:
         """Remember the way of a packet whose like will fare alike: of an open connection, asked

@@ -9,7 +9,8 @@ likewise, and `ack@old` (the other end's number before its last SYN); `win=0` (d
 64240); `noopts` (default in SYN: mss, sackok, wscale 7), `wscale=14`; `sack=5+10` (a block so many
 bytes behind what is acknowledged), `badsum`. A packet with a number of its own leaves the books
 alone, except SYN, which opens a new one. `oudp:10` is a datagram, `oecho` and `recho` a query and
-its answer, `ricmp` an ICMP error of the reply end that quotes what it last received.
+its answer, `ricmp` an ICMP error of the reply end that quotes what it last received. Any packet may
+have `saddr=`, `sport=`, `daddr=`, `dport=` of its own, `ttl=`, `data=` (the payload's first bytes).
 
 Before a packet: `+5s` (seconds pass), `expire`, `flush`, `set:tcp_loose=0`.
 
@@ -17,8 +18,9 @@ Answers. `ESTABLISHED > SYN_RECV 60 a`: ctstate, then the entry afterwards: stat
 protocol has none), seconds (`=`: not refreshed; `~`: not looked at), `a` [ASSURED], `u`
 [UNREPLIED], `fresh` (this packet made it), `orig=r` (its orig end is the reply end); or `> none`.
 `flags=WS/WSM` are conntrack's own flags of both directions, `!seq>` is what the kernel logs: on lo
-it is logged twice for an INVALID packet, which conntrack judges twice. Every packet must be
-delivered and have one ctstate at all the hooks on its way.
+it is logged twice for an INVALID packet, which conntrack judges twice. A packet that no hook shows
+has the ctstate `-`. Behind `;` stands the way of the packet, in the words of fate.py; where none
+does, it must be delivered and have one ctstate at all the hooks on its way.
 
 A row is `settings | packets ; packets -> answer, answer`: each of the alternatives, behind the
 claim's setup, gets these answers to its last packets, under each of the settings (names of the
@@ -39,6 +41,7 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.sysctls import NETFILTER
 from ctlint.scenario.answer import EntryAnswer, OpAnswer, PacketAnswer, ScenarioAnswer
 from ctlint.scenario.scenario import (
+    Flow,
     Flush,
     Forward,
     Loopback,
@@ -48,12 +51,14 @@ from ctlint.scenario.scenario import (
     Step,
     Topology,
 )
-from ctlint.wire.addresses import Family
+from ctlint.wire.addresses import Family, parse_address
 from ctlint.wire.moments import SECOND
 from ctlint.wire.packet import TcpOptions
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.sequence import MODULUS
 from ctlint.wire.tcp_flags import TcpFlags
+from tests.conformance.claims.commands import ruleset_of
+from tests.conformance.claims.fate import Fate, fate_faults, fate_of
 from tests.conformance.random_scenarios import SERVER_PORT, topology_of
 
 FOLDER: Final = Path(__file__).parent
@@ -88,6 +93,7 @@ _ENDS: Final[Mapping[str, Dir]] = {"o": Dir.ORIGINAL, "r": Dir.REPLY}
 _ISN: Final[Mapping[Dir, int]] = {Dir.ORIGINAL: 1000, Dir.REPLY: 5000}
 _PACKET = re.compile(r"([or])(?:([SFRPAUEC]+|-)|(udp|echo|icmp))(?::(\d+))?")
 _NUMBER = re.compile(r"(seq|ack)(?:([-+=])(\d+)|@(ack|old))")
+_OWN = re.compile(r"(saddr|sport|daddr|dport|ttl|data)=(.+)")
 _SACK = re.compile(r"sack=(\d+)\+(\d+)")
 _SECONDS = re.compile(r"\+(\d+)s")
 _SET = re.compile(r"(\w+)=(\d+)")
@@ -99,7 +105,7 @@ class Expected(NamedTuple):
     `seconds` are those of the timer, -1 where it must run on as it did.
     """
 
-    ctstate: str
+    ctstate: str | None
     has_entry: bool | None = None
     state: str | None = None
     seconds: int | None = None
@@ -108,6 +114,7 @@ class Expected(NamedTuple):
     is_reversed: bool | None = None
     dirflags: tuple[frozenset[str], frozenset[str]] | None = None
     reasons: tuple[str, ...] | None = None
+    fate: Fate | None = None
     text: str = ""
 
 
@@ -171,6 +178,22 @@ class _Writer:
                 raise ValueError(f"what is {word!r}?")
 
     def _packet(self, found: re.Match[str], words: Sequence[str]) -> Send:
+        own = {one[1]: one[2] for word in words if (one := _OWN.fullmatch(word))}
+        return self._dressed(self._bare(found, [w for w in words if not _OWN.fullmatch(w)]), own)
+
+    def _dressed(self, packet: Send, own: Mapping[str, str]) -> Send:
+        """A packet with what it has of its own."""
+        values: dict[str, Any] = {}
+        for name, text in own.items():
+            if name in {"saddr", "daddr"}:
+                values[name] = parse_address(text, self.family)
+            elif name == "data":
+                values |= {"data": text.encode(), "length": max(packet.length, len(text))}
+            else:
+                values[name] = int(text)
+        return replace(packet, **values)
+
+    def _bare(self, found: re.Match[str], words: Sequence[str]) -> Send:
         sender = _ENDS[found[1]]
         length = int(found[4] or 0)
         if found[3] is None:
@@ -264,13 +287,17 @@ def _sysctls(text: str) -> dict[str, int]:
 
 def _expected(text: str, *, knows_reasons: bool) -> Expected:
     text = text.strip()
-    body, *reasons = re.split(r"\s*!", text)
+    judged, _, way = text.partition(";")
+    body, *reasons = re.split(r"\s*!", judged.strip())
     for reason in reasons:
         if reason not in REASONS:
             raise ValueError(f"what is !{reason}?")
     ctstate, arrow, after = body.partition(" > ")
     expected = Expected(
-        ctstate.strip(), reasons=tuple(reasons) if reasons or knows_reasons else None, text=text
+        None if ctstate.strip() == "-" else ctstate.strip(),
+        reasons=tuple(reasons) if reasons or knows_reasons else None,
+        fate=fate_of(way) if way else None,
+        text=text,
     )
     if not arrow:
         return expected
@@ -314,6 +341,7 @@ def _case(
     kind: str,
     family: Family,
 ) -> Case:
+    family = Family(claim.get("family", family))
     writer = _Writer(family)
     writer.write(claim.get("setup", ""))
     expected: dict[int, Expected] = {}
@@ -325,9 +353,22 @@ def _case(
             raise ValueError(f"more answers than packets: {packets}")
         expected.update(zip(sent[len(sent) - len(answers) :], answers, strict=True))
     topology, flow = topology_of(claim.get("topology", kind), family)
+    if "flow" in claim:
+        flow = _flow(claim["flow"], family)
     name = " ".join([claim.get("setup", ""), *(packets for packets, _ in parts)]).strip()
-    scenario = Scenario(name, None, sysctls, "", "", topology, flow, tuple(writer.steps))
+    rules = ruleset_of(claim.get("rules", ""))
+    texts = (rules, "") if family is Family.IPV4 else ("", rules)
+    scenario = Scenario(name, None, sysctls, *texts, topology, flow, tuple(writer.steps))
     return Case(claim["says"], scenario, expected)
+
+
+def _flow(text: str, family: Family) -> Flow:
+    """`SOURCE:PORT>TARGET:PORT`."""
+    ends = [end.rpartition(":") for end in text.split(">")]
+    (source, _, sport), (target, _, dport) = ends
+    return Flow(
+        parse_address(source, family), int(sport), parse_address(target, family), int(dport)
+    )
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
@@ -362,7 +403,8 @@ def claim_of(
     """Reads a claim. `kind` and `family` say where its packets go (random_scenarios.topology_of).
 
     Keys: `says`, `rows` or `script`; `setup`, `sysctls`, `settings` (name to sysctls), `why`
-    (true: a row that names no reason says that nothing is logged), `topology`.
+    (true: a row that names no reason says that nothing is logged), `topology`, `family` (4 or 6),
+    `flow` (`SOURCE:PORT>TARGET:PORT`), `rules` (commands.py).
     """
     always = _sysctls(source.get("sysctls", ""))
     settings: Mapping[str, str] = source.get("settings", {"": ""})
@@ -432,10 +474,16 @@ def _faults(
 ) -> Iterator[str]:
     if got.ctstate != expected.ctstate:
         yield f"ctstate {got.ctstate}"
-    if dict(got.hooks) != dict.fromkeys(_hooks(topology, step), expected.ctstate):
-        yield f"hooks {dict(got.hooks)}"
-    if not got.delivered:
-        yield "not delivered"
+    usual = _hooks(topology, step)
+    if expected.fate is not None:
+        if isinstance(topology, Forward) and expected.fate.out is None:
+            usual = ("PREROUTING", "INPUT")
+        yield from fate_faults(expected.fate, expected.ctstate, usual, got)
+    else:
+        if dict(got.hooks) != dict.fromkeys(usual, expected.ctstate):
+            yield f"hooks {dict(got.hooks)}"
+        if not got.delivered:
+            yield "not delivered"
     entry = got.entry
     if expected.has_entry is not None and (entry is not None) != expected.has_entry:
         yield f"entry {entry}"

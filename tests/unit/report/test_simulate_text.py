@@ -21,6 +21,7 @@ from ctlint.scenario.answer import (
     OutPacket,
     PacketAnswer,
 )
+from ctlint.scenario.play import Player
 from ctlint.scenario.reader import scenario_from_json
 
 ORIG = ("10.1.0.2", 40000, "10.2.0.2", 80)
@@ -146,13 +147,11 @@ def test_rules_answers_of_the_box_and_translation() -> None:
     )
     assert lines[1:4] == [
         "rules: filter/FORWARD#1",
-        "not delivered",
+        "dropped by filter/FORWARD#1",
         "the box sends to the left: 10.2.0.2:80 > 10.1.0.2:40000 RA seq 0 ack 7 win 0",
     ]
     assert lines[4].endswith("SYN_SENT 120s new mark 0x10")
-    assert lines[5] == (
-        "comes out on the right: 192.0.2.1:5 > 10.2.0.2:80 S seq 1 ack 0 win 9 len 3"
-    )
+    assert lines[5] == "leaves on the right as 192.0.2.1:5 > 10.2.0.2:80"
 
 
 def test_operations_and_spans() -> None:
@@ -243,7 +242,7 @@ def test_icmp_is_not_translated_by_being_answered() -> None:
     natted = replace(ping, reply=("10.2.0.2", 9, "192.0.2.1", 0))
     went = replace(out, src="192.0.2.1", sport=9)
     lines = render([packet], [answer("NEW", natted, out=(went,))], (natted,), width=100)
-    assert lines[6].strip() == "comes out on the right: 192.0.2.1 > 10.2.0.2 icmp id 9 len 56"
+    assert lines[6].strip() == "leaves on the right as 192.0.2.1 > 10.2.0.2 icmp id 9 len 56"
     assert lines[8].endswith(
         "icmp id 7, 30s [UNREPLIED], answered as 10.2.0.2 > 192.0.2.1, icmp id 9"
     )
@@ -383,3 +382,35 @@ def test_expired_entries_are_forgotten() -> None:
         assert len(kept.known) <= 1_001
     # Those of the last two minutes are known still.
     assert {port for _, (_, port, _, _) in kept.known} >= set(range(20_000 - 120, 20_000))
+
+
+def test_what_ends_a_packets_way_stands_as_it_is_written() -> None:
+    rules = (
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:WEB - [0:0]\n"
+        "-A FORWARD -p tcp -m tcp --dport 80 -j WEB\n"
+        "-A WEB -m conntrack --ctstate INVALID -j DROP\n"
+        "-A WEB -j REJECT --reject-with icmp-port-unreachable\nCOMMIT\n"
+    )
+    packets = [
+        {"dir": "orig", "flags": "FA", "seq": 1},
+        {"dir": "orig", "flags": "S", "seq": 1},
+        {"dir": "orig", "proto": "udp"},
+    ]
+    scenario = scenario_from_json({"ruleset": rules, "packets": packets})
+    kernel = profile("6.18")
+    player = Player(scenario, kernel)
+    stream = io.StringIO()
+    course = Course(
+        scenario,
+        "test",
+        kernel,
+        map(player.step, scenario.steps),
+        player.entries,
+        lambda: (),
+    )
+    page = Console(file=stream, width=120)
+    render_simulation(course, internals=False, console=page, is_first=True)
+    lines = [line.strip() for line in stream.getvalue().splitlines()]
+    assert "dropped by filter/WEB#1: -A WEB -m conntrack --ctstate INVALID -j DROP" in lines
+    assert "rejected by filter/WEB#2: -A WEB -j REJECT --reject-with icmp-port-unreachable" in lines
+    assert "dropped by filter/FORWARD policy: policy DROP" in lines
