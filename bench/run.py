@@ -139,6 +139,12 @@ def main() -> None:
             ],
             times,
         )
+        print("\nWay through kube")
+        subprocess.run(
+            [sys.executable, "-m", "bench.route", "--services", "500", str(rules // 12)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=True,
+        )
         measure(
             "Start-up",
             [

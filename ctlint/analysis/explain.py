@@ -324,10 +324,14 @@ class _Explainer:
         return text.removeprefix(f"-m {match.name} ") if match.name in _PLAIN else text
 
     def open_part(self, match: AnyMatch) -> AnyMatch:
-        """Of a rule's head what can be undecided: interfaces, and names in place of addresses."""
+        """Of a rule's head what can be undecided: interfaces, addresses that NAT gives, and names
+        in place of addresses.
+        """
         if not isinstance(match, Match) or match.name != "ip" or len(match.options) == 1:
             return match
         unknown = _unknown_interfaces(self.inquiry)
+        for _, seen in self.run.fate.seen:
+            unknown |= {_ASKS_FOR[field] for field in seen if field in _ASKS_FOR}
         options = tuple(
             option
             for option in match.options
@@ -457,6 +461,9 @@ class _Explainer:
         """What is not decided on the way that is followed."""
         for _, _, found in self.run.fate.walks[: self.run.kept]:
             yield from found.open
+        if len(self.run.translations) > 1:
+            for one in self.run.translations:
+                yield from one.open
 
     def open_matches(self) -> Iterator[OpenMatch]:
         if self.result.delivered is not Tern.UNKNOWN:
@@ -476,6 +483,10 @@ def _unknown_interfaces(inquiry: Inquiry) -> set[str]:
     ends = ends_of(inquiry)
     named = {"in-interface": ends.in_interface, "out-interface": ends.out_interface}
     return {option for option, interface in named.items() if interface is None}
+
+
+_ASKS_FOR: Final = {Field.SADDR: "source", Field.DADDR: "destination"}
+"""The option of a rule's head that asks for a part of the packet."""
 
 
 # Words

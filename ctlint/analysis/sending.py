@@ -30,7 +30,7 @@ from ctlint.analysis.way import ANSWERING, Ends
 from ctlint.finding import Role
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.conntrack.tuple import get_tuple
+from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import STOPS, Hook, Path
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
@@ -76,7 +76,7 @@ def send_inquiry(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> Se
         first = next(bound for one in found for bound in one.bounds)
         end = End(Disposition.UNDECIDED, first.ref, first.hook)
         ends.setdefault((end.disposition, end.cause, end.hook), end)
-    kept = _kept(fates[0], found, inquiry.path)
+    kept = _kept(fates, found, inquiry.path)
     return Sent(tracking, fates[0], tuple(ends.values()), kept, tuple(found), bound)
 
 
@@ -187,7 +187,7 @@ def _of_connection(
     """
     packet, kernel = inquiry.packet, settings.kernel
     first = first_packet(inquiry)
-    if first is None:
+    if first is None or invert_tuple(get_tuple(first)) is None:
         return [], True
     asked = _of_client(inquiry)
     ends = ends_of(asked)
@@ -241,10 +241,13 @@ def _of_length(inquiry: Inquiry) -> Packet:
     return packet._replace(payload=max(inquiry.length - headers, 0))
 
 
-def _kept(fate: Fate, found: list[Translation], path: Path) -> int:
+def _kept(fates: list[Fate], found: list[Translation], path: Path) -> int:
     """How many tables the packet comes to whatever its translation: to the one that decides on its
-    destination.
+    destination, or all where they do the same with each.
     """
+    fate = fates[0]
+    if all(_courses(other) == _courses(fate) for other in fates[1:]):
+        return len(fate.walks)
     destinations = {
         tuple((str(one.ref), one.hook) for one in each.bounds if one.hook in _REROUTING)
         for each in found
@@ -258,6 +261,14 @@ def _kept(fate: Fate, found: list[Translation], path: Path) -> int:
         if (hook, table) not in order or order.index((hook, table)) > last:
             return index
     return len(fate.walks)
+
+
+def _courses(fate: Fate) -> list[tuple[object, ...]]:
+    """What each table did."""
+    return [
+        (hook, table, tuple((outcome.verdict, outcome.cause) for outcome in found.outcomes))
+        for hook, table, found in fate.walks
+    ]
 
 
 _REROUTING: Final = (Hook.PREROUTING, Hook.LOCAL_OUT)

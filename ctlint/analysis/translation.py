@@ -29,6 +29,7 @@ from ctlint.model.netfilter.nat import MANIP, Binding, Manip, Nat
 from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import EntryView, Field, Transit
+from ctlint.model.netfilter.traverse import Open as OpenMatch
 from ctlint.model.netfilter.traverse import Verdict, Walk, walk
 from ctlint.wire.addresses import Family, Net
 from ctlint.wire.packet import Packet
@@ -71,7 +72,7 @@ class Translation:
     """One way in which a connection may be translated: its entry, and by which rules.
 
     ``path`` is the first packet's, behind its rewritten destination. ``counts`` holds how many ways
-    there were at each nat table that it met.
+    there were at each nat table that it met, ``open`` the matches that left several.
     """
 
     def __init__(self, first: Packet, path: Path, kernel: KernelProfile) -> None:
@@ -83,6 +84,7 @@ class Translation:
         self.bounds: list[Bound] = []
         self.counts: list[int] = []
         self.unfollowed: Unfollowed | None = None
+        self.open: list[OpenMatch] = []
         self._stages: dict[Hook, tuple[Tuple, int]] = {}
         self._nat = Nat(Tracker(kernel, read_settings(kernel, {})), self._draw)
         self._was_drawn = False
@@ -284,6 +286,7 @@ def _translation(
         if stop.table != "nat":
             continue
         refs = _ways(result)
+        made.open += result.open
         made.counts.append(len(refs))
         at = len(made.counts) - 1
         ref = refs[choices[at] if at < len(choices) else 0]

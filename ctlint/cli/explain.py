@@ -11,7 +11,7 @@ import click
 from ctlint.analysis.explain import explain
 from ctlint.analysis.explanation import Explanation
 from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError, is_error
-from ctlint.cli.exit_codes import EXIT_FINDINGS
+from ctlint.cli.exit_codes import EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.options import (
     color_option,
     console,
@@ -21,7 +21,7 @@ from ctlint.cli.options import (
     sysctl_option,
     unusable_input,
 )
-from ctlint.cli.streams import reader_may_leave
+from ctlint.cli.streams import reader_may_leave, silence
 from ctlint.finding import Role
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import Dir
@@ -29,6 +29,7 @@ from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Mac
+from ctlint.parse.errors import ParseError
 from ctlint.parse.packet import PacketText, parse_packet
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.wire.addresses import Family
@@ -117,7 +118,7 @@ def command(
     what becomes of the socket, and what would change it.
     """
     with unusable_input():
-        text = parse_packet(packet)
+        text = _packet_text(packet)
         inquiry = _inquiry(text, role, direction, entry, in_interface, out_interface)
         with no_garbage_collection():
             host = read_inputs([rules], sysctls, sets)[0]
@@ -135,6 +136,21 @@ def command(
     if check and explanation.result.delivered is not Tern.TRUE:
         return EXIT_FINDINGS
     return 0
+
+
+def _packet_text(packet: str) -> PacketText:
+    """What PACKET says; where it says nothing, it is shown with a mark under the place."""
+    try:
+        return parse_packet(packet)
+    except ParseError as error:
+        from ctlint.report.caret import print_marked
+
+        # Lines that tcpdump -v breaks are read as one.
+        try:
+            print_marked(error.problems, {"PACKET": packet.replace("\n", " ")}, sys.stderr)
+        except OSError:
+            silence(sys.stderr)
+        raise SystemExit(EXIT_UNUSABLE) from None
 
 
 def _explain(

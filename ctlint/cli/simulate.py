@@ -121,7 +121,7 @@ def command(
 
 
 def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
-    from ctlint.model.conntrack.unmodelled import UNMODELLED
+    from ctlint.model.unmodelled import UNMODELLED
 
     if form == "json":
         from ctlint.report.simulate_json import render_unmodelled_json

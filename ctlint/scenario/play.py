@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -254,7 +254,7 @@ class Player:
     def _open_answer(self, undecided: tuple[Mapping[str, Any], ...]) -> PacketAnswer:
         return PacketAnswer(None, {}, None, (), None, None, undecided=undecided)
 
-    def _undecided(self, matches: list[Open]) -> tuple[Mapping[str, Any], ...]:
+    def _undecided(self, matches: Sequence[Open]) -> tuple[Mapping[str, Any], ...]:
         shown: dict[tuple[str, str | None, str], None] = {}
         for one in matches:
             text = None if one.match is None else print_match(one.match, self._family)

@@ -2,8 +2,9 @@
 """What was measured of conntrack on Linux 6.18.44, sentence by sentence.
 
 The claims (claims/*.toml, golden.py) hold for the model, and for the live kernel where it is of
-the same line: so the data are verified by what they were measured on. What was measured with rules
-(NAT, REJECT, NOTRACK, stateful rule sets) is not here.
+the same line: so the data are verified by what they were measured on. Those with rules (stateful
+sets, NAT, REJECT, NOTRACK, how packets walk through chains) say what becomes of each packet, with
+which addresses it leaves, and by which rules.
 """
 
 from __future__ import annotations

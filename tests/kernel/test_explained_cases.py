@@ -6,6 +6,7 @@ becomes of it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 import pytest
@@ -18,6 +19,7 @@ from ctlint.wire.addresses import Family, parse_address
 from ctlint.wire.protocols import TCP
 from ctlint.wire.tcp_flags import TcpFlags
 from tests.documents.explained import Explained, documented
+from tests.unit.analysis.test_explain_agrees import disagreement
 
 pytestmark = pytest.mark.netns
 
@@ -44,6 +46,7 @@ class Played(NamedTuple):
     packet: Send
 
 
+SEEDS: Final = range(150)
 CLIENT: Final = Host(V4, ORIG, "eth0", "10.1.0.1/16")
 SERVER: Final = Host(V4, REPLY, "eth0", "10.1.0.1/16")
 ROUTER: Final = Forward(V4, "eth0", "10.1.0.1/16", "eth1", "10.2.0.1/16")
@@ -122,6 +125,12 @@ def test_the_kernel_does_what_is_said(kernel: Lab, case: Explained) -> None:
     # Behind the rule that decides only what the kernel itself answers meets rules.
     behind = asked[asked.index(verdict["name"]) + 1 :]
     assert [rule.split("#")[0] for rule in behind] == (["filter/OUTPUT"] if said["answer"] else [])
+
+
+def test_the_kernel_agrees_on_random_packets(kernel: Lab) -> None:
+    found = [disagreement(seed, partial(kernel.play, backend=Backend.LEGACY)) for seed in SEEDS]
+    assert [one for one in found if one] == []
+    assert found.count(None) > len(SEEDS) // 2
 
 
 def test_the_fin_leaves_with_the_servers_own_address(kernel: Lab) -> None:

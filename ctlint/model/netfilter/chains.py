@@ -46,17 +46,25 @@ Open = tuple[tuple[Predicate, AnyMatch], ...]
 """Conditions that are still to be asked, each with its match."""
 
 
-class ReadyRule(NamedTuple):
+class ReadyRule:
     """A rule with the predicates that are still open.
 
     ``is_steady``: all packets of one direction of a connection, between the same interfaces and
     with the same flags, fare alike with it, and it leaves nothing behind but a mark on the packet.
+    ``name`` is its reference in words. ``called`` is the chain that it jumps or goes to, once
+    ``is_called`` says that it was looked up; None where there is none.
     """
 
-    ref: RuleRef
-    open: Open
-    action: Action
-    is_steady: bool
+    __slots__ = ("action", "called", "is_called", "is_steady", "name", "open", "ref")
+
+    def __init__(self, ref: RuleRef, conditions: Open, does: Action) -> None:
+        self.ref = ref
+        self.open = conditions
+        self.action = does
+        self.is_steady = _is_steady(conditions, does)
+        self.name = str(ref)
+        self.called: ReadyChain | None = None
+        self.is_called = False
 
 
 _STEADY_FIELDS: Final = frozenset(Field) - {Field.ENTRY, Field.HEADER, Field.BOX}
@@ -103,6 +111,7 @@ class ReadyChain:
         "_fields",
         "_rest",
         "_seen",
+        "end",
         "name",
         "policy",
         "reads_flags",
@@ -119,6 +128,7 @@ class ReadyChain:
         reads_flags: bool,
     ) -> None:
         self.reads_flags = reads_flags
+        self.end = f"{table}/{name} return"
         self.table = table
         self.name = name
         self.policy = policy
@@ -244,8 +254,7 @@ class ChainStore:
                 left += ((constant(False), match),)
             else:
                 ref = RuleRef(table, chain.name, position, rule)
-                does = action(rule.target)
-                rules.append(ReadyRule(ref, left, does, _is_steady(left, does)))
+                rules.append(ReadyRule(ref, left, action(rule.target)))
         return rules
 
     def _decide(self, match: AnyMatch, question: Question, transit: Transit) -> Open | None:

@@ -31,9 +31,7 @@ def apply_change(action: Action, target: Target, transit: Transit, facts: Facts)
             return "the packet's mark is not known"
         set_connmark(target, transit)
         return None
-    if target.name in ("CT", "NOTRACK"):
-        return _instruct_conntrack(target, transit)
-    raise AssertionError(f"{target.name} changes nothing")
+    return _instruct_conntrack(target, transit)
 
 
 def forget_change(target: Target, transit: Transit) -> int | None:

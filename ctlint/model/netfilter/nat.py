@@ -153,11 +153,9 @@ class Nat:
             return True
         if entry.status & _NAT_MASK:
             return True
-        half = self._tracker.find(new, now, entry.zone)
-        if half is None:
-            half = self._tracker.find(_inverse(new), now, entry.zone)
-            if half is None:
-                return False
+        find = self._tracker.find
+        half = find(new, now, entry.zone) or find(_inverse(new), now, entry.zone)
+        assert half is not None  # it has just been found
         other = half[0]
         return bool(other.status & _NAT_MASK) or other.original != entry.reply
 
@@ -282,9 +280,9 @@ class Nat:
         if not entry.status & _status_bit(manip, direction):
             return packet
         other = entry.tuple_in(direction.other)
-        if packet.quoted is not None:
-            inner = _manip_pkt(packet.quoted, other, Manip(1 - manip))
-            packet = packet._replace(quoted=inner)
+        assert packet.quoted is not None  # by this its entry was found
+        inner = _manip_pkt(packet.quoted, other, Manip(1 - manip))
+        packet = packet._replace(quoted=inner)
         target = _inverse(other)
         if manip is Manip.SRC:
             return packet._replace(saddr=target.saddr)

@@ -7,7 +7,7 @@ nf_ip_hook_priorities; net/netfilter/nf_nat_core.c, nf_nat_inet_fn(); Linux 6.18
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
@@ -70,7 +70,7 @@ class Emitted(NamedTuple):
     is_same: bool
 
 
-class Passage:
+class Passage(NamedTuple):
     """What became of a packet.
 
     ``ctstates`` holds what the first table behind conntrack sees at each hook. ``matched`` names
@@ -80,21 +80,30 @@ class Passage:
     that leave only ``matched`` so.
     """
 
-    __slots__ = (
-        "arrived",
-        "cause",
-        "ctstates",
-        "log",
-        "made_matched",
-        "matched",
-        "open",
-        "out",
-        "unsure",
-    )
+    ctstates: Mapping[Hook, CtState]
+    matched: Sequence[str]
+    made_matched: Sequence[str]
+    arrived: Packet | None
+    out: Sequence[Emitted]
+    log: Sequence[LogLine]
+    cause: Outcome | None
+    open: Sequence[Open]
+    unsure: Sequence[Open]
 
-    def __init__(self, ctstates: dict[Hook, CtState], matched: list[str]) -> None:
-        self.ctstates = ctstates
-        self.matched = matched
+    @property
+    def is_delivered(self) -> bool:
+        """Whether it came out, or reached a socket of the box."""
+        return self.arrived is not None or any(emitted.is_same for emitted in self.out)
+
+
+class _Record:
+    """A Passage while it is written."""
+
+    __slots__ = (*Passage._fields,)
+
+    def __init__(self) -> None:
+        self.ctstates: dict[Hook, CtState] = {}
+        self.matched: list[str] = []
         self.made_matched: list[str] = []
         self.arrived: Packet | None = None
         self.out: list[Emitted] = []
@@ -103,59 +112,117 @@ class Passage:
         self.open: list[Open] = []
         self.unsure: list[Open] = []
 
-    @property
-    def is_delivered(self) -> bool:
-        """Whether it came out, or reached a socket of the box."""
-        return self.arrived is not None or any(emitted.is_same for emitted in self.out)
+    def passage(self) -> Passage:
+        """What became of the packet, in the end."""
+        return Passage(
+            self.ctstates,
+            self.matched,
+            self.made_matched,
+            self.arrived,
+            self.out,
+            self.log,
+            self.cause,
+            self.open,
+            self.unsure,
+        )
 
 
-class _Course(NamedTuple):
+class _Course:
     """The way that packets of one direction of a connection take while they fare alike.
 
-    ``ends`` are their addresses and ports as they leave, ``interface`` is where; empty where the
-    box itself gets them, None where ``cause`` stops them.
+    ``came_by`` is the interface by which they come, ``ends`` are their addresses and ports as they
+    leave, ``interface`` is where; empty where the box itself gets them, None where ``cause`` stops
+    them. ``by_flags`` holds the courses of packets with other flags, where rules ask for those.
     """
 
-    ctstates: dict[Hook, CtState]
-    matched: list[str]
-    ends: tuple[int, int, int, int | None, int | None]
-    hops: int
-    interface: str | None
-    cause: Outcome | None
+    __slots__ = (
+        "by_flags",
+        "came_by",
+        "cause",
+        "ctstates",
+        "ends",
+        "hops",
+        "interface",
+        "matched",
+    )
+
+    def __init__(
+        self, came_by: str, before: Packet, after: Packet, interface: str | None, seen: _Record
+    ) -> None:
+        self.came_by = came_by
+        self.ends = (after.saddr, after.daddr, after.protocol, after.sport, after.dport)
+        self.hops = before.ttl - after.ttl
+        self.interface = interface
+        self.cause = seen.cause
+        self.ctstates = seen.ctstates
+        self.matched = seen.matched
+        self.by_flags: dict[int, _Course] | None = None
 
 
-_CourseKey = tuple[bool, str, int | None]
-"""Whether it is the reply direction, the interface, and the flags where rules ask for them."""
+_MOST_SHARED: Final = 4096
+"""Ways that are kept once for all connections."""
+
+_Courses = list["_Course | None"]
+"""Those of the original direction and of the reply direction."""
 
 
 def _follow(course: _Course, packet: Packet, tracked: Tracked) -> Passage:
     """Take a way that is known."""
-    passage = Passage(course.ctstates, course.matched)
-    if tracked.log:
-        passage.log += tracked.log
     interface = course.interface
-    if interface is None:
-        passage.cause = course.cause
-        return passage
-    after = _make(
-        Packet,
-        packet[:1]
-        + course.ends
-        + packet[_FLAGS:_TTL]
-        + (packet.ttl - course.hops,)
-        + packet[_TTL + 1 :],
+    arrived: Packet | None = None
+    out: tuple[Emitted, ...] = ()
+    if interface is not None:
+        fields = list(packet)
+        fields[1:_FLAGS] = course.ends
+        fields[_TTL] = packet.ttl - course.hops
+        after = _make(Packet, fields)
+        if interface:
+            out = (_make(Emitted, (interface, after, True)),)
+        else:
+            arrived = after
+    return _make(
+        Passage,
+        (course.ctstates, course.matched, (), arrived, out, tracked.log, course.cause, (), ()),
     )
-    if interface:
-        passage.out.append(Emitted(interface, after, True))
-    else:
-        passage.arrived = after
-    return passage
+
+
+def _course_of(tracked: Tracked, interface: str, packet: Packet) -> _Course | None:
+    """The course of a packet of an open connection, if its way is known."""
+    entry = tracked.entry
+    if entry is None:
+        return None
+    courses = cast("_Courses | None", entry.extension)
+    if courses is None:
+        return None
+    if tracked.ctinfo is CtInfo.ESTABLISHED:
+        course = courses[0]
+    elif tracked.ctinfo is CtInfo.ESTABLISHED_REPLY:
+        course = courses[1]
+    else:  # an error about the connection
+        return None
+    if course is None or course.came_by != interface or packet.ttl <= 1:
+        return None
+    if course.by_flags is not None:
+        return course.by_flags.get(int(packet.flags or 0))
+    return course
 
 
 _make = tuple.__new__
 _FLAGS: Final = Packet._fields.index("flags")
 _TTL: Final = Packet._fields.index("ttl")
-_BEHIND_TTL: Final = _TTL + 1
+
+
+def _stops(ruleset: Ruleset | None) -> dict[Hook, tuple[str, ...]]:
+    """Who is asked at each hook, of conntrack and the tables that there are."""
+    found = {}
+    for hook, order in _TABLES.items():
+        is_nft = ruleset is not None and ruleset.is_nft and hook is Hook.LOCAL_IN
+        found[hook] = tuple(
+            name
+            for name in (_NFT_LOCAL_IN if is_nft else order)
+            if name == "conntrack" or (ruleset is not None and name in ruleset.tables)
+        )
+    return found
 
 
 def _counts_traffic(ruleset: Ruleset) -> bool:
@@ -210,25 +277,19 @@ class Stack:
         self._host = host
         self._nat = Nat(tracker, draw)
         self._chains = {family: ChainStore(ruleset, facts) for family, ruleset in rulesets.items()}
-        self._stops: dict[tuple[int, Hook], tuple[str, ...]] = {}
-        for family in Family:
-            tables = rulesets[family].tables if family in rulesets else {}
-            is_nft = family in rulesets and rulesets[family].is_nft
-            for hook, order in _TABLES.items():
-                names = _NFT_LOCAL_IN if is_nft and hook is Hook.LOCAL_IN else order
-                self._stops[family, hook] = tuple(
-                    name for name in names if name == "conntrack" or name in tables
-                )
-        self._without_raw = frozenset(
-            family for family in Family if "raw" not in self._stops[family, Hook.PREROUTING]
-        )
+        self._stops4, self._stops6 = (_stops(rulesets.get(family)) for family in Family)
+        # Where nobody is asked before conntrack.
+        self._tracks_first4 = "raw" not in self._stops4[Hook.PREROUTING]
+        self._tracks_first6 = "raw" not in self._stops6[Hook.PREROUTING]
         for ruleset in rulesets.values():
             make_named(memory, ruleset)
             if _counts_traffic(ruleset):
                 tracker.account()
-        self._passage = Passage({}, [])
+        self._record = _Record()
         self._is_steady = False
         self._reads_flags = False
+        # What is alike for many connections is kept once.
+        self._shared: dict[object, tuple[dict[Hook, CtState], list[str]]] = {}
 
     # ---- ways
 
@@ -236,24 +297,17 @@ class Stack:
         """A packet comes in by an interface."""
         self.box.now = now
         early: Tracked | None = None
-        if packet.family in self._without_raw:
-            # Nobody is asked before conntrack.
+        is_ipv4 = packet.family is Family.IPV4
+        if self._tracks_first4 if is_ipv4 else self._tracks_first6:
             early = self._tracker.nf_conntrack_in(packet, now)
-            entry = early.entry
-            if entry is not None and entry.extension is not None and packet.ttl > 1:
-                is_reply = early.ctinfo is CtInfo.ESTABLISHED_REPLY
-                if is_reply or early.ctinfo is CtInfo.ESTABLISHED:
-                    courses = cast("dict[_CourseKey, _Course]", entry.extension)
-                    course = courses.get((is_reply, interface, None))
-                    if course is None and packet.flags is not None:
-                        course = courses.get((is_reply, interface, int(packet.flags)))
-                    if course is not None:
-                        return _follow(course, packet, early)
+            course = _course_of(early, interface, packet)
+            if course is not None:
+                return _follow(course, packet, early)
         traveller = _Traveller(
             Transit(packet, CtState.INVALID, interface, box=self.box), None, is_same=True
         )
         traveller.early = early
-        passage = self._passage = Passage({}, [])
+        record = self._record = _Record()
         self._is_steady = True
         self._reads_flags = False
         try:
@@ -262,51 +316,54 @@ class Stack:
             self._is_steady = False
         if self._is_steady:
             self._keep_course(traveller, packet, interface)
-        return passage
+        return record.passage()
 
     def send(self, packet: Packet, now: Micros) -> Passage:
         """A socket of the box sends a packet."""
         self.box.now = now
         transit = Transit(packet, CtState.INVALID, box=self.box, is_own=True)
         traveller = _Traveller(transit, None, is_same=True)
-        passage = self._passage = Passage({}, [])
+        record = self._record = _Record()
         with suppress(_UndecidedError):
             self._send(traveller)
-        return passage
+        return record.passage()
 
     def _keep_course(self, traveller: _Traveller, before: Packet, interface: str) -> None:
         """Remember the way of a packet whose like will fare alike: of an open connection, asked
         for nothing but what stands in its headers.
         """
-        tracked, passage = traveller.tracked, self._passage
+        tracked, record = traveller.tracked, self._record
         if tracked is None or tracked.entry is None or tracked.ctinfo not in _ESTABLISHED:
             return
-        if before.protocol not in (TCP, UDP) or passage.unsure:
+        if before.protocol not in (TCP, UDP) or record.unsure:
             return
-        if passage.arrived is not None:
+        if record.arrived is not None:
             out: str | None = ""
-        elif passage.out:
-            out = passage.out[0].interface
-        elif passage.cause is not None:
+        elif record.out:
+            out = record.out[0].interface
+        elif record.cause is not None:
             out = None
         else:
             return
-        after = traveller.transit.packet
-        course = _Course(
-            passage.ctstates,
-            passage.matched,
-            (after.saddr, after.daddr, after.protocol, after.sport, after.dport),
-            before.ttl - after.ttl,
-            out,
-            passage.cause,
+        if len(self._shared) >= _MOST_SHARED:
+            self._shared.clear()
+        key = (tuple(record.ctstates.items()), tuple(record.matched))
+        record.ctstates, record.matched = self._shared.setdefault(
+            key, (record.ctstates, record.matched)
         )
+        course = _Course(interface, before, traveller.transit.packet, out, record)
         entry = tracked.entry
-        courses = cast("dict[_CourseKey, _Course] | None", entry.extension)
+        courses = cast("_Courses | None", entry.extension)
         if courses is None:
-            entry.extension = courses = {}
-        is_reply = tracked.ctinfo is CtInfo.ESTABLISHED_REPLY
-        flags = None if before.flags is None or not self._reads_flags else int(before.flags)
-        courses[is_reply, interface, flags] = course
+            entry.extension = courses = [None, None]
+        known = courses[tracked.ctinfo.direction]
+        if before.flags is not None and self._reads_flags:
+            by_flags = {} if known is None or known.by_flags is None else known.by_flags
+            if known is not None and known.came_by != interface:
+                by_flags = {}
+            by_flags[int(before.flags)] = course
+            course.by_flags = by_flags
+        courses[tracked.ctinfo.direction] = course
 
     def _receive(self, traveller: _Traveller) -> None:
         transit = traveller.transit
@@ -324,7 +381,7 @@ class Stack:
         # Over lo a packet keeps its route, unless its destination was rewritten.
         if (came_over_lo and daddr == packet.daddr) or kind is AddressType.LOCAL:
             if self._pass(traveller, Hook.LOCAL_IN) and traveller.is_same:
-                self._passage.arrived = transit.packet
+                self._record.arrived = transit.packet
             return
         interface = self._host.route(packet.daddr, family)
         if interface is None:
@@ -373,7 +430,7 @@ class Stack:
             transit.is_own = transit.is_kernels = False
             self._receive(traveller)
             return
-        self._passage.out.append(Emitted(interface, transit.packet, traveller.is_same))
+        self._record.out.append(Emitted(interface, transit.packet, traveller.is_same))
 
     # ---- hooks
 
@@ -384,11 +441,10 @@ class Stack:
         out_interface = transit.out_interface
         if hook not in _HAS_OUT:
             transit.out_interface = ""
-        if traveller.tracked is not None:
-            self._show(traveller)
-            if traveller.is_same and hook in _SHOWN_AT_ONCE:
-                self._passage.ctstates.setdefault(hook, transit.ctstate)
-        for table in self._stops[transit.packet.family, hook]:
+        if traveller.is_same and hook in _SHOWN_AT_ONCE:
+            self._record.ctstates.setdefault(hook, transit.ctstate)
+        stops = self._stops4 if transit.packet.family is Family.IPV4 else self._stops6
+        for table in stops[hook]:
             if table == "conntrack":
                 goes_on = self._track(traveller, hook)
             elif table == "nat":
@@ -399,10 +455,13 @@ class Stack:
                 return False
         if hook in _CONFIRMING:
             tracked = traveller.tracked
-            if tracked is not None and (
-                self._tracker.nf_conntrack_confirm(tracked, self.box.now) is CtVerdict.DROP
-            ):
-                return False
+            if tracked is not None:
+                entry = tracked.entry
+                confirmed = self._tracker.nf_conntrack_confirm(tracked, self.box.now)
+                if confirmed is CtVerdict.DROP:
+                    return False
+                if tracked.entry is not entry:
+                    self._show(traveller)
         if hook not in _HAS_OUT:
             transit.out_interface = out_interface
         return True
@@ -433,12 +492,12 @@ class Stack:
         if traveller.tracked is not tracked:
             traveller.tracked = tracked
             if traveller.is_same:
-                self._passage.log += tracked.log
+                self._record.log += tracked.log
             if tracked.verdict is CtVerdict.DROP:
                 return False
             self._show(traveller)
         if traveller.is_same:
-            self._passage.ctstates.setdefault(hook, transit.ctstate)
+            self._record.ctstates.setdefault(hook, transit.ctstate)
         return True
 
     def _ask(self, traveller: _Traveller, table: str, hook: Hook) -> bool:
@@ -448,37 +507,37 @@ class Stack:
         if outcome is None or outcome.verdict is Verdict.ACCEPT:
             return True
         if traveller.is_same:
-            self._passage.cause = outcome
+            self._record.cause = outcome
         if outcome.verdict is Verdict.REJECT:
             self._reject(traveller, outcome)
         return False
 
     def _settled(self, traveller: _Traveller, result: Walk) -> Outcome | None:
         """The one outcome of a walk. Raises _UndecidedError where it may have several."""
-        passage = self._passage
+        record = self._record
         if not result.is_steady:
             self._is_steady = False
         if result.reads_flags:
             self._reads_flags = True
-        (passage.matched if traveller.is_same else passage.made_matched).extend(result.matched)
-        passage.unsure += result.unsure
+        (record.matched if traveller.is_same else record.made_matched).extend(result.matched)
+        record.unsure += result.unsure
         outcomes = result.outcomes
         if not outcomes:
-            passage.unsure += result.open
+            record.unsure += result.open
             return None
         if len(outcomes) > 1:
             verdicts = result.verdicts()
             agree = verdicts <= {Verdict.ACCEPT} or verdicts <= {Verdict.DROP}
             if result.translated or not agree:
-                passage.open += result.open
+                record.open += result.open
                 raise _UndecidedError
-            passage.unsure += result.open
+            record.unsure += result.open
         elif outcomes[0].verdict is Verdict.ELSEWHERE:
-            passage.open += result.open
+            record.open += result.open
             raise _UndecidedError
         else:
             # Whatever they say, it ends in the same way.
-            passage.unsure += result.open
+            record.unsure += result.open
         return outcomes[-1]
 
     # ---- NAT
@@ -526,7 +585,7 @@ class Stack:
             return True
         if outcome.verdict is not Verdict.ACCEPT:
             if traveller.is_same:
-                self._passage.cause = outcome
+                self._record.cause = outcome
             return False
         if not result.translated:
             return True
@@ -535,11 +594,11 @@ class Stack:
         try:
             binding = binding_of(target, transit)
         except UndecidedBindingError as error:
-            self._passage.open.append(Open(result.translated[-1], None, str(error)))
+            self._record.open.append(Open(result.translated[-1], None, str(error)))
             raise _UndecidedError from None
         if binding is None:
             if traveller.is_same:
-                self._passage.cause = outcome
+                self._record.cause = outcome
             return False
         self._nat.nf_nat_setup_info(entry, binding, MANIP[hook], self.box.now)
         return True
@@ -596,4 +655,7 @@ class Stack:
                 was_original = tracked.ctinfo.direction is Dir.ORIGINAL
                 ctinfo = CtInfo.RELATED_REPLY if was_original else CtInfo.RELATED
                 attached = Tracked(tracked.entry, ctinfo, ())
-        self._send(_Traveller(transit, attached, is_same=False))
+        made = _Traveller(transit, attached, is_same=False)
+        if attached is not None:
+            self._show(made)
+        self._send(made)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
 from ctlint.model.conntrack.status import CtState
@@ -217,7 +217,7 @@ class _Walker:
                 continue
             self.frames.pop()
             if self.frames:
-                result.matched.append(f"{frame.chain.table}/{frame.chain.name} return")
+                result.matched.append(frame.chain.end)
             else:
                 self.policy(self.base)
 
@@ -268,21 +268,19 @@ class _Walker:
 
     def apply(self, rule: ReadyRule, truth: Tern, frame: _Frame) -> None:
         result = self.result
-        if truth is TRUE:
-            result.matched.append(str(rule.ref))
         certain = truth is TRUE
+        if certain:
+            result.matched.append(rule.name)
         action = rule.action
-        target = rule.ref.rule.target
         if action is Action.CONTINUE:
             return
-        if action in _CONCRETE and self.transit.box is not None:
-            self.change(rule, frame, certain=certain and not self.is_uncertain())
-            return
-        if action in HARMLESS:
-            return
+        target = rule.ref.rule.target
         if action is Action.JUMP or action is Action.GOTO:
-            assert isinstance(target, Jump | Goto)
-            chain = self.chains.specialise(rule.ref.table, target.chain, self.question)
+            if not rule.is_called:
+                called = cast("Jump | Goto", target).chain
+                rule.called = self.chains.specialise(rule.ref.table, called, self.question)
+                rule.is_called = True
+            chain = rule.called
             if chain is None:
                 return
             via = (*frame.via, rule.ref)
@@ -299,9 +297,13 @@ class _Walker:
             elif not chain.rules and not chain.reads_flags:
                 # Most chains hold nothing for a given question; the way through is short.
                 if certain:
-                    result.matched.append(f"{chain.table}/{chain.name} return")
+                    result.matched.append(chain.end)
                 return
             self.push(chain, via, escapes=not certain)
+        elif action in _CONCRETE and self.transit.box is not None:
+            self.change(rule, frame, certain=certain and not self.is_uncertain())
+        elif action in HARMLESS:
+            return
         elif action is Action.RETURN:
             if certain:
                 self.leave(frame)

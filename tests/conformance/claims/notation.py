@@ -18,9 +18,9 @@ Answers. `ESTABLISHED > SYN_RECV 60 a`: ctstate, then the entry afterwards: stat
 protocol has none), seconds (`=`: not refreshed; `~`: not looked at), `a` [ASSURED], `u`
 [UNREPLIED], `fresh` (this packet made it), `orig=r` (its orig end is the reply end); or `> none`.
 `flags=WS/WSM` are conntrack's own flags of both directions, `!seq>` is what the kernel logs: on lo
-it is logged twice for an INVALID packet, which conntrack judges twice. A packet that no hook shows
-has the ctstate `-`. Behind `;` stands the way of the packet, in the words of fate.py; where none
-does, it must be delivered and have one ctstate at all the hooks on its way.
+it is logged twice for an INVALID packet, which conntrack judges twice if it comes so far. A packet
+that no hook shows has the ctstate `-`. Behind `;` stands the way of the packet, in the words of
+fate.py; where none does, it must be delivered and have one ctstate at all the hooks on its way.
 
 A row is `settings | packets ; packets -> answer, answer`: each of the alternatives, behind the
 claim's setup, gets these answers to its last packets, under each of the settings (names of the
@@ -490,7 +490,11 @@ def _faults(
     elif entry is not None and expected.has_entry:
         yield from _entry_faults(expected, step, entry, before)
     if expected.reasons is not None and step.protocol == TCP:
-        is_judged_twice = isinstance(topology, Loopback) and got.ctstate == "INVALID"
+        is_judged_twice = (
+            isinstance(topology, Loopback)
+            and got.ctstate == "INVALID"
+            and "PREROUTING" in got.hooks
+        )
         yield from _reason_faults(expected, step, got, before, 2 if is_judged_twice else 1)
 
 

@@ -29,6 +29,7 @@ from ctlint.model.netfilter.traverse import Verdict, walk
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.packet import parse_packet
 from ctlint.parse.sysctl import parse_sysctl
+from ctlint.wire.header_field import HeaderField
 
 ORIG, REPLY = Dir.ORIGINAL, Dir.REPLY
 
@@ -420,6 +421,288 @@ def test_a_lost_syn_ends_connect(kernel: str, sysctl: str, seconds: int | None) 
     assert of.socket.stranded is not None
     assert of.socket.stranded.state == "SYN_SENT"
     assert of.socket.stranded.seconds == seconds
+
+
+FOLLOWED = """*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 203.0.113.1/32 -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -i eth1 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.80:8080
+-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128
+-A POSTROUTING -s 10.0.0.0/24 -o eth1 -j MASQUERADE
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+-A INPUT -p tcp -m tcp --dport 3128 -j ACCEPT
+-A FORWARD -d 10.0.0.80/32 -m conntrack --ctstate DNAT -j ACCEPT
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+
+
+def followed(packet: str, **more: object) -> Explanation:
+    return asked(FOLLOWED, packet, role=Role.FORWARD, **more)  # type: ignore[arg-type]
+
+
+def test_later_tables_see_the_new_destination_and_ctstate_dnat() -> None:
+    of = followed("192.0.2.9:5000 > 192.0.2.1:80 S", in_interface="eth1", out_interface="eth0")
+    assert [verdict[2] for verdict in phase(of, "FORWARD").verdicts] == ["filter/FORWARD#1"]
+    assert of.nat[-1] == "it leaves as 192.0.2.9:5000 > 10.0.0.80:8080"
+    alive = followed(
+        "192.0.2.9:5000 > 192.0.2.1:80 FA",
+        entry=EntryState.ESTABLISHED,
+        in_interface="eth1",
+        out_interface="eth0",
+    )
+    # No nat rule is asked; the entry still says DNAT.
+    found = phase(alive, "PREROUTING", "nat")
+    assert (found.rules, found.verdicts, found.rewrites[0].by_entry) == ((), (), True)
+    assert [verdict[2] for verdict in phase(alive, "FORWARD").verdicts] == ["filter/FORWARD#1"]
+
+
+def test_a_redirected_packet_comes_to_this_host_and_its_address_is_not_known() -> None:
+    packet = "10.0.0.5:4000 > 192.0.2.99:80 S"
+    of = followed(packet, in_interface="eth0")
+    assert ending(of) == (Disposition.DELIVERED, None, None)
+    (rewrite,) = phase(of, "PREROUTING", "nat").rewrites
+    assert (rewrite.after, rewrite.whose) == ((None, 3128), "the address of eth0")
+    asks = FOLLOWED.replace("-A INPUT -p tcp", "-A INPUT -d 10.0.0.1/32 -p tcp")
+    of = asked(asks, packet, role=Role.FORWARD, in_interface="eth0")
+    assert of.result.delivered is Tern.UNKNOWN
+    assert [(one.match, one.why) for one in of.undecided] == [
+        ("-d 10.0.0.1/32", "the address of eth0 is not known")
+    ]
+    # In OUTPUT it is 127.0.0.1, and the packet goes over lo.
+    local = (
+        "*nat\n-A OUTPUT -p tcp -j REDIRECT\nCOMMIT\n"
+        "*filter\n:INPUT DROP\n-A INPUT -i lo -d 127.0.0.1 -j ACCEPT\nCOMMIT\n"
+    )
+    assert asked(local, FIN.replace("FIN,ACK", "SYN")).result.delivered is Tern.TRUE
+
+
+@pytest.mark.parametrize(
+    "packet",
+    ["192.0.2.1:443 > 10.0.0.5:4000 SA", "192.0.2.1:443 > 10.0.0.5:4000 A"],
+)
+def test_an_answer_is_led_back_through_masquerade(packet: str) -> None:
+    entry = EntryState.SYN_SENT if packet.endswith("SA") else EntryState.ESTABLISHED
+    of = followed(packet, sender=REPLY, entry=entry, in_interface="eth1", out_interface="eth0")
+    # On the wire it goes to an address that is not known: raw may drop it.
+    assert of.result.delivered is Tern.UNKNOWN
+    assert of.undecided[0].why == "the address of eth1 is not known"
+    of = asked(
+        FOLLOWED.replace("-A PREROUTING -d 203.0.113.1/32 -j DROP\n", ""),
+        packet, role=Role.FORWARD, sender=REPLY, entry=entry,
+        in_interface="eth1", out_interface="eth0",
+    )  # fmt: skip
+    assert of.result.delivered is Tern.TRUE
+    assert of.nat[-1] == "it leaves as " + packet.rpartition(" ")[0]
+
+
+def test_without_an_entry_nothing_leads_an_answer_back() -> None:
+    of = asked(
+        FOLLOWED.replace("-A PREROUTING -d 203.0.113.1/32 -j DROP\n", ""),
+        "192.0.2.1:443 > 10.0.0.5:4000 FA", role=Role.FORWARD, sender=REPLY,
+        in_interface="eth1", out_interface="eth0",
+    )  # fmt: skip
+    assert ending(of) == (Disposition.DROPPED_BY_POLICY, "filter/INPUT policy", 12)
+    assert of.nat[0].endswith("it comes to this host's own address and stays here")
+
+
+def test_an_answer_from_behind_dnat_is_read_both_ways() -> None:
+    rules = ROUTER.replace("-i eth1 -p tcp", "-d 192.0.2.1/32 -i eth1 -p tcp")
+    for packet in ("10.0.0.80:8080 > 192.0.2.9:5000 SA", "192.0.2.1:80 > 192.0.2.9:5000 SA"):
+        of = asked(
+            rules, packet, role=Role.FORWARD, sender=REPLY, entry=EntryState.SYN_SENT,
+            in_interface="eth0", out_interface="eth1",
+        )  # fmt: skip
+        assert of.nat[-1] == "it leaves as 192.0.2.1:80 > 192.0.2.9:5000"
+    # A rule that names no address does not tell what the client called.
+    of = asked(
+        ROUTER, "10.0.0.80:8080 > 192.0.2.9:5000 SA", role=Role.FORWARD, sender=REPLY,
+        entry=EntryState.SYN_SENT, in_interface="eth0", out_interface="eth1",
+    )  # fmt: skip
+    assert "taken to be without translation" in of.nat[0]
+
+
+def test_every_translation_that_may_be_is_followed() -> None:
+    rules = FOLLOWED.replace("-i eth1 -p tcp", "-i eth1 -m set --match-set web dst -p tcp")
+    packet = "192.0.2.9:5000 > 192.0.2.1:80 S"
+    of = asked(rules, packet, role=Role.FORWARD, in_interface="eth1", out_interface="eth0")
+    assert {one.disposition for one in of.result.endings} == {
+        Disposition.DELIVERED,
+        Disposition.DROPPED_BY_POLICY,
+    }
+    assert [(one.hook.value, one.table) for one in of.phases][-1] == ("PREROUTING", "nat")
+    assert of.nat[0].startswith("nat/PREROUTING#1 (rules.v4:8) may rewrite its destination")
+    # Where both come to the same, nothing is open.
+    free = rules.replace(":FORWARD DROP", ":FORWARD ACCEPT")
+    of = asked(free, packet, role=Role.FORWARD, in_interface="eth1", out_interface="eth0")
+    assert of.result.delivered is Tern.TRUE
+
+
+def test_a_server_may_lead_on_to_another_host() -> None:
+    rules = """*nat
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+-A FORWARD -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+COMMIT
+"""
+    packet = "203.0.113.9:5000 > 10.1.0.1:8080 S"
+    of = asked(rules, packet, role=Role.SERVER, in_interface="eth0", out_interface="docker0")
+    assert of.result.delivered is Tern.TRUE
+    assert [one.hook.value for one in of.phases][:2] == ["PREROUTING", "FORWARD"]
+
+
+def test_a_kept_port_and_the_first_of_a_range() -> None:
+    # Measured: a destination keeps its port inside the range, else it gets the first.
+    rules = "*nat\n-A PREROUTING -p tcp -j DNAT --to-destination 10.0.0.80:{}\nCOMMIT\n"
+    for ports, port in (("70-90", 80), ("8000-8010", 8000)):
+        of = asked(rules.format(ports), "192.0.2.9:5 > 192.0.2.1:80 S", role=Role.FORWARD)
+        assert phase(of, "PREROUTING", "nat").rewrites[0].after == (0x0A000050, port)
+    snat = "*nat\n-A POSTROUTING -p tcp -j SNAT --to-source 192.0.2.1:5000-5010\nCOMMIT\n"
+    of = asked(snat, "10.0.0.5:4000 > 192.0.2.9:80 S", role=Role.FORWARD)
+    assert phase(of, "POSTROUTING", "nat").rewrites[0].after == (0xC0000201, None)
+    assert "a port by lot" in of.nat[0]
+
+
+# Other protocols
+
+
+@pytest.mark.parametrize(
+    ("packet", "sender", "entry", "ctstate", "seconds"),
+    [
+        ("10.1.0.1:4000 > 10.2.0.2:53 udp", ORIG, EntryState.NONE, CtState.NEW, 30),
+        ("10.1.0.1:4000 > 10.2.0.2:53 udp", ORIG, EntryState.UNREPLIED, CtState.NEW, None),
+        ("10.2.0.2:53 > 10.1.0.1:4000 udp", REPLY, EntryState.UNREPLIED, CtState.ESTABLISHED, None),
+        ("10.1.0.1:4000 > 10.2.0.2:53 udp", ORIG, EntryState.ESTABLISHED, CtState.ESTABLISHED,
+         None),
+        ("10.1.0.1 > 10.2.0.2 icmp echo-request", ORIG, EntryState.EXPIRED, CtState.NEW, 30),
+        ("10.2.0.2 > 10.1.0.1 icmp echo-reply", REPLY, EntryState.EXPIRED, CtState.INVALID, None),
+        ("10.2.0.2 > 10.1.0.1 icmp echo-reply", REPLY, EntryState.UNREPLIED, CtState.ESTABLISHED,
+         None),
+        ("10.2.0.2 > 10.1.0.1 icmp 3/3", REPLY, EntryState.ESTABLISHED, CtState.RELATED, None),
+        ("10.2.0.2 > 10.1.0.1 icmp 3/3", REPLY, EntryState.EXPIRED, CtState.INVALID, None),
+        ("10.1.0.1 > 10.2.0.2 esp", ORIG, EntryState.NONE, CtState.NEW, 600),
+        ("10.2.0.2 > 10.1.0.1 99", REPLY, EntryState.UNREPLIED, CtState.ESTABLISHED, None),
+    ],
+)  # fmt: skip
+def test_other_protocols_have_entries_without_states(
+    packet: str, sender: Dir, entry: EntryState, ctstate: CtState, seconds: int | None
+) -> None:
+    # Timeouts: nf_conntrack_proto_udp.c, _icmp.c and _generic.c.
+    of = asked("*filter\nCOMMIT\n", packet, sender=sender, entry=entry)
+    assert of.tracking is not None
+    assert (of.tracking.ctstate, of.tracking.seconds) == (ctstate, seconds)
+    assert of.tracking.seg is None
+
+
+def test_an_error_belongs_to_what_it_quotes() -> None:
+    quoted = "[SRC=10.1.0.1 DST=10.2.0.2 LEN=60 PROTO=TCP SPT=40000 DPT=80 SYN URGP=0 ]"
+    line = f"IN=eth0 OUT= SRC=10.9.0.1 DST=10.1.0.1 LEN=88 PROTO=ICMP TYPE=3 CODE=1 {quoted}"
+    rules = (
+        "*filter\n:INPUT DROP\n-A INPUT -m conntrack --ctstate RELATED --ctorigsrc 10.1.0.1 "
+        "--ctproto tcp -j ACCEPT\nCOMMIT\n"
+    )
+    of = asked(rules, line, sender=REPLY, entry=EntryState.ESTABLISHED)
+    assert of.result.delivered is Tern.TRUE
+    assert asked(rules, line, sender=REPLY).result.ctstate is CtState.INVALID
+    # One that goes to another than the sender of what it quotes is INVALID (Linux 5.17).
+    other = line.replace("DST=10.1.0.1 LEN=88", "DST=10.1.0.7 LEN=88")
+    assert asked(rules, other, sender=REPLY, entry=EntryState.ESTABLISHED).result.ctstate is (
+        CtState.INVALID
+    )
+
+
+def test_a_datagram_of_a_known_stream_asks_no_nat_rule_again() -> None:
+    rules = "*nat\n-A OUTPUT -p udp -j DNAT --to-destination 10.9.0.1\nCOMMIT\n"
+    of = asked(rules, "10.1.0.1:4000 > 10.2.0.2:53 udp", entry=EntryState.UNREPLIED)
+    assert of.result.ctstate is CtState.NEW
+    assert phase(of, "OUTPUT", "nat").verdicts == ()
+    assert of.nat[-1] == "it leaves as 10.1.0.1:4000 > 10.9.0.1:53"
+
+
+# What the text of a packet says beyond addresses
+
+HEADER = """*filter
+:INPUT DROP [0:0]
+-A INPUT -m length --length 40 -m ttl --ttl-eq 51 -m dscp --dscp 0x08 -j ACCEPT
+COMMIT
+"""
+
+
+def test_what_a_line_says_of_the_header_decides() -> None:
+    line = (
+        "IN=eth0 OUT= SRC=10.2.0.2 DST=10.1.0.1 LEN=40 TOS=0x00 PREC=0x20 TTL=51 ID=0 DF "
+        "PROTO=TCP SPT=443 DPT=4000 WINDOW=0 RES=0x00 RST URGP=0"
+    )
+    (ruleset,) = parse_rulesets(HEADER, "rules.v4")
+    text = parse_packet(line)
+    asking = Inquiry(text.packet, Role.CLIENT, REPLY, known=text.known, length=text.length)
+    settings = Settings(SysctlSet(()), profile("6.18"))
+    assert explain(ruleset, Facts(), settings, asking).result.delivered is Tern.TRUE
+    longer = replace(asking, length=41)
+    assert explain(ruleset, Facts(), settings, longer).result.delivered is Tern.FALSE
+    unsaid = replace(asking, known=frozenset())
+    assert explain(ruleset, Facts(), settings, unsaid).result.delivered is Tern.UNKNOWN
+    # What rules may have changed is not known any more.
+    mangled = "*mangle\n-A PREROUTING -j TTL --ttl-set 64\nCOMMIT\n" + HEADER
+    (changed,) = parse_rulesets(mangled, "rules.v4")
+    assert explain(changed, Facts(), settings, asking).result.delivered is Tern.UNKNOWN
+
+
+def test_a_forwarded_packet_has_one_hop_less() -> None:
+    rules = "*filter\n:FORWARD DROP\n-A FORWARD -m ttl --ttl-eq 63 -j ACCEPT\nCOMMIT\n"
+    (ruleset,) = parse_rulesets(rules, "rules.v4")
+    packet = parse_packet(FIN).packet
+    asking = Inquiry(packet, Role.FORWARD, known=frozenset({HeaderField.TTL}))
+    found = explain(ruleset, Facts(), Settings(SysctlSet(()), profile("6.18")), asking)
+    assert found.result.delivered is Tern.TRUE
+
+
+def test_a_mark_that_a_rule_asks_for_is_tried() -> None:
+    rules = "*filter\n:OUTPUT DROP\n-A OUTPUT -m mark --mark 0x7 -j ACCEPT\nCOMMIT\n"
+    of = asked(rules, FIN)
+    assert of.result.delivered is Tern.FALSE
+    marked = change(of, "with mark 0x7")
+    assert marked.result is not None
+    assert marked.result.delivered is Tern.TRUE
+
+
+def test_reject_closes_the_entry_and_its_rst_meets_the_rules() -> None:
+    rules = """*filter
+:OUTPUT {}
+-A INPUT -p tcp -j REJECT --reject-with tcp-reset
+-A OUTPUT -m conntrack --ctstate RELATED -j ACCEPT
+COMMIT
+"""
+    packet, entry = "10.2.0.2:4000 > 10.1.0.1:80 A", EntryState.ESTABLISHED
+    of = asked(rules.format("DROP"), packet, role=Role.SERVER, entry=entry)
+    assert of.socket is not None
+    assert of.socket.sentence.endswith("the RST puts the entry into CLOSE, where it lives 10 s")
+    assert of.answer is not None
+    assert (str(of.answer.packet), of.answer.result.ctstate, of.answer.result.delivered) == (
+        "10.1.0.1:80 > 10.2.0.2:4000 R",
+        CtState.RELATED,
+        Tern.TRUE,
+    )
+    # Without an entry the answer has none either.
+    gone = asked(rules.format("DROP"), packet + "F", role=Role.SERVER)
+    assert gone.answer is not None
+    assert gone.answer.result.ctstate is CtState.INVALID
+    assert gone.answer.result.delivered is Tern.FALSE
+    old = asked(rules.format("DROP"), packet, role=Role.SERVER, entry=entry, kernel="5.10")
+    assert old.socket is not None
+    assert "CLOSE" not in old.socket.sentence
 
 
 # Chains

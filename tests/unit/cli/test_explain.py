@@ -183,6 +183,38 @@ def test_a_log_line_says_which_way_the_packet_goes(rules: Path) -> None:
     assert over_lo["role"] == "loopback"
 
 
+def test_an_answer_of_icmp_comes_from_the_server(rules: Path) -> None:
+    reply = as_json(rules, "10.2.0.2 > 10.1.0.1 icmp echo-reply", "--entry", "unreplied")
+    assert (reply["dir"], reply["conntrack"]["ctstate"]) == ("reply", "ESTABLISHED")
+    assert as_json(rules, "10.1.0.1 > 10.2.0.2 icmp echo-request")["dir"] == "orig"
+
+
+def test_a_line_seen_behind_routing_has_lost_a_hop(rules: Path) -> None:
+    line = LOGGED.replace("IN= OUT=eth0", "IN=eth0 OUT=eth1")
+    assert as_json(rules, line)["header"] == {"length": 52, "ttl": 65, "tos": 0}
+    assert as_json(rules, LOGGED)["header"]["ttl"] == 64
+
+
+def test_the_sender_of_a_line_decides_m_mac(rules: Path) -> None:
+    rules.write_text(
+        "*filter\n:INPUT DROP\n-A INPUT -m mac --mac-source 66:77:88:99:AA:BB -j ACCEPT\nCOMMIT\n"
+    )
+    line = LOGGED.replace(
+        "IN= OUT=eth0", "IN=eth0 OUT= MAC=00:11:22:33:44:55:66:77:88:99:aa:bb:08:00"
+    )
+    assert as_json(rules, line)["result"]["delivered"] is True
+    assert as_json(rules, line.replace("aa:bb:08", "aa:bc:08"))["result"]["delivered"] is False
+
+
+def test_a_bad_packet_is_shown_with_its_place(rules: Path) -> None:
+    done = run(rules, "10.1.0.1:40000 > 10.2.0.2:8088 FIN,AKC")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("PACKET:1:32: expected TCP flags such as FIN,ACK")
+    text = next(n for n, line in enumerate(lines) if "10.1.0.1:40000 >" in line)
+    assert lines[text + 1].index("^") == lines[text].index("FIN,AKC")
+
+
 def test_an_ipv6_packet_takes_the_ipv6_rules(rules: Path) -> None:
     packet = "[fd00::1]:40000 > [fd00::2]:443 FA"
     refused = run(rules, packet)

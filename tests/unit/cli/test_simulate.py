@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ctlint.model.conntrack.unmodelled import UNMODELLED
+from ctlint.model.unmodelled import UNMODELLED
 from ctlint.scenario.reader import scenario_from_json
 from tests.corpus import REPOSITORY
 from tests.unit.cli.pages import Command, commands

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ctlint.parse.errors import ParseError
 from ctlint.parse.packet import PacketText, parse_packet
 from ctlint.wire.addresses import Family
-from ctlint.wire.packet import Packet
+from ctlint.wire.header_field import HeaderField
+from ctlint.wire.packet import Packet, TcpOptions
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -57,6 +58,7 @@ def _icmp6(kind: int, code: int = 0) -> Packet:
         ("10.0.0.5 > 10.0.0.9 icmp 3/1", _icmp(3, 1)),
         ("10.0.0.5 > 10.0.0.9 icmp port-unreachable", _icmp(3, 3)),
         ("10.0.0.5 > 10.0.0.9 esp", Packet(Family.IPV4, _A, _B, 50)),
+        ("10.0.0.5 > 10.0.0.9 99", Packet(Family.IPV4, _A, _B, 99)),
         ("[fd00::1]:4000 > [fd00::2]:443 S", Packet(Family.IPV6, _A6, _B6, TCP, 4000, 443, _SYN)),
         ("fd00::1 > [fd00::2] icmpv6 echo-request", _icmp6(128)),
         ("fd00::1 > fd00::2 icmp 1/4", _icmp6(1, 4)),
@@ -162,6 +164,118 @@ def test_log_line(text: str, expected: PacketText) -> None:
     assert bare(parse_packet(text)) == expected
 
 
+# Lines that tcpdump 4.99.3 printed of packets whose bytes are known.
+_HEAD = "IP (tos 0x12,ECT(0), ttl 63, id 1, offset 0, flags [DF], proto {}, length {})\n    "
+_MAC = "66:77:88:99:aa:bb > 00:11:22:33:44:55, ethertype IPv4 (0x0800), length 74: "
+_SYN_REST = (
+    "10.0.0.5.44321 > 10.0.0.9.443: Flags [S], seq 1000, win 502, options "
+    "[mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7], length 0"
+)
+_SYN_OPTIONS = TcpOptions(1460, 7, True, (1, 0))
+_LENGTH, _TTL, _DSCP, _TOS, _OPTIONS = (
+    HeaderField[name] for name in ("LENGTH", "TTL", "DSCP", "TOS", "OPTIONS")
+)
+
+
+def test_tcpdump_e_tells_the_sender() -> None:
+    text = parse_packet(f"22:13:21.000005 {_MAC}{_SYN_REST}")
+    assert text.packet == _tcp(_SYN)._replace(options=_SYN_OPTIONS)
+    assert (text.mac, text.length, text.known) == (
+        0x66778899AABB,
+        60,
+        frozenset({_LENGTH, _OPTIONS}),
+    )
+    over_any = (
+        "22:13:20.000005 ifb0  In  ifindex 2 00:11:22:33:44:55 ethertype IPv4 (0x0800), length 72: "
+    )
+    text = parse_packet(over_any + _SYN_REST)
+    assert (text.packet.sport, text.in_interface, text.mac) == (44321, "ifb0", 0x1122334455)
+    out = parse_packet(over_any.replace("In ", "Out") + _SYN_REST)
+    assert (out.out_interface, out.mac) == ("ifb0", None)
+
+
+def test_tcpdump_v_tells_the_header() -> None:
+    checked = _SYN_REST.replace("[S],", "[S], cksum 0x0000 (incorrect -> 0x7767),")
+    for start in (_HEAD.format("TCP (6)", 60), _MAC + _HEAD.format("TCP (6)", 60)[3:]):
+        text = parse_packet(f"22:13:21.000005 {start}{checked}")
+        assert text.packet == _tcp(_SYN)._replace(options=_SYN_OPTIONS, ttl=63, tos=0x12)
+        assert text.length == 60
+        assert text.known == {_LENGTH, _TTL, _DSCP, _TOS, _OPTIONS}
+    text = parse_packet(
+        "22:13:41.000005 IP6 (class 0x28, hlim 64, next-header UDP (17) payload length: 11) "
+        "fd00::1.5000 > fd00::2.5001: [bad udp cksum 0x0000 -> 0x1a60!] UDP, length 3"
+    )
+    assert (text.packet.protocol, text.packet.tos, text.packet.payload) == (UDP, 0x28, 3)
+    assert (text.length, text.packet.ttl) == (51, 64)
+
+
+def test_tcpdump_v_tells_what_an_error_quotes() -> None:
+    text = parse_packet(
+        "22:13:27.000005 " + _HEAD.format("ICMP (1)", 68)
+        + "10.0.0.9 > 10.0.0.5: ICMP 10.0.0.9 tcp port 443 unreachable, length 48\n"
+        "\tIP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 40)\n"
+        "    10.0.0.5.44321 > 10.0.0.9.443: Flags [S], cksum 0x0000 (incorrect -> 0xdf4a), "
+        "seq 1000, win 502, length 0"
+    )  # fmt: skip
+    assert (text.packet.icmp_type, text.packet.icmp_code) == (3, 3)
+    assert text.packet.quoted == _tcp(_SYN)
+
+
+@pytest.mark.parametrize(
+    ("rest", "protocol", "payload", "length"),
+    [
+        ("10.0.0.5.4000 > 10.0.0.9.53: 4660+ A? example.org. (29)", UDP, 29, 57),
+        ("10.0.0.5 > 10.0.0.9: ESP(spi=0x00000001,seq=0x1), length 48", 50, 0, 68),
+        ("10.0.0.5 > 10.0.0.9: GREv0, length 32: IP 10.0.0.5.1 > 10.0.0.9.2: UDP, length 0", 47, 0,
+         52),
+        ("10.0.0.5 > 10.0.0.9:  ip-proto-99 20", 99, 0, 0),
+        ("10.0.0.5 > 224.0.0.18: VRRPv0, unknown type (0), (ttl 64)", 112, 0, 0),
+        ("10.0.0.5 > 10.0.0.9: ICMP echo request, id 77, seq 1, length 64", ICMP, 0, 84),
+    ],
+)  # fmt: skip
+def test_tcpdump_of_other_protocols(rest: str, protocol: int, payload: int, length: int) -> None:
+    text = parse_packet(f"22:13:25.000005 IP {rest}")
+    assert (text.packet.protocol, text.packet.payload, text.length) == (protocol, payload, length)
+    assert (_LENGTH in text.known) is (length > 0)
+    assert text.packet.icmp_id == (77 if protocol == ICMP else 0)
+
+
+def test_a_log_line_tells_the_header() -> None:
+    text = parse_packet(
+        "kernel: x IN=eth0 OUT= MAC=00:11:22:33:44:55:66:77:88:99:aa:bb:08:00 SRC=10.0.0.5 "
+        "DST=10.0.0.9 LEN=60 TOS=0x10 PREC=0x20 TTL=63 ID=1 DF PROTO=TCP SPT=44321 DPT=443 "
+        "WINDOW=502 RES=0x00 SYN URGP=0 OPT (020405B40402080A000000010000000001030307) MARK=0x1f "
+    )
+    assert text.packet == _tcp(_SYN)._replace(options=_SYN_OPTIONS, ttl=63, tos=0x30)
+    assert (text.length, text.mac, text.mark) == (60, 0x66778899AABB, 0x1F)
+    # The lowest bit of the type of service is in neither TOS nor PREC.
+    assert text.known == {_LENGTH, _TTL, _DSCP, _OPTIONS}
+
+
+def test_a_log_line_tells_what_an_error_quotes() -> None:
+    text = parse_packet(
+        f"IN=eth0 OUT=eth1 {_ENDS}PROTO=ICMP TYPE=3 CODE=1 [SRC=10.0.0.9 DST=10.0.0.5 LEN=60 "
+        "TOS=0x00 PREC=0x00 TTL=63 ID=0 DF PROTO=TCP SPT=443 DPT=44321 WINDOW=5 RES=0x00 SYN "
+        "URGP=0 ] MARK=0x2 "
+    )
+    quoted = text.packet.quoted
+    assert quoted is not None
+    assert (quoted.saddr, quoted.sport, quoted.flags, quoted.ttl) == (_B, 443, _SYN, 63)
+    assert (text.packet.ttl, text.mark) == (64, 2)
+    broken = parse_packet(f"IN=a OUT= {_ENDS}PROTO=ICMP TYPE=3 CODE=1 [INCOMPLETE [8 bytes] ] ")
+    assert broken.packet.quoted is None
+
+
+def test_ipv6_log_line_tells_the_header() -> None:
+    text = parse_packet(
+        "IN=eth0 OUT= SRC=fd00:0000:0000:0000:0000:0000:0000:0001 "
+        "DST=fd00:0000:0000:0000:0000:0000:0000:0002 LEN=104 TC=41 HOPLIMIT=60 FLOWLBL=0 "
+        "PROTO=ICMPv6 TYPE=128 CODE=0 ID=7 SEQ=1 "
+    )
+    assert (text.packet.tos, text.packet.ttl, text.packet.icmp_id) == (41, 60, 7)
+    assert text.known == {_LENGTH, _TTL, _DSCP, _TOS}
+
+
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
@@ -249,7 +363,24 @@ def test_fuzz(text: str) -> None:
         assert len(error.problems) == 1
 
 
-@pytest.mark.parametrize("unit", ["IN=", "IN=x OUT=", "10.0.0.5 ", "IP ", ":", "[", "a" * 3, "1."])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "IP (",
+        "IP (a) ",
+        "0:00:",
+        "OPT (",
+        "[SRC=",
+        "IN=",
+        "IN=x OUT=",
+        "10.0.0.5 ",
+        "IP ",
+        ":",
+        "[",
+        "a" * 3,
+        "1.",
+    ],
+)
 def test_long_texts_take_little_time(unit: str) -> None:
     started = time.perf_counter()
     with pytest.raises(ParseError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.model.conntrack.unmodelled import UNMODELLED
+from ctlint.model.unmodelled import UNMODELLED
 from ctlint.wire.packet import TcpOptions
 from tests.unit.model.conntrack.conversation import SYN_OPTIONS, Conversation
 

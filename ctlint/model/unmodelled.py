@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the tracker leaves out, in one place."""
+"""What the model leaves out, in one place: of conntrack, and of the packet's path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "special addresses",
-        "Martian, loopback, link-local, multicast and broadcast addresses are refused: routing"
+        "Loopback, link-local, multicast and broadcast addresses on a wire are refused: routing"
         " does more with them than find a way.",
     ),
     (
@@ -63,6 +63,46 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
         "hooks registered again",
         "When the last rule that needs conntrack goes and one comes back, kernels since 4.19"
         " forget the windows of established entries; here they stay.",
+    ),
+    (
+        "proxies and queues",
+        "What NFQUEUE, QUEUE, TPROXY, SYNPROXY and CLUSTERIP do with a packet is not decided: a"
+        " program or a socket decides it.",
+    ),
+    (
+        "copies",
+        "TEE lets its packet go on; the copy is not followed.",
+    ),
+    (
+        "lots",
+        "A rule that draws lots (statistic --mode random) is not decided. Where NAT draws a port,"
+        " any free one is as good: here it is the first.",
+    ),
+    (
+        "NAT of old kernels",
+        "Ports are chosen as Linux 6.18 chooses them, on every profile.",
+    ),
+    (
+        "rate limits",
+        "Every rejected packet is answered: icmp_ratelimit and icmp_msgs_per_sec do not count.",
+    ),
+    (
+        "links",
+        "Packets carry no link-layer header, as in a tunnel, and links take them whole up to 65535"
+        " bytes; there is no bridge, no IPsec, no realm, no device group, no VRF.",
+    ),
+    (
+        "sockets",
+        "The box sends, and nothing in it listens: -m socket finds none. Cgroups and process names"
+        " are not known.",
+    ),
+    (
+        "fwmark routing",
+        "There is one routing table: marks change no route.",
+    ),
+    (
+        "legacy and nft at once",
+        "Rule sets of both backends beside each other are not played together.",
     ),
 )
 """Each a name and a sentence."""
