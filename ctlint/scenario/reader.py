@@ -307,13 +307,12 @@ def _forward(given: Mapping[str, Any]) -> Forward:
     family = _family(given, ("left_addr", "right_addr"))
     left = _interface(given.get("left_if", LEFT_INTERFACE), "left_if")
     right = _interface(given.get("right_if", RIGHT_INTERFACE), "right_if")
-    return Forward(
-        family,
-        left,
-        _own_address(given, "left_addr", family, LEFT_ADDRESS),
-        right,
-        _own_address(given, "right_addr", family, RIGHT_ADDRESS),
-    )
+    left_addr = _own_address(given, "left_addr", family, LEFT_ADDRESS)
+    right_addr = _own_address(given, "right_addr", family, RIGHT_ADDRESS)
+    address = left_addr.partition("/")[0]
+    if left != right and address == right_addr.partition("/")[0]:
+        raise ScenarioError(f"the address {address} is on two interfaces, {left} and {right}")
+    return Forward(family, left, left_addr, right, right_addr)
 
 
 def _host(given: Mapping[str, Any]) -> Host:

@@ -751,3 +751,11 @@ def test_a_long_number_is_read_whole(digits: int) -> None:
     with pytest.raises(ScenarioError) as caught:
         list(read_scenarios('{"packets": [' + "1" * digits + "]}"))
     assert "not JSON" not in str(caught.value)
+
+
+def test_an_address_on_two_interfaces_is_named() -> None:
+    topology = {"kind": "forward", "v6": True, "left_addr6": "fd02:0::1/64", "right_if": "lan"}
+    with pytest.raises(ScenarioError, match=r"fd02::1 is on two interfaces, eth0 and lan"):
+        scenario_from_json({"topology": topology, "packets": []})
+    same = {"kind": "forward", "left_addr": "10.2.0.1/16", "right_if": "eth0"}
+    assert scenario_from_json({"topology": same, "packets": []}).topology.family is Family.IPV4
