@@ -345,8 +345,10 @@ class Lab:
         built = build(send, ends, family, self._number, quoted)
         box.timers.settle(send.protocol)
         if playing.counts_connections:
-            # Which of them are over is looked at once a tick (nf_conncount.c, `last_gc`).
-            await_tick()
+            # Which of them are over is looked at once a tick, and behind two whoever counted
+            # them (nf_conncount.c, `last_gc` and find_or_evict()).
+            for _ in range(3):
+                await_tick()
         sent = box.timers.clock()
         target = format_address(family, ends.daddr)
         heard = _Heard(box, send.sender, self._number, built.data)

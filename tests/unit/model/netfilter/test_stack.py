@@ -1,0 +1,495 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A box where no live kernel can be asked: what stays undecided, what is not modelled, ways that are
+remembered. Expectations are the kernel source's; of undecided matches, what follows from both of
+their possible ways. What a live kernel does is in test_ways.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+import pytest
+
+from ctlint.model.conntrack.core import NotModelledError, Tracker
+from ctlint.model.conntrack.settings import read_settings
+from ctlint.model.conntrack.status import CtState
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.netfilter import stack as stack_module
+from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.host import Host, InterfaceAddress, Route
+from ctlint.model.netfilter.memory import Memory
+from ctlint.model.netfilter.set_state import load_sets
+from ctlint.model.netfilter.stack import Emitted, Passage, Stack
+from ctlint.model.netfilter.transit import Facts
+from ctlint.model.netfilter.traverse import PolicyRef, walk
+from ctlint.parse.ipset_save import parse_ipset_save
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.wire.addresses import Family, Net, parse_address
+from ctlint.wire.moments import SECOND
+from ctlint.wire.packet import Packet
+from ctlint.wire.protocols import ICMP, TCP, UDP
+from ctlint.wire.tcp_flags import TcpFlags
+
+V4 = Family.IPV4
+
+
+def ip(text: str) -> int:
+    return parse_address(text, V4)
+
+
+ADDRESSES = (
+    InterfaceAddress("eth0", V4, ip("10.1.0.1"), 16),
+    InterfaceAddress("eth1", V4, ip("10.2.0.1"), 16),
+)
+ROUTER = Host(ADDRESSES, [Route(Net(V4, 0, 0), "eth1")], 1500)
+WITHOUT_DEFAULT = Host(ADDRESSES)
+UNNUMBERED = Host(
+    (), [Route(Net(V4, ip(f"10.{n}.0.0"), ip("255.255.0.0")), f"eth{n - 1}") for n in (1, 2)]
+)
+
+CLIENT, SERVER, OWN = "10.1.0.2", "10.2.0.2", "10.1.0.1"
+UNKNOWN = "-m time --timestart 10:00 --timestop 11:00"
+"""A match that nobody can decide who does not know the time of day."""
+
+
+def tcp(
+    flags: str,
+    seq: int = 1000,
+    ack: int = 0,
+    *,
+    saddr: str = CLIENT,
+    daddr: str = SERVER,
+    sport: int = 40000,
+    dport: int = 80,
+    ttl: int = 64,
+    payload: int = 0,
+) -> Packet:
+    parsed = TcpFlags.parse(flags)
+    ends = (ip(saddr), ip(daddr), TCP, sport, dport)
+    return Packet(V4, *ends, parsed, payload=payload, seq=seq, ack=ack, ttl=ttl)
+
+
+def answer(flags: str, seq: int = 5000, ack: int = 1001, payload: int = 0) -> Packet:
+    return tcp(flags, seq, ack, saddr=SERVER, daddr=CLIENT, sport=80, dport=40000, payload=payload)
+
+
+def udp(
+    saddr: str = CLIENT, daddr: str = SERVER, sport: int = 40000, ttl: int = 64, payload: int = 0
+) -> Packet:
+    return Packet(V4, ip(saddr), ip(daddr), UDP, sport, 53, ttl=ttl, payload=payload)
+
+
+def reply_to(packet: Packet) -> Packet:
+    return packet._replace(
+        saddr=packet.daddr, sport=packet.dport, daddr=packet.saddr, dport=packet.sport
+    )
+
+
+SYN = tcp("S")
+
+
+def rules_of(*rules: str) -> str:
+    """Rules, each behind the name of its table and, if it has one, of its chain's policy."""
+    tables: dict[str, list[str]] = {}
+    for rule in rules:
+        name, _, rest = rule.partition(" ")
+        tables.setdefault(name, []).append(rest if rest.startswith(":") else f"-A {rest}")
+    return "".join(
+        "\n".join(
+            [f"*{name}", *sorted(lines, key=lambda line: not line.startswith(":")), "COMMIT", ""]
+        )
+        for name, lines in tables.items()
+    )
+
+
+class Box:
+    """A box with rules."""
+
+    def __init__(self, *rules: str, host: Host = ROUTER, sets: str = "", **sysctls: int) -> None:
+        rulesets = parse_rulesets(rules_of(*rules), "rules", V4) if rules else ()
+        full = {f"net.netfilter.nf_conntrack_{name}": value for name, value in sysctls.items()}
+        self.tracker = Tracker(NEWEST, read_settings(NEWEST, full))
+        self.stack = Stack(
+            self.tracker,
+            {V4: ruleset for ruleset in rulesets},
+            host,
+            facts=Facts(),
+            memory=Memory(load_sets(parse_ipset_save(sets, "sets"))),
+        )
+        self.moments: Iterator[int] = count(0, SECOND // 100)
+
+    def receive(self, packet: Packet, interface: str = "eth0") -> Passage:
+        return self.stack.receive(packet, interface, next(self.moments))
+
+    def send(self, packet: Packet) -> Passage:
+        return self.stack.send(packet, next(self.moments))
+
+    def entries(self) -> int:
+        return len(list(self.tracker.entries(self.stack.box.now)))
+
+    def open(self, packet: Packet = SYN) -> None:
+        """Open a connection, both ways."""
+        self.receive(packet)
+        if packet.protocol == UDP:
+            self.receive(reply_to(packet), "eth1")
+        else:
+            self.receive(answer("SA"), "eth1")
+            self.receive(tcp("A", 1001, 5001))
+
+
+# Routes
+
+
+def test_nobody_is_asked_behind_routing_where_no_route_leads() -> None:
+    box = Box("filter :FORWARD ACCEPT", host=WITHOUT_DEFAULT)
+    passage = box.receive(udp(daddr="8.8.8.8"))
+    assert passage == Passage({Hook.PREROUTING: CtState.NEW}, [], [], None, [], [], None, [], [])
+    assert box.entries() == 0
+
+
+def test_nothing_is_sent_where_no_route_leads() -> None:
+    box = Box("filter :OUTPUT ACCEPT", host=WITHOUT_DEFAULT)
+    assert box.send(udp(OWN, "8.8.8.8")) == Passage({}, [], [], None, [], [], None, [], [])
+
+
+def test_nothing_is_sent_to_where_no_route_leads_any_more() -> None:
+    box = Box("nat OUTPUT -j DNAT --to-destination 8.8.8.8", "filter :OUTPUT ACCEPT")
+    assert box.send(udp(OWN)).is_delivered
+    box = Box(
+        "nat OUTPUT -j DNAT --to-destination 8.8.8.8",
+        "filter :OUTPUT ACCEPT",
+        host=WITHOUT_DEFAULT,
+    )
+    passage = box.send(udp(OWN))
+    assert (passage.matched, passage.cause) == (["nat/OUTPUT#1"], None)
+    assert not passage.is_delivered
+
+
+@pytest.mark.parametrize("target", ["10.2.255.255", "224.0.0.1"])
+def test_what_is_for_many_is_not_modelled(target: str) -> None:
+    box = Box(f"nat PREROUTING -j DNAT --to-destination {target}")
+    with pytest.raises(NotModelledError, match=f"routing to {target}"):
+        box.receive(udp())
+
+
+@pytest.mark.parametrize(
+    ("saddr", "daddr"), [("127.0.0.1", SERVER), (CLIENT, "127.0.0.1"), ("10.2.0.1", SERVER)]
+)
+def test_martians_get_as_far_as_prerouting(saddr: str, daddr: str) -> None:
+    box = Box("mangle :PREROUTING ACCEPT", "filter :FORWARD ACCEPT", "filter :INPUT ACCEPT")
+    passage = box.receive(udp(saddr, daddr))
+    assert passage.matched == ["mangle/PREROUTING policy"]
+    assert not passage.is_delivered
+
+
+def test_a_way_back_is_asked_for_before_a_reset() -> None:
+    box = Box("filter FORWARD -p tcp -j REJECT --reject-with tcp-reset", host=WITHOUT_DEFAULT)
+    passage = box.receive(tcp("S", saddr="9.9.9.9"))
+    assert (passage.matched, passage.made_matched, passage.out) == (["filter/FORWARD#1"], [], [])
+
+
+# What ends a way
+
+
+def test_a_full_table_drops_what_is_new() -> None:
+    box = Box("filter :FORWARD ACCEPT", max=1)
+    assert box.receive(udp()).is_delivered
+    passage = box.receive(udp(sport=1))
+    assert not passage.is_delivered
+    assert (passage.ctstates, passage.matched, passage.cause) == ({}, [], None)
+
+
+def test_a_source_that_is_taken_is_dropped_behind_all_rules() -> None:
+    box = Box("nat POSTROUTING -p tcp -j SNAT --to-source 10.2.0.1:5000")
+    assert box.receive(SYN).is_delivered
+    passage = box.receive(tcp("S", saddr="10.1.0.3"))
+    assert passage.matched == ["nat/POSTROUTING#1"]
+    assert (passage.cause, passage.is_delivered) == (None, False)
+
+
+def test_masquerade_without_an_address_is_the_cause() -> None:
+    box = Box("nat POSTROUTING -j MASQUERADE", host=UNNUMBERED)
+    passage = box.receive(SYN)
+    assert str(passage.cause and passage.cause.cause) == "nat/POSTROUTING#1"
+    assert not passage.is_delivered
+
+
+def test_what_stops_an_answer_is_not_what_stopped_the_packet() -> None:
+    reset = "filter FORWARD -p tcp -j REJECT --reject-with tcp-reset"
+    box = Box("nat POSTROUTING -j MASQUERADE", reset, host=UNNUMBERED)
+    passage = box.receive(SYN)
+    assert str(passage.cause and passage.cause.cause) == "filter/FORWARD#1"
+    assert (passage.made_matched, passage.out) == (["nat/POSTROUTING#1"], [])
+
+
+def test_a_table_without_the_hooks_chain_is_not_asked() -> None:
+    box = Box("nat POSTROUTING -j SNAT --to-source 10.2.0.1", "filter :INPUT DROP")
+    passage = box.receive(udp())
+    assert passage.matched == ["nat/POSTROUTING#1"]
+    assert passage.out == [
+        Emitted("eth1", udp("10.2.0.1", ttl=63), True),
+    ]
+
+
+# What stays open
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_delivered"),
+    [
+        # A rule that changes nothing.
+        (["filter FORWARD {} -j LOG"], True),
+        (["filter FORWARD {}"], True),
+        # Either way it ends alike.
+        (["filter FORWARD {} -j ACCEPT", "filter FORWARD -j ACCEPT"], True),
+        (["filter FORWARD {} -j DROP", "filter :FORWARD DROP"], False),
+        (["filter :one -", "filter FORWARD {} -j one", "filter one -p tcp -j DROP"], True),
+        (["nat PREROUTING {} -j ACCEPT"], True),
+    ],
+)
+def test_the_fate_is_certain_and_the_rules_are_not(rules: list[str], is_delivered: bool) -> None:
+    passage = Box(*(rule.format(UNKNOWN) for rule in rules)).receive(udp())
+    assert passage.is_delivered is is_delivered
+    assert not passage.open
+    (unsure,) = passage.unsure
+    assert unsure.ref.position == 1
+
+
+def test_of_drops_that_agree_the_last_is_told() -> None:
+    passage = Box(f"filter FORWARD {UNKNOWN} -j DROP", "filter :FORWARD DROP").receive(udp())
+    assert passage.cause is not None
+    assert passage.cause.cause == PolicyRef("filter", "FORWARD")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ["filter FORWARD {} -j DROP"],
+        ["filter FORWARD {} -j REJECT", "filter :FORWARD DROP"],
+        ["filter FORWARD {} -j NFQUEUE"],
+        ["filter FORWARD -j NFQUEUE"],
+        ["nat PREROUTING {} -j DNAT --to-destination 10.2.0.9"],
+        ["nat PREROUTING -j NETMAP --to some.example"],
+        ["raw PREROUTING {} -j NOTRACK"],
+        ["mangle FORWARD {} -j TTL --ttl-set 9"],
+        ["mangle FORWARD {} -j MARK --set-mark 1", "filter FORWARD -m mark --mark 1 -j DROP"],
+        ["filter :one -", "filter FORWARD {} -j one", "filter one -j DROP"],
+        # The packet itself is rejected; what becomes of the answer is open.
+        ["filter FORWARD -j REJECT", "filter OUTPUT {} -j DROP"],
+    ],
+)
+def test_the_fate_is_open(rules: list[str]) -> None:
+    box = Box(*(rule.format(UNKNOWN) for rule in rules))
+    passage = box.receive(udp())
+    assert passage.open
+    assert not passage.is_delivered
+    assert box.entries() == 0
+
+
+def test_what_the_box_sends_may_be_open_too() -> None:
+    passage = Box(f"filter OUTPUT {UNKNOWN} -j DROP").send(udp(OWN))
+    assert passage.open
+    assert not passage.is_delivered
+
+
+# Ways that are remembered
+
+
+class Walks:
+    """Counts walks through tables."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def walk(self, *arguments: object, **options: object) -> object:
+        self.number += 1
+        return walk(*arguments, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def walks(monkeypatch: pytest.MonkeyPatch) -> Walks:
+    counter = Walks()
+    monkeypatch.setattr(stack_module, "walk", counter.walk)
+    return counter
+
+
+def asked(walks: Walks, box: Box, packet: Packet, interface: str = "eth0") -> int:
+    """How many tables a packet is given to."""
+    before = walks.number
+    box.receive(packet, interface)
+    return walks.number - before
+
+
+PLAIN = ("mangle :FORWARD ACCEPT", "filter :FORWARD ACCEPT", "filter :INPUT ACCEPT")
+FLAGS = (*PLAIN, "filter FORWARD -p tcp --tcp-flags PSH PSH -j LOG")
+
+
+def test_packets_of_an_open_connection_fare_alike(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    box.open()
+    assert asked(walks, box, tcp("A", 1001, 5001)) == 0
+    assert asked(walks, box, tcp("PA", 1001, 5001, payload=10)) == 0
+    assert asked(walks, box, answer("A", 5001, 1011), "eth1") == 0
+
+
+def test_where_rules_ask_for_flags_those_with_the_same_do(walks: Walks) -> None:
+    box = Box(*FLAGS)
+    box.open()
+    push = tcp("PA", 1001, 5001, payload=10)
+    assert asked(walks, box, tcp("A", 1001, 5001)) == 0
+    assert asked(walks, box, push) == 2
+    assert asked(walks, box, push) == 0
+    assert asked(walks, box, tcp("A", 1001, 5001)) == 0
+    assert box.receive(push).matched == [
+        "mangle/FORWARD policy",
+        "filter/FORWARD#1",
+        "filter/FORWARD policy",
+    ]
+
+
+def test_each_interface_has_its_own_flags(walks: Walks) -> None:
+    box = Box(*FLAGS)
+    box.open()
+    push = tcp("PA", 1001, 5001, payload=10)
+    assert asked(walks, box, push, "eth1") == 2
+    assert asked(walks, box, tcp("A", 1001, 5001), "eth1") == 2
+    assert asked(walks, box, push, "eth1") == 0
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "filter FORWARD -m conntrack --ctstatus ASSURED -j ACCEPT",
+        "filter FORWARD -m connmark --mark 1 -j ACCEPT",
+        "filter FORWARD -m length --length 100 -j ACCEPT",
+        "filter FORWARD -m ttl --ttl-eq 9 -j ACCEPT",
+        "filter FORWARD -m tos --tos 8 -j ACCEPT",
+        "filter FORWARD -m string --string x --algo bm -j ACCEPT",
+        "filter FORWARD -m limit --limit 1/s -j ACCEPT",
+        "filter FORWARD -m recent --name x --set -j ACCEPT",
+        "filter FORWARD -m set --match-set known src -j ACCEPT",
+        "filter FORWARD -m connbytes --connbytes 1000: --connbytes-dir both "
+        "--connbytes-mode bytes -j ACCEPT",
+        f"filter FORWARD {UNKNOWN} -j LOG",
+        "mangle FORWARD -j TTL --ttl-set 9",
+        "mangle FORWARD -j CONNMARK --save-mark",
+        "mangle FORWARD -j CONNMARK --restore-mark",
+        "mangle FORWARD -j SET --add-set known src",
+        "raw :PREROUTING ACCEPT",
+        "filter FORWARD -p tcp --dport 80 -j REJECT",
+    ],
+)
+def test_nobody_fares_alike_where_rules_ask_for_more(rule: str, walks: Walks) -> None:
+    box = Box(*PLAIN, rule, sets="create known hash:ip family inet\n")
+    box.open()
+    packet = tcp("A", 1001, 5001)
+    expected = asked(walks, box, packet)
+    assert expected >= 2
+    assert asked(walks, box, packet) == expected
+
+
+def test_who_is_new_is_asked_about(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    assert [asked(walks, box, udp()) for _ in range(3)] == [2, 2, 2]
+    box.receive(reply_to(udp()), "eth1")
+    # Only now the client's packets are ESTABLISHED.
+    assert [asked(walks, box, udp()) for _ in range(3)] == [2, 0, 0]
+
+
+def test_another_interface_is_asked_about(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    box.open()
+    assert asked(walks, box, tcp("A", 1001, 5001), "eth1") == 2
+
+
+def test_the_last_hop_is_asked_about(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    box.open()
+    packet = tcp("A", 1001, 5001, ttl=1)
+    # Its error is given to nobody: there are no chains at OUTPUT.
+    passage = box.receive(packet)
+    (error,) = passage.out
+    assert (error.packet.icmp_type, error.is_same) == (11, False)
+    assert asked(walks, box, tcp("A", 1001, 5001)) == 0
+
+
+def test_errors_are_asked_about(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    box.open(udp())
+    error = Packet(V4, ip(SERVER), ip(CLIENT), ICMP, icmp_type=3, icmp_code=3, quoted=udp(ttl=63))
+    assert asked(walks, box, error, "eth1") == 2
+    assert asked(walks, box, error, "eth1") == 2
+
+
+def test_other_protocols_are_asked_about(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    packet = Packet(V4, ip(CLIENT), ip(SERVER), 50)
+    box.receive(packet)
+    box.receive(reply_to(packet), "eth1")
+    assert [asked(walks, box, packet) for _ in range(2)] == [2, 2]
+
+
+def test_a_connection_that_is_gone_takes_its_way_with_it(walks: Walks) -> None:
+    box = Box(*PLAIN)
+    box.open(udp())
+    assert asked(walks, box, udp()) == 2
+    assert asked(walks, box, udp()) == 0
+    box.tracker.flush()
+    assert asked(walks, box, udp()) == 2
+    assert box.receive(udp()).ctstates == {Hook.PREROUTING: CtState.NEW, Hook.FORWARD: CtState.NEW}
+
+
+def test_where_routing_drops_no_way_is_remembered(walks: Walks) -> None:
+    box = Box("mangle :PREROUTING ACCEPT", host=WITHOUT_DEFAULT)
+    packet = udp(daddr="8.8.8.8")
+    forth = Box("mangle :PREROUTING ACCEPT")
+    forth.receive(packet)
+    forth.receive(reply_to(packet), "eth1")
+    stack = Stack(
+        forth.tracker,
+        {V4: parse_rulesets(rules_of("mangle :PREROUTING ACCEPT"), "rules", V4)[0]},
+        WITHOUT_DEFAULT,
+        facts=Facts(),
+        memory=Memory(),
+    )
+    box.stack = stack
+    assert [asked(walks, box, packet) for _ in range(3)] == [1, 1, 1]
+
+
+def normal(passage: Passage) -> tuple[object, ...]:
+    return tuple(list(part) if isinstance(part, Sequence) else part for part in tuple(passage))
+
+
+CONVERSATION = (
+    *((tcp("S"), "eth0"), (answer("SA"), "eth1"), (tcp("A", 1001, 5001), "eth0")),
+    *((tcp("PA", 1001, 5001, payload=100), "eth0"), (answer("A", 5001, 1101), "eth1")),
+    *((answer("PA", 5001, 1101, payload=50), "eth1"), (tcp("A", 1101, 5051), "eth0")),
+    *((tcp("A", 1101, 5051, ttl=9), "eth0"), (tcp("A", 1101, 5051, ttl=1), "eth0")),
+    *((tcp("A", 900, 5051), "eth0"), (tcp("A", 99_999_999, 5051), "eth0")),
+    *((tcp("FA", 1101, 5051), "eth0"), (answer("FA", 5051, 1102), "eth1")),
+    *((tcp("A", 1102, 5052), "eth0"), (tcp("S", 9000), "eth0"), (answer("RA", 0, 9001), "eth1")),
+    (tcp("A", 9001, 1), "eth0"),
+)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        PLAIN,
+        FLAGS,
+        ("filter FORWARD -p tcp --tcp-flags ALL ACK -j DROP", "filter FORWARD -i eth1 -j LOG"),
+        ("filter FORWARD -m conntrack --ctstate INVALID -j DROP", "filter :FORWARD ACCEPT"),
+        ("filter FORWARD -m conntrack --ctstate ESTABLISHED -j DROP", "filter :FORWARD ACCEPT"),
+        ("nat PREROUTING -j DNAT --to-destination 10.2.0.2", "mangle FORWARD -j MARK --or-mark 1"),
+        ("nat PREROUTING -j REDIRECT", "filter :INPUT ACCEPT"),
+        ("mangle PREROUTING -p tcp --tcp-flags PSH PSH -j DROP", "filter :FORWARD ACCEPT"),
+    ],
+)
+def test_a_way_that_is_known_is_the_way_that_would_be_found(rules: tuple[str, ...]) -> None:
+    remembering, forgetting = Box(*rules), Box(*rules)
+    for packet, interface in CONVERSATION * 2:
+        for entry in forgetting.tracker.entries(forgetting.stack.box.now):
+            entry.extension = None
+        found = remembering.receive(packet, interface)
+        assert normal(found) == normal(forgetting.receive(packet, interface))
