@@ -2,14 +2,14 @@
 """Plays scenarios on the kernel of this machine and records its answers for tests/answers.
 
     python -m tools.record_answers SCENARIOS.json -o tests/answers/6.18.44/NAME.jsonl.xz
-    python -m tools.record_answers --random-rules 1 --count 300 -o ANSWERS/random_rules.jsonl.xz
+    python -m tools.record_answers --random-rules 1 -o tests/answers/6.18.44/random_rules.jsonl.xz
 
 The input is a document of scenarios (docs/scenario.md). A recording is an input too: its scenarios
 are then played again. With --random-rules the scenarios are random ones with rule sets, of that
-seed (tests/conformance/random_rule_scenarios.py); what this kernel cannot load or play is left
-out. The folder of the output names the kernel that answers: the full version
-number of its release ("6.12.107" of "6.12.107+deb13-amd64"), and what follows as far as that tells
-kernels apart ("6.0.0-1016-ubuntu"). Needs root.
+seed (tests/conformance/random_rule_scenarios.py); what this kernel cannot load or play is left out.
+The folder of the output names the kernel that answers: the full version number of its release
+("6.12.107" of "6.12.107+deb13-amd64"), and what follows as far as that tells kernels apart
+("6.0.0-1016-ubuntu"). Needs root.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def write_whole(target: Path, data: bytes) -> None:
 @click.command(help=__doc__)
 @click.argument("scenarios", required=False, type=click.Path(path_type=Path))
 @click.option("--random-rules", "seed", type=int, help="play random scenarios of this seed")
-@click.option("--count", type=click.IntRange(1), default=300, show_default=True)
+@click.option("--count", type=click.IntRange(1), default=800, show_default=True)
 @click.option("-o", "output", required=True, type=click.Path(path_type=Path))
 def main(scenarios: Path | None, seed: int | None, count: int, output: Path) -> None:
     """Records the answers to all scenarios of a file, or to random ones."""

@@ -455,13 +455,13 @@ class Stack:
                 return False
         if hook in _CONFIRMING:
             tracked = traveller.tracked
-            if tracked is not None:
-                entry = tracked.entry
-                confirmed = self._tracker.nf_conntrack_confirm(tracked, self.box.now)
-                if confirmed is CtVerdict.DROP:
-                    return False
-                if tracked.entry is not entry:
-                    self._show(traveller)
+            assert tracked is not None  # conntrack comes before
+            entry = tracked.entry
+            confirmed = self._tracker.nf_conntrack_confirm(tracked, self.box.now)
+            if confirmed is CtVerdict.DROP:
+                return False
+            if tracked.entry is not entry:
+                self._show(traveller)
         if hook not in _HAS_OUT:
             transit.out_interface = out_interface
         return True

@@ -212,6 +212,9 @@ class _Walker:
                 if truth is not FALSE:
                     self.apply(rule, truth, frame)
                 elif self.transit.is_hot:
+                    if self.chains.ruleset.is_nft:
+                        # There the rule that asked counts as the one that drops.
+                        result.matched.append(rule.name)
                     result.outcomes.append(Outcome(Verdict.DROP, rule.ref, frame.via))
                     return
                 continue

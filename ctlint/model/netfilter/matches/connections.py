@@ -131,15 +131,15 @@ def _count(
     packet's own is one of them.
     """
     entry = None if transit.entry is None else transit.entry.entry
-    if entry is None:
-        half = box.tracker.find(get_tuple(transit.packet), box.now)
+    tick = jiffies(box.now)
+    if entry is not None:
+        own = _Counted(entry.original, entry.zone, tick)
+    else:
+        # One that conntrack calls INVALID counts by its own tuple, also where an entry has it.
+        own = _Counted(Tuple(*get_tuple(transit.packet)), DEFAULT_ZONE, tick)
+        half = box.tracker.find(own.tuple, box.now)
         if half is not None:
             entry = half[0]
-    tick = jiffies(box.now)
-    if entry is None:
-        own = _Counted(Tuple(*get_tuple(transit.packet)), DEFAULT_ZONE, tick)
-    else:
-        own = _Counted(entry.original, entry.zone, tick)
     counter = counters.get(group)
     if counter is None:
         counter = counters[group] = _Counter(own)
