@@ -15,7 +15,7 @@ from ctlint.model.conntrack.tuple import Tuple, get_tuple
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.memory import Memory
-from ctlint.model.netfilter.nat import Draw, lowest
+from ctlint.model.netfilter.nat import Draw
 from ctlint.model.netfilter.set_state import SetState, load_sets
 from ctlint.model.netfilter.stack import Emitted, Passage, Stack
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open
@@ -64,7 +64,7 @@ class Player:
         self,
         scenario: Scenario,
         kernel: KernelProfile,
-        draw: Draw = lowest,
+        draw: Draw | None = None,
         lots: Draw | None = None,
     ) -> None:
         self._scenario = scenario

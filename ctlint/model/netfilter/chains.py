@@ -55,16 +55,33 @@ class ReadyRule:
     ``is_called`` says that it was looked up; None where there is none.
     """
 
-    __slots__ = ("action", "called", "is_called", "is_steady", "name", "open", "ref")
+    __slots__ = ("_is_steady", "_name", "action", "called", "is_called", "open", "ref")
 
     def __init__(self, ref: RuleRef, conditions: Open, does: Action) -> None:
         self.ref = ref
         self.open = conditions
         self.action = does
-        self.is_steady = _is_steady(conditions, does)
-        self.name = str(ref)
         self.called: ReadyChain | None = None
         self.is_called = False
+        # Of most rules of a large set nobody asks.
+        self._is_steady: bool | None = None
+        self._name: str | None = None
+
+    @property
+    def is_steady(self) -> bool:
+        """See above."""
+        found = self._is_steady
+        if found is None:
+            found = self._is_steady = _is_steady(self.open, self.action)
+        return found
+
+    @property
+    def name(self) -> str:
+        """See above."""
+        found = self._name
+        if found is None:
+            found = self._name = str(self.ref)
+        return found
 
 
 _STEADY_FIELDS: Final = frozenset(Field) - {Field.ENTRY, Field.HEADER, Field.BOX}
@@ -103,7 +120,8 @@ _FIXED: Final = frozenset({Field.PROTOCOL, Field.FLAGS, Field.CTSTATE})
 class ReadyChain:
     """The rules of one chain that packets of a question can match, indexed.
 
-    ``reads_flags``: packets with other flags may match others.
+    ``reads_flags``: packets with other flags may match others; None until ChainStore.reads_flags
+    is asked.
     """
 
     __slots__ = (
@@ -125,9 +143,8 @@ class ReadyChain:
         name: str,
         policy: str | None,
         rules: Sequence[ReadyRule],
-        reads_flags: bool,
     ) -> None:
-        self.reads_flags = reads_flags
+        self.reads_flags: bool | None = None
         self.end = f"{table}/{name} return"
         self.table = table
         self.name = name
@@ -209,6 +226,7 @@ class ChainStore:
         """Rules that walks have been given so far: a measure of work for budgets."""
         self.facts = facts
         self._ready: dict[tuple[str, str, Question], ReadyChain | None] = {}
+        self._flag_readers: dict[tuple[str, str], bool] = {}
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
 
@@ -221,18 +239,24 @@ class ChainStore:
         ready: ReadyChain | None = None
         if found is not None:
             rules = self._possible(found, table, question)
-            ready = ReadyChain(table, chain, found.policy, rules, self._reads_flags(found))
+            ready = ReadyChain(table, chain, found.policy, rules)
         self._ready[key] = ready
         return ready
 
-    def _reads_flags(self, chain: Chain) -> bool:
+    def reads_flags(self, ready: ReadyChain) -> bool:
         """Whether a rule of the chain asks for TCP flags."""
-        return any(
-            Field.FLAGS in predicate.reads
-            for rule in chain.rules
-            for match in rule.matches
-            for predicate, _ in self._split(match)[0]
-        )
+        if ready.reads_flags is None:
+            key = ready.table, ready.name
+            if key not in self._flag_readers:
+                chain = self.ruleset.chain(*key)
+                self._flag_readers[key] = chain is not None and any(
+                    Field.FLAGS in predicate.reads
+                    for rule in chain.rules
+                    for match in rule.matches
+                    for predicate, _ in self._split(match)[0]
+                )
+            ready.reads_flags = self._flag_readers[key]
+        return ready.reads_flags
 
     def _possible(self, chain: Chain, table: str, question: Question) -> list[ReadyRule]:
         """The rules that a packet of the question can match."""

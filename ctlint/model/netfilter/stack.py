@@ -23,7 +23,7 @@ from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host
 from ctlint.model.netfilter.matches.named import make_named
 from ctlint.model.netfilter.memory import Memory
-from ctlint.model.netfilter.nat import MANIP, Draw, Nat, lowest
+from ctlint.model.netfilter.nat import MANIP, Draw, Nat
 from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
 from ctlint.model.netfilter.reject import (
     DEFAULT_REJECT,
@@ -269,7 +269,7 @@ class Stack:
         *,
         facts: Facts,
         memory: Memory,
-        draw: Draw = lowest,
+        draw: Draw | None = None,
         lots: Draw | None = None,
     ) -> None:
         self.box = Box(host, tracker, memory, lots=lots)

@@ -230,7 +230,7 @@ class _Walker:
         if len(self.frames) >= MAX_DEPTH or self.steps > MAX_WALK:
             raise EndlessWalkError(chain.name)
         self.chains.steps += len(rules) + 1
-        if chain.reads_flags:
+        if self.transit.box is not None and self.chains.reads_flags(chain):
             self.result.reads_flags = True
         self.frames.append(_Frame(chain, rules, via, escapes=escapes))
 
@@ -244,7 +244,7 @@ class _Walker:
         """Whether the rule matches; the open matches of an undecided one are recorded."""
         transit = self.transit
         transit.rule = rule.ref
-        if not rule.is_steady:
+        if transit.box is not None and not rule.is_steady:
             self.result.is_steady = False
         is_open: list[Open] | None = None
         for predicate, match in rule.open:
@@ -297,8 +297,10 @@ class _Walker:
                 return
             if action is Action.GOTO:
                 frame.escapes = True
-            elif not chain.rules and not chain.reads_flags:
+            elif not chain.rules:
                 # Most chains hold nothing for a given question; the way through is short.
+                if self.transit.box is not None and self.chains.reads_flags(chain):
+                    result.reads_flags = True
                 if certain:
                     result.matched.append(chain.end)
                 return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import Dir, EntryStatus, TcpCt, Verdict
 from ctlint.model.conntrack.tuple import Tuple, invert_tuple
 from ctlint.model.kernel.profiles import NEWEST
-from ctlint.model.netfilter.nat import Binding, Manip, Nat, lowest
+from ctlint.model.netfilter.nat import Binding, Manip, Nat, Spread
 from ctlint.wire.addresses import Family, format_address, parse_address
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
@@ -251,8 +252,24 @@ def test_of_a_long_range_not_all_ports_are_tried() -> None:
     assert entry.reply.dport == 6007
 
 
-def test_without_a_draw_the_first_port_is_taken() -> None:
-    assert lowest(100, 102) == 100
+def test_without_a_draw_ports_lie_apart_and_all_come() -> None:
+    draw = Spread()
+    drawn = [draw(1024, 65535) for _ in range(10)]
+    assert drawn[0] == 1024
+    assert all(high - low > 128 for low, high in pairwise(sorted(drawn)))
+    draw = Spread()
+    assert {draw(100, 109) for _ in range(10)} == set(range(100, 110))
+
+
+def test_without_a_draw_many_find_a_port() -> None:
+    # As a live kernel's 200 of 200 did; one that always tries the same ones finds 128.
+    table = Table()
+    table.nat = Nat(table.tracker)
+    for number in range(1000):
+        # In the way of the first draws.
+        table.bind(packet(sport=1024 + number))
+    entries = [table.bind(packet(saddr=OTHER + number)) for number in range(1000)]
+    assert all(entry.is_confirmed for entry in entries)
 
 
 # ICMP, and what has neither ports nor identifiers

@@ -9,10 +9,18 @@ from itertools import pairwise
 
 import pytest
 
+from ctlint.model.conntrack.core import Tracker
+from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.host import Host
+from ctlint.model.netfilter.memory import Memory
+from ctlint.model.netfilter.set_state import load_sets
 from ctlint.model.netfilter.transit import Facts, Transit
 from ctlint.model.netfilter.traverse import EndlessWalkError, Verdict, Walk, walk
+from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet
@@ -285,3 +293,70 @@ def test_a_rule_far_down_a_long_list_is_found_through_the_index() -> None:
     rules = "\n".join(f"-A INPUT -p tcp --dport {port} -j DROP" for port in range(1000, 6000))
     result = go(f"{rules}\n-A INPUT -j ACCEPT", dport=5555)
     assert result.matched == ["filter/INPUT#4556"]
+
+
+# At a box
+
+
+def at_box(*rules: str, mark: int | None = 0, sets: str = "") -> tuple[Walk, Transit]:
+    """A concrete packet at INPUT of the mangle table."""
+    text = "\n".join(["*mangle", ":one - [0:0]", *(f"-A {rule}" for rule in rules), "COMMIT", ""])
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+    packet = Packet(Family.IPV4, 0x0A020002, 0x0A010001, 6, 40000, 22, SYN)
+    memory = Memory(load_sets(parse_ipset_save(sets, "sets")))
+    box = Box(Host(()), Tracker(NEWEST, read_settings(NEWEST, {})), memory)
+    transit = Transit(packet, CtState.NEW, in_interface="eth0", box=box, mark=mark)
+    return walk(ChainStore(ruleset, Facts()), "mangle", "INPUT", transit), transit
+
+
+UNKNOWN = "-m time --timestart 10:00 --timestop 11:00"
+
+
+def test_a_concrete_packet_is_changed() -> None:
+    result, transit = at_box("INPUT -j TTL --ttl-set 9", "INPUT -m ttl --ttl-eq 9 -j DROP")
+    assert verdict(result) is Verdict.DROP
+    assert transit.packet.ttl == 9
+    assert result.matched == ["mangle/INPUT#1", "mangle/INPUT#2"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (f"INPUT {UNKNOWN} -j TTL --ttl-set 9",),
+        # The rule matches, but nobody knows whether the packet comes there.
+        (f"INPUT {UNKNOWN} -j one", "one -j TTL --ttl-set 9"),
+        (f"INPUT {UNKNOWN} -j RETURN", "INPUT -j CONNMARK --restore-mark"),
+    ],
+)
+def test_what_may_have_been_changed_is_open(rules: tuple[str, ...]) -> None:
+    result, transit = at_box(*rules)
+    assert result.verdicts() == {Verdict.ELSEWHERE, Verdict.ACCEPT}
+    assert transit.packet.ttl == 64
+
+
+def test_what_cannot_be_known_is_said() -> None:
+    result, transit = at_box("INPUT -j CONNMARK --save-mark", mark=None)
+    assert result.verdicts() == {Verdict.ELSEWHERE, Verdict.ACCEPT}
+    assert [item.why for item in result.open] == ["the packet's mark is not known"]
+    assert transit.mark is None
+
+
+@pytest.mark.parametrize(("target", "mark"), [("--add-set s src", 5), ("--map-set s src", 5)])
+def test_a_set_that_may_have_been_changed_is_not_known(target: str, mark: int) -> None:
+    sets = "create s hash:ip family inet skbinfo\n"
+    is_map = target.startswith("--map")
+    words = f"{target} --map-mark" if is_map else target
+    result, transit = at_box(f"INPUT {UNKNOWN} -j SET {words}", mark=mark, sets=sets)
+    assert result.verdicts() == {Verdict.ACCEPT}
+    assert transit.mark == (None if is_map else mark)
+    assert transit.box is not None
+    assert (transit.box.memory.sets["s"].unknown is None) is is_map
+
+
+def test_a_mark_comes_from_a_set() -> None:
+    sets = "create s hash:ip family inet skbinfo\nadd s 10.2.0.2 skbmark 0x7/0xff\n"
+    result, transit = at_box(
+        "INPUT -j SET --map-set s src --map-mark", "INPUT -m mark --mark 7 -j DROP", sets=sets
+    )
+    assert verdict(result) is Verdict.DROP
+    assert transit.mark == 7
