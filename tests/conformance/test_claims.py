@@ -17,12 +17,15 @@ from typing import Final
 
 import pytest
 
+from ctlint.lab.firewall import default_backend
+from ctlint.lab.lab import Backend, Lab, open_lab, why_unavailable
 from ctlint.model.kernel.profiles import UnknownKernel, profile
 from ctlint.scenario.answer import ScenarioAnswer
 from ctlint.scenario.play import play
 from ctlint.scenario.scenario import Scenario, Send
 from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
+from tests.conformance.claims.commands import is_saved_by_nft, saved_by_nft
 from tests.conformance.claims.notation import FOLDER, Case, Claim, check, read_claims
 from tests.conformance.golden import golden_claims
 
@@ -31,9 +34,16 @@ Play = Callable[[Scenario], ScenarioAnswer]
 MEASURED: Final = profile("6.18")
 MOST_TOLD: Final = 10
 
-CLAIMS: Final = [
+_ALL: Final = [
     *(claim for path in sorted(FOLDER.glob("*.toml")) for claim in read_claims(path)),
     *golden_claims(),
+]
+CLAIMS: Final = [claim for claim in _ALL if claim.backend != "nft"]
+NFT_CLAIMS: Final = [
+    claim
+    for claim in _ALL
+    if claim.backend != "legacy"
+    and any(case.scenario.ruleset or case.scenario.ruleset6 for case in claim.cases)
 ]
 ELSEWHERE: Final = (
     ("forward", Family.IPV6),
@@ -50,6 +60,7 @@ VALID: Final = frozenset(
 )
 
 each_claim = pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+each_nft_claim = pytest.mark.parametrize("claim", NFT_CLAIMS, ids=lambda claim: claim.name)
 each_place = pytest.mark.parametrize(("kind", "family"), ELSEWHERE)
 
 
@@ -57,10 +68,17 @@ def _on_model(scenario: Scenario) -> ScenarioAnswer:
     return play(scenario, MEASURED)
 
 
+def _as_nft(case: Case) -> Case:
+    """The case, its rules saved by iptables-nft."""
+    scenario = case.scenario
+    ruleset = saved_by_nft(scenario.ruleset, "iptables")
+    ruleset6 = saved_by_nft(scenario.ruleset6, "ip6tables")
+    return replace(case, scenario=replace(scenario, ruleset=ruleset, ruleset6=ruleset6))
+
+
 @pytest.fixture(scope="module")
-def on_kernel() -> Iterator[Play]:
-    """Plays on the kernel of this machine, if it is of the line that was measured."""
-    from ctlint.lab.lab import open_lab, why_unavailable
+def lab() -> Iterator[Lab]:
+    """The kernel of this machine, if it is of the line that was measured."""
 
     reason = why_unavailable()
     if reason is not None:
@@ -71,8 +89,19 @@ def on_kernel() -> Iterator[Play]:
         pytest.skip(str(error))
     if here is not MEASURED:
         pytest.skip(f"the claims are those of Linux {MEASURED.name}, not of {here.name}")
-    with open_lab() as lab:
-        yield lab.play
+    with open_lab() as opened:
+        yield opened
+
+
+@pytest.fixture
+def on_kernel(lab: Lab) -> Play:
+    """Plays on it; a rule set is loaded by the backend that it is for."""
+
+    def play_on_kernel(scenario: Scenario) -> ScenarioAnswer:
+        is_nft = is_saved_by_nft(scenario.ruleset) or is_saved_by_nft(scenario.ruleset6)
+        return lab.play(scenario, Backend.NFT if is_nft else None)
+
+    return play_on_kernel
 
 
 def _hold(cases: Iterable[Case], on: Play) -> None:
@@ -138,6 +167,12 @@ def test_model(claim: Claim) -> None:
     _hold(claim.cases, _on_model)
 
 
+@each_nft_claim
+def test_model_of_nft(claim: Claim) -> None:
+    """Rules of iptables-nft do the same but for few."""
+    _hold(map(_as_nft, claim.cases), _on_model)
+
+
 @each_place
 def test_model_elsewhere(kind: str, family: Family) -> None:
     """The answers are those of FORWARD in every topology and family."""
@@ -155,7 +190,15 @@ def test_model_knows_invalid_flags_in_every_state() -> None:
 @pytest.mark.netns
 @each_claim
 def test_kernel(claim: Claim, on_kernel: Play) -> None:
+    if claim.backend == "legacy" and default_backend() is not Backend.LEGACY:
+        pytest.skip("there is no iptables-legacy here")
     _hold(claim.cases, on_kernel)
+
+
+@pytest.mark.netns
+@each_nft_claim
+def test_kernel_with_nft(claim: Claim, on_kernel: Play) -> None:
+    _hold(map(_as_nft, claim.cases), on_kernel)
 
 
 @pytest.mark.netns

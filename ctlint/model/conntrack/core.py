@@ -68,12 +68,14 @@ class NotModelledError(Exception):
 class Template(NamedTuple):
     """What the CT target says of a connection before it is tracked (raw table).
 
-    `notrack` is `CT --notrack`; the zone and the timeouts hold for the entry that is made.
+    `notrack` is `CT --notrack`; the zone, the timeouts and the helper hold for the entry that is
+    made.
     """
 
     zone: Zone = DEFAULT_ZONE
     policy: TimeoutPolicy = NO_POLICY
     notrack: bool = False
+    helper: str | None = None
 
 
 NO_TEMPLATE: Final = Template()
@@ -286,9 +288,9 @@ class Tracker:
         log: list[LogLine] = []
         protocol = packet.protocol
         if template is NO_TEMPLATE:
-            zone, policy = DEFAULT_ZONE, NO_POLICY
+            zone, policy, helper = DEFAULT_ZONE, NO_POLICY, None
         else:
-            zone, policy, notrack = template
+            zone, policy, notrack, helper = template
             if notrack:
                 return Tracked(None, CtInfo.UNTRACKED, log)
         if protocol == TCP:
@@ -323,7 +325,7 @@ class Tracker:
                     return Tracked(None, None, log)
                 if not self._has_room(now):
                     return Tracked(None, None, log, Verdict.DROP)
-                entry = Entry(Tuple(*key), reply, zone, policy)
+                entry = Entry(Tuple(*key), reply, zone, policy, helper)
                 ctinfo = _NEW
                 direction = 0
             else:

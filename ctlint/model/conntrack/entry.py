@@ -119,7 +119,8 @@ class Entry:
     `status` is an EntryStatus. Until the entry is confirmed `timeout` is what its timer will be
     set to; from then on `expires_at` is the moment at which it is gone. `stream_at` is when a UDP
     entry may become a stream. `mark` is the connection's mark. `packets` and `bytes` are what it
-    has carried in each direction (`struct nf_conn_acct`); see `carry`. `extension` is what others
+    has carried in each direction (`struct nf_conn_acct`); see `carry`. `helper` names the one that
+    looks into its packets. `extension` is what others
     keep with the connection (`struct nf_ct_ext`).
     """
 
@@ -127,6 +128,7 @@ class Entry:
         "bytes",
         "expires_at",
         "extension",
+        "helper",
         "mark",
         "original",
         "packets",
@@ -145,7 +147,9 @@ class Entry:
         reply: Tuple,
         zone: Zone = DEFAULT_ZONE,
         policy: TimeoutPolicy = NO_POLICY,
+        helper: str | None = None,
     ) -> None:
+        self.helper = helper
         self.original = original
         self.reply = reply
         self.zone = zone

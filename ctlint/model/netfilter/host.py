@@ -74,6 +74,16 @@ def _is_for_itself(address: int, family: Family) -> bool:
     return family is Family.IPV4 and address >> 24 == 127
 
 
+def _scope(address: int) -> int:
+    """Port of ipv6_addr_scope for unicast addresses: how far the address is known."""
+    return {0xFE80 >> 6: 0x2, 0xFEC0 >> 6: 0x5}.get(address >> 118, 0xE)
+
+
+def _fitness(own: int, wanted: int) -> int:
+    """Of scopes that are wide enough the narrowest is best, of the others the widest."""
+    return -own if own >= wanted else own - 0x20
+
+
 class Host:
     """A box. ``addresses`` stand in the order in which they were added. ``routes`` are those beyond
     the networks of the addresses. ``mtu`` is that of all its links, in bytes; None where it is not
@@ -219,15 +229,19 @@ class Host:
         return next((found.address for found in (*near, *own, *known)), None)
 
     def _ipv6_dev_get_saddr(self, interface: str, daddr: int) -> int | None:
-        """Port of ipv6_dev_get_saddr (RFC 6724, rules 1, 5 and 8): the address itself, else one of
-        the interface, of these the one that is most like it.
+        """Port of ipv6_dev_get_saddr (RFC 6724, rules 1, 2, 5 and 8): the address itself, else one
+        of a fitting scope, of these one of the interface, of these the one that is most like it.
         """
         if self.is_local(daddr, Family.IPV6):
             return daddr
         newest_first = [found for found in reversed(self.addresses) if found.family is Family.IPV6]
         best = max(
             newest_first,
-            key=lambda found: (found.interface == interface, found.likeness(daddr)),
+            key=lambda found: (
+                _fitness(_scope(found.address), _scope(daddr)),
+                found.interface == interface,
+                found.likeness(daddr),
+            ),
             default=None,
         )
         return None if best is None else best.address

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, cast
 from ctlint.ir.rule import Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NO_TEMPLATE, NotModelledError, Tracked, Tracker
+from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.log import LogLine
 from ctlint.model.conntrack.status import CtInfo, CtState, Dir, TcpCt
 from ctlint.model.conntrack.status import Verdict as CtVerdict
@@ -38,7 +39,7 @@ from ctlint.model.netfilter.reject import (
 from ctlint.model.netfilter.transit import EntryView, Facts, Transit
 from ctlint.model.netfilter.traverse import Open, Outcome, Verdict, Walk, walk
 from ctlint.wire.addresses import Family, format_address
-from ctlint.wire.moments import Micros
+from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
@@ -54,6 +55,9 @@ _TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
 _CONFIRMING: Final = frozenset({Hook.LOCAL_IN, Hook.POSTROUTING})
 _NFT_LOCAL_IN: Final = ("mangle", "filter", "nat", "security")
 """iptables-nft gives the table security the priority 150, behind nat (nft.c of iptables 1.8.11)."""
+
+_SIP_TIMEOUT: Final = 3600 * SECOND
+"""The module's default (sip_timeout)."""
 
 _SHOWN_AT_ONCE: Final = frozenset({Hook.LOCAL_IN, Hook.FORWARD})
 _HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
@@ -457,6 +461,8 @@ class Stack:
             tracked = traveller.tracked
             assert tracked is not None  # conntrack comes before
             entry = tracked.entry
+            if entry is not None and entry.helper == "sip":
+                self._sip_help(entry, transit.packet)
             confirmed = self._tracker.nf_conntrack_confirm(tracked, self.box.now)
             if confirmed is CtVerdict.DROP:
                 return False
@@ -465,6 +471,13 @@ class Stack:
         if hook not in _HAS_OUT:
             transit.out_interface = out_interface
         return True
+
+    def _sip_help(self, entry: Entry, packet: Packet) -> None:
+        """Port of what sip_help_udp() does to a packet without SIP: its entry lives an hour."""
+        self._is_steady = False
+        if packet.protocol == UDP and packet.payload:
+            entry.timeout = _SIP_TIMEOUT
+            entry.expires_at = self.box.now + _SIP_TIMEOUT
 
     def _show(self, traveller: _Traveller) -> None:
         """What conntrack found, as rules see it."""

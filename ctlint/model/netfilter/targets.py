@@ -189,6 +189,10 @@ def template_of(target: Target, mark: int | None) -> Template | None:
             number = mark if option.value == "mark" else option.value
             is_original |= option.name != "zone-reply"
             is_reply |= option.name != "zone-orig"
+    named = target.get("helper")
+    helper = None if named is None else named.value
     if not (is_original or is_reply):
-        return Template()
-    return None if number is None else Template(Zone(number & 0xFFFF, is_original, is_reply))
+        return Template(helper=helper)
+    if number is None:
+        return None
+    return Template(Zone(number & 0xFFFF, is_original, is_reply), helper=helper)

@@ -129,11 +129,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One sentence and the cases that hold it."""
+    """One sentence and the cases that hold it. `backend`: the only one that loads its rules so."""
 
     name: str
     says: str
     cases: tuple[Case, ...] = field(repr=False)
+    backend: str | None = None
 
 
 @dataclass(slots=True)
@@ -404,7 +405,8 @@ def claim_of(
 
     Keys: `says`, `rows` or `script`; `setup`, `sysctls`, `settings` (name to sysctls), `why`
     (true: a row that names no reason says that nothing is logged), `topology`, `family` (4 or 6),
-    `flow` (`SOURCE:PORT>TARGET:PORT`), `rules` (commands.py).
+    `flow` (`SOURCE:PORT>TARGET:PORT`), `rules` (commands.py), `backend` (`legacy` or `nft`, where
+    the other's answers are not those).
     """
     always = _sysctls(source.get("sysctls", ""))
     settings: Mapping[str, str] = source.get("settings", {"": ""})
@@ -415,7 +417,7 @@ def claim_of(
     )
     if not cases:
         raise ValueError("claims nothing")
-    return Claim(name, source["says"], cases)
+    return Claim(name, source["says"], cases, source.get("backend"))
 
 
 def read_claims(path: Path, *, kind: str = "forward", family: Family = Family.IPV4) -> list[Claim]:
