@@ -12,7 +12,6 @@ on 6.18: the end of a chain that was gone to is the end of the chain that went t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple, cast
 
@@ -100,7 +99,6 @@ class Tried(NamedTuple):
     failed: AnyMatch | None
 
 
-@dataclass(slots=True)
 class Walk:
     """What happened in one table. ``matched`` names rules, policies and ends of user chains in
     the words of docs/scenario.md; it is the whole truth only where ``is_exact``: no rule on the
@@ -110,16 +108,30 @@ class Walk:
     unless ``reads_flags``.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
-    matched: list[str] = field(default_factory=list)
-    open: list[Open] = field(default_factory=list)
-    translated: list[RuleRef] = field(default_factory=list)
-    zoned: list[RuleRef] = field(default_factory=list)
-    unsure: list[Open] = field(default_factory=list)
-    tried: list[Tried] | None = None
-    is_exact: bool = True
-    is_steady: bool = True
-    reads_flags: bool = False
+    __slots__ = (
+        "is_exact",
+        "is_steady",
+        "matched",
+        "open",
+        "outcomes",
+        "reads_flags",
+        "translated",
+        "tried",
+        "unsure",
+        "zoned",
+    )
+
+    def __init__(self, tried: list[Tried] | None = None) -> None:
+        self.outcomes: list[Outcome] = []
+        self.matched: list[str] = []
+        self.open: list[Open] = []
+        self.translated: list[RuleRef] = []
+        self.zoned: list[RuleRef] = []
+        self.unsure: list[Open] = []
+        self.tried = tried
+        self.is_exact = True
+        self.is_steady = True
+        self.reads_flags = False
 
     def verdicts(self) -> set[Verdict]:
         """The verdicts that are possible."""

@@ -14,7 +14,7 @@ import pytest
 
 from ctlint.model.conntrack.core import NotModelledError, Tracker
 from ctlint.model.conntrack.settings import read_settings
-from ctlint.model.conntrack.status import CtState
+from ctlint.model.conntrack.status import CtState, TcpCt
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
 from ctlint.model.netfilter import stack as stack_module
 from ctlint.model.netfilter.hooks import Hook
@@ -260,6 +260,17 @@ def test_a_table_without_chains_is_passed() -> None:
     )
     passage = box.receive(udp())
     assert (passage.matched, passage.out) == ([], [Emitted("eth1", udp(ttl=63), True)])
+
+
+def test_a_reset_on_its_way_leaves_the_connection_ten_seconds() -> None:
+    # nf_conntrack_tcp_set_closing().
+    reject = "filter FORWARD -p tcp --tcp-flags PSH PSH -j REJECT --reject-with tcp-reset"
+    box = Box(reject)
+    box.open()
+    box.receive(tcp("PA", 1001, 5001, payload=1))
+    (entry,) = box.tracker.entries(box.stack.box.now)
+    assert entry.tcp.state == TcpCt.CLOSE
+    assert entry.remaining(box.stack.box.now) == 10
 
 
 # What stays open
