@@ -102,7 +102,10 @@ class Box:
         if key in self._plain:
             return
         for address in (saddr, daddr):
-            is_plain = address in self._own if self._is_lo else not self._is_special(address)
+            if self._is_lo:
+                is_plain = self.host.is_local(address, self._family)
+            else:
+                is_plain = not self._is_special(address)
             if not is_plain:
                 raise UnroutableError(format_address(self._family, address))
         if len(self._plain) >= _MOST_REMEMBERED:

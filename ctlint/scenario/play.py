@@ -16,8 +16,9 @@ from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.nat import Draw
+from ctlint.model.netfilter.passage import Emitted, Passage
 from ctlint.model.netfilter.set_state import SetState, load_sets
-from ctlint.model.netfilter.stack import Emitted, Passage, Stack
+from ctlint.model.netfilter.stack import Stack
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open
 from ctlint.parse.errors import ParseError
 from ctlint.parse.ipset_save import parse_ipset_save

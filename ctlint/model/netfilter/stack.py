@@ -7,25 +7,26 @@ nf_ip_hook_priorities; net/netfilter/nf_nat_core.c, nf_nat_inet_fn(); Linux 6.18
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from ctlint.ir.rule import Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NO_TEMPLATE, NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.entry import Entry
-from ctlint.model.conntrack.log import LogLine
 from ctlint.model.conntrack.status import CtInfo, CtState, Dir, TcpCt
 from ctlint.model.conntrack.status import Verdict as CtVerdict
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.course import Course, Courses, course_of, follow
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host
 from ctlint.model.netfilter.matches.named import make_named
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.nat import MANIP, Draw, Nat
 from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
+from ctlint.model.netfilter.passage import Emitted, Passage, Record
 from ctlint.model.netfilter.reject import (
     DEFAULT_REJECT,
     ICMP_ERRORS,
@@ -56,6 +57,9 @@ _CONFIRMING: Final = frozenset({Hook.LOCAL_IN, Hook.POSTROUTING})
 _NFT_LOCAL_IN: Final = ("mangle", "filter", "nat", "security")
 """iptables-nft gives the table security the priority 150, behind nat (nft.c of iptables 1.8.11)."""
 
+_MOST_SHARED: Final = 4096
+"""Ways that are kept once for all connections."""
+
 _SIP_TIMEOUT: Final = 3600 * SECOND
 """The module's default (sip_timeout)."""
 
@@ -64,156 +68,6 @@ _HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
 _OPENING: Final = frozenset({CtInfo.NEW, CtInfo.RELATED, CtInfo.RELATED_REPLY})
 _ESTABLISHED: Final = frozenset({CtInfo.ESTABLISHED, CtInfo.ESTABLISHED_REPLY})
 _RELATED: Final = frozenset({CtInfo.RELATED, CtInfo.RELATED_REPLY})
-
-
-class Emitted(NamedTuple):
-    """A packet that came out of the box. ``is_same``: it is the one that went in."""
-
-    interface: str
-    packet: Packet
-    is_same: bool
-
-
-class Passage(NamedTuple):
-    """What became of a packet.
-
-    ``ctstates`` holds what the first table behind conntrack sees at each hook. ``matched`` names
-    the rules as in docs/scenario.md, ``made_matched`` those that the box's answers met.
-    ``arrived`` is the packet as a socket of the box would get it. ``cause`` is what stopped it,
-    None where no rule did. ``open`` are matches that leave its fate undecided, ``unsure`` those
-    that leave only ``matched`` so.
-    """
-
-    ctstates: Mapping[Hook, CtState]
-    matched: Sequence[str]
-    made_matched: Sequence[str]
-    arrived: Packet | None
-    out: Sequence[Emitted]
-    log: Sequence[LogLine]
-    cause: Outcome | None
-    open: Sequence[Open]
-    unsure: Sequence[Open]
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether it came out, or reached a socket of the box."""
-        return self.arrived is not None or any(emitted.is_same for emitted in self.out)
-
-
-class _Record:
-    """A Passage while it is written."""
-
-    __slots__ = (*Passage._fields,)
-
-    def __init__(self) -> None:
-        self.ctstates: dict[Hook, CtState] = {}
-        self.matched: list[str] = []
-        self.made_matched: list[str] = []
-        self.arrived: Packet | None = None
-        self.out: list[Emitted] = []
-        self.log: list[LogLine] = []
-        self.cause: Outcome | None = None
-        self.open: list[Open] = []
-        self.unsure: list[Open] = []
-
-    def passage(self) -> Passage:
-        """What became of the packet, in the end."""
-        return Passage(
-            self.ctstates,
-            self.matched,
-            self.made_matched,
-            self.arrived,
-            self.out,
-            self.log,
-            self.cause,
-            self.open,
-            self.unsure,
-        )
-
-
-class _Course:
-    """The way that packets of one direction of a connection take while they fare alike.
-
-    ``came_by`` is the interface by which they come, ``ends`` are their addresses and ports as they
-    leave, ``interface`` is where; empty where the box itself gets them, None where ``cause`` stops
-    them. ``by_flags`` holds the courses of packets with other flags, where rules ask for those.
-    """
-
-    __slots__ = (
-        "by_flags",
-        "came_by",
-        "cause",
-        "ctstates",
-        "ends",
-        "hops",
-        "interface",
-        "matched",
-    )
-
-    def __init__(
-        self, came_by: str, before: Packet, after: Packet, interface: str | None, seen: _Record
-    ) -> None:
-        self.came_by = came_by
-        self.ends = (after.saddr, after.daddr, after.protocol, after.sport, after.dport)
-        self.hops = before.ttl - after.ttl
-        self.interface = interface
-        self.cause = seen.cause
-        self.ctstates = seen.ctstates
-        self.matched = seen.matched
-        self.by_flags: dict[int, _Course] | None = None
-
-
-_MOST_SHARED: Final = 4096
-"""Ways that are kept once for all connections."""
-
-_Courses = list["_Course | None"]
-"""Those of the original direction and of the reply direction."""
-
-
-def _follow(course: _Course, packet: Packet, tracked: Tracked) -> Passage:
-    """Take a way that is known."""
-    interface = course.interface
-    arrived: Packet | None = None
-    out: tuple[Emitted, ...] = ()
-    if interface is not None:
-        fields = list(packet)
-        fields[1:_FLAGS] = course.ends
-        fields[_TTL] = packet.ttl - course.hops
-        after = _make(Packet, fields)
-        if interface:
-            out = (_make(Emitted, (interface, after, True)),)
-        else:
-            arrived = after
-    return _make(
-        Passage,
-        (course.ctstates, course.matched, (), arrived, out, tracked.log, course.cause, (), ()),
-    )
-
-
-def _course_of(tracked: Tracked, interface: str, packet: Packet) -> _Course | None:
-    """The course of a packet of an open connection, if its way is known."""
-    entry = tracked.entry
-    if entry is None:
-        return None
-    courses = cast("_Courses | None", entry.extension)
-    if courses is None:
-        return None
-    if tracked.ctinfo is CtInfo.ESTABLISHED:
-        course = courses[0]
-    elif tracked.ctinfo is CtInfo.ESTABLISHED_REPLY:
-        course = courses[1]
-    else:  # an error about the connection
-        return None
-    if course is None or course.came_by != interface or packet.ttl <= 1:
-        return None
-    if course.by_flags is not None:
-        return course.by_flags.get(int(packet.flags or 0))
-    return course
-
-
-_make = tuple.__new__
-_FLAGS: Final = Packet._fields.index("flags")
-_TTL: Final = Packet._fields.index("ttl")
 
 
 def _stops(ruleset: Ruleset | None) -> dict[Hook, tuple[str, ...]]:
@@ -289,7 +143,7 @@ class Stack:
             make_named(memory, ruleset)
             if _counts_traffic(ruleset):
                 tracker.account()
-        self._record = _Record()
+        self._record = Record()
         self._is_steady = False
         self._reads_flags = False
         # What is alike for many connections is kept once.
@@ -304,14 +158,14 @@ class Stack:
         is_ipv4 = packet.family is Family.IPV4
         if self._tracks_first4 if is_ipv4 else self._tracks_first6:
             early = self._tracker.nf_conntrack_in(packet, now)
-            course = _course_of(early, interface, packet)
+            course = course_of(early, interface, packet)
             if course is not None:
-                return _follow(course, packet, early)
+                return follow(course, packet, early)
         traveller = _Traveller(
             Transit(packet, CtState.INVALID, interface, box=self.box), None, is_same=True
         )
         traveller.early = early
-        record = self._record = _Record()
+        record = self._record = Record()
         self._is_steady = True
         self._reads_flags = False
         try:
@@ -327,7 +181,7 @@ class Stack:
         self.box.now = now
         transit = Transit(packet, CtState.INVALID, box=self.box, is_own=True)
         traveller = _Traveller(transit, None, is_same=True)
-        record = self._record = _Record()
+        record = self._record = Record()
         with suppress(_UndecidedError):
             self._send(traveller)
         return record.passage()
@@ -355,9 +209,9 @@ class Stack:
         record.ctstates, record.matched = self._shared.setdefault(
             key, (record.ctstates, record.matched)
         )
-        course = _Course(interface, before, traveller.transit.packet, out, record)
+        course = Course(interface, before, traveller.transit.packet, out, record)
         entry = tracked.entry
-        courses = cast("_Courses | None", entry.extension)
+        courses = cast("Courses | None", entry.extension)
         if courses is None:
             entry.extension = courses = [None, None]
         known = courses[tracked.ctinfo.direction]
@@ -536,7 +390,6 @@ class Stack:
         record.unsure += result.unsure
         outcomes = result.outcomes
         if not outcomes:
-            record.unsure += result.open
             return None
         if len(outcomes) > 1:
             verdicts = result.verdicts()

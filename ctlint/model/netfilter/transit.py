@@ -143,9 +143,9 @@ class Transit:
     ``known``: no payload, and nothing of what came before. ``rule`` is the rule that is being
     tried, for what each remembers. ``is_own``: a socket of the box's processes has sent the packet;
     ``is_kernels``: one of the kernel's own has, which nobody owns. ``is_hot``: a match that found
-    no use for the packet has it dropped, whatever its rule says (hotdrop). ``template`` is what the
-    raw table has told conntrack of it, None where it said nothing; ``is_tracked``: conntrack has
-    seen it before, so that the raw table has no more say.
+    no use for the packet has it dropped, whatever its rule says (hotdrop); None where it may have.
+    ``template`` is what the raw table has told conntrack of it, None where it said nothing;
+    ``is_tracked``: conntrack has seen it before, so that the raw table has no more say.
     """
 
     packet: Packet
@@ -161,7 +161,7 @@ class Transit:
     rule: Hashable = None
     is_own: bool = False
     is_kernels: bool = False
-    is_hot: bool = False
+    is_hot: bool | None = False
     template: Template | None = None
     is_tracked: bool = False
     known: frozenset[HeaderField] = frozenset()

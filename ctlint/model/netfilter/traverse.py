@@ -221,6 +221,11 @@ class _Walker:
                 rule = frame.rules[frame.at]
                 frame.at += 1
                 truth = self.truth(rule)
+                if self.transit.is_hot is None:
+                    self.transit.is_hot = False
+                    result.is_exact = False
+                    result.open.append(Open(rule.ref, None, "a match may drop the packet itself"))
+                    result.outcomes.append(Outcome(Verdict.DROP, rule.ref, frame.via))
                 if truth is not FALSE:
                     self.apply(rule, truth, frame)
                 elif self.transit.is_hot:
@@ -271,7 +276,6 @@ class _Walker:
         truth = UNKNOWN if is_open else TRUE
         if is_open:
             self.result.is_exact = False
-        if is_open:
             # What only counts or logs changes no packet's fate, decided or not.
             is_harmless = rule.action is Action.CONTINUE or (
                 transit.box is None and rule.action in HARMLESS

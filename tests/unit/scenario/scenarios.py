@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -88,7 +89,9 @@ def topologies(draw: DrawFn) -> Topology:
         st.just(("eth0", "eth1"))
         | st.tuples(_INTERFACES, _INTERFACES).filter(lambda pair: pair[0] != pair[1])
     )
-    return Forward(family, one, own(left), other, own(right))
+    near, far = own(left), own(right)
+    assume(near.partition("/")[0] != far.partition("/")[0])
+    return Forward(family, one, near, other, far)
 
 
 @st.composite

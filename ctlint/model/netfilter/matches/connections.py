@@ -114,6 +114,9 @@ def _connlimit(match: Match, _: Facts) -> Iterator[Predicate]:
             # There is none left, not even its own: the packet is dropped without a rule.
             transit.is_hot = True
             return FALSE
+        if least == 0:
+            transit.is_hot = None
+            return UNKNOWN
         truth = least > limit
         is_known = least > 0 and truth is (most > limit)
         return Tern.of(truth is wants_more) if is_known else UNKNOWN

@@ -196,7 +196,7 @@ def test_a_mark_that_may_have_come_from_a_set_is_not_known() -> None:
         ("CT --zone-reply 5", Template(Zone(5, is_original=False)), CtState.NEW),
         # The mark's lower 16 bits.
         ("CT --zone mark", Template(Zone(0x5678)), CtState.NEW),
-        ("CT --helper ftp", Template(), CtState.NEW),
+        ("CT --helper ftp", Template(helper="ftp"), CtState.NEW),
         ("CT --ctevents new", Template(), CtState.NEW),
     ],
 )

@@ -20,8 +20,9 @@ from ctlint.model.netfilter import stack as stack_module
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.host import Host, InterfaceAddress, Route
 from ctlint.model.netfilter.memory import Memory
+from ctlint.model.netfilter.passage import Emitted, Passage
 from ctlint.model.netfilter.set_state import load_sets
-from ctlint.model.netfilter.stack import Emitted, Passage, Stack
+from ctlint.model.netfilter.stack import Stack
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import PolicyRef, walk
 from ctlint.parse.ipset_save import parse_ipset_save
@@ -271,6 +272,25 @@ def test_a_reset_on_its_way_leaves_the_connection_ten_seconds() -> None:
     (entry,) = box.tracker.entries(box.stack.box.now)
     assert entry.tcp.state == TcpCt.CLOSE
     assert entry.remaining(box.stack.box.now) == 10
+
+
+@pytest.mark.parametrize(
+    ("helper", "packet", "seconds"),
+    [
+        ("sip", udp(payload=10), 3600),
+        # Without a payload there is nothing to read.
+        ("sip", udp(), 30),
+        ("tftp", udp(payload=10), 30),
+    ],
+)
+def test_the_helper_sip_keeps_an_entry_for_an_hour(
+    helper: str, packet: Packet, seconds: int
+) -> None:
+    # sip_timeout in nf_conntrack_sip.c: SIP_TIMEOUT is 3600.
+    box = Box(f"raw PREROUTING -p udp -j CT --helper {helper}")
+    box.receive(packet)
+    (entry,) = box.tracker.entries(box.stack.box.now)
+    assert entry.remaining(box.stack.box.now) == seconds
 
 
 # What stays open
