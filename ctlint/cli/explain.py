@@ -31,6 +31,7 @@ from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Mac
 from ctlint.parse.errors import ParseError
 from ctlint.parse.packet import PacketText, parse_packet
+from ctlint.source.errors import SourceError
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.wire.addresses import Family
 from ctlint.wire.header_field import HeaderField
@@ -166,7 +167,7 @@ def _explain(
     except NotFollowedError as error:
         raise click.UsageError(str(error)) from None
     except EndlessWalkError as error:
-        raise click.UsageError(f"{ruleset.file}: {error}") from None
+        raise SourceError(f"{ruleset.file}: {error}") from None
 
 
 def _ruleset(host: HostInput, family: Family) -> Ruleset:
@@ -174,10 +175,9 @@ def _ruleset(host: HostInput, family: Family) -> Ruleset:
         if ruleset.family is family:
             return ruleset
     save = "iptables-save" if family is Family.IPV4 else "ip6tables-save"
-    raise click.UsageError(
-        f"{host.name}: no IPv{family.value} rules for this IPv{family.value} packet; give what "
-        f"{save} prints"
-    )
+    version = f"IPv{family.value}"
+    said = f"{host.name}: no {version} rules for this {version} packet"
+    raise SourceError(said, f"give what {save} prints")
 
 
 def _inquiry(

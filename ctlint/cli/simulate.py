@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from ctlint.report.simulate_course import Course
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT
-from ctlint.source.outputs import opened_output
+from ctlint.source.outputs import OutputError, opened_output
 from ctlint.source.scenario_files import ScenarioFile, Told, scenario_files
 
 if TYPE_CHECKING:
@@ -110,13 +111,13 @@ def command(
             files = tuple(file for path in files for file in scenario_files(path))
         with _opened(output, files) as stream:
             if check:
-                return _check(files, kernel, stream, form, color)
+                return _check(files, kernel, stream, form, color, output)
             if not_modelled:
                 _list_unmodelled(form, stream, color)
                 return EXIT_CLEAN
             printer = _printer(form, stream, internals, color)
             for file in files:
-                _simulate(file, kernel, stream, printer)
+                _simulate(file, kernel, stream, printer, output)
     return EXIT_CLEAN
 
 
@@ -133,16 +134,28 @@ def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
     render_unmodelled(UNMODELLED, console=console(color, stream))
 
 
-def _simulate(file: str, kernel: KernelProfile | None, stream: TextIO, printer: _Printer) -> None:
+def _simulate(
+    file: str, kernel: KernelProfile | None, stream: TextIO, printer: _Printer, output: str
+) -> None:
     """Plays the scenarios of one file, each as soon as it is read."""
     opened = ScenarioFile(file)
     with _marked_problems(opened):
         for told in opened:
+            _require_other(output, opened)
             try:
                 printer(_course(told, kernel, stream))
             except ScenarioError as error:
                 raise told.fault(error) from None
             del told  # while the next is read, its memory is for that
+
+
+def _require_other(output: str, opened: ScenarioFile) -> None:
+    """Raises OutputError for an output that a script names. It was opened before the script was
+    read, but is written only when all has been played.
+    """
+    for path in opened.named:
+        if output != "-" and os.path.isfile(output) and os.path.samefile(output, path):  # noqa: PTH113, PTH121
+            raise OutputError(f"cannot write {output}: it is an input ({path})")
 
 
 @contextmanager
@@ -169,7 +182,12 @@ def _tell_marked(error: ParseError, opened: ScenarioFile) -> None:
 
 
 def _check(
-    files: tuple[str, ...], kernel: KernelProfile | None, stream: TextIO, form: str, color: str
+    files: tuple[str, ...],
+    kernel: KernelProfile | None,
+    stream: TextIO,
+    form: str,
+    color: str,
+    output: str,
 ) -> int:
     """Plays the tests of all files, and says which fail; files that cannot be read do not keep the
     others from being played.
@@ -182,7 +200,7 @@ def _check(
     watch = stream if len(files) == 1 else None
     for file in files if watch else watched(files, len(files), stream):
         try:
-            for result in _tests(file, kernel, watch):
+            for result in _tests(file, kernel, watch, output):
                 tally.add(result.status)
                 show(result)
         except SourceError as error:
@@ -201,8 +219,10 @@ class _UnreadableError(Exception):
     """What is wrong with a file has been said."""
 
 
-def _tests(file: str, kernel: KernelProfile | None, watch: TextIO | None) -> Iterator[TestResult]:
-    """The tests of one file, played. Raises SourceError and _UnreadableError."""
+def _tests(
+    file: str, kernel: KernelProfile | None, watch: TextIO | None, output: str
+) -> Iterator[TestResult]:
+    """The tests of one file, played. Raises SourceError, _UnreadableError and OutputError."""
     from ctlint.report.check_result import TestResult
     from ctlint.scenario.check import check, require_rules
 
@@ -210,6 +230,7 @@ def _tests(file: str, kernel: KernelProfile | None, watch: TextIO | None) -> Ite
     lines = () if opened.script is None else tuple(opened.script.split("\n"))
     try:
         for told in opened:
+            _require_other(output, opened)
             try:
                 index = told.rule_index()
                 require_rules(told.scenario, index)
@@ -218,7 +239,14 @@ def _tests(file: str, kernel: KernelProfile | None, watch: TextIO | None) -> Ite
             except ScenarioError as error:
                 raise told.fault(error) from None
             yield TestResult(
-                file, told.line, told.title, told.scenario, checked, told.places, lines
+                file,
+                told.line,
+                told.title,
+                told.scenario,
+                checked,
+                told.places,
+                lines,
+                course.missing_sysctls(),
             )
             del told
     except ParseError as error:

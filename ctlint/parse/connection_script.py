@@ -38,6 +38,8 @@ _CLAIMS: Final = (
     *("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"),
     *("delivered", "not delivered", "dropped", "rejected", "rule", "entry", "no entry"),
 )
+_QUOTED: Final = re.compile(r'"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"')
+"""What the grammar calls STRING."""
 _AFTER_TEXT: Final = "the end of the statement: a new line or ';'"
 # What is looked for, by a terminal that stands for it: the first that is among those expected. The
 # words are what may have been meant.
@@ -49,7 +51,7 @@ _EXPECTED: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ),
     (
         "CTSTATE",
-        "what is expected: a ctstate such as NEW, delivered, dropped, rejected, rule, entry",
+        "an expectation: a ctstate such as NEW, delivered, dropped, rejected, rule, entry",
         _CLAIMS,
     ),
     ("_CTSTATE", "'entry' or 'ctstate' behind 'no'", ("entry", "ctstate")),
@@ -292,8 +294,14 @@ class _Reader:
             position,
             position + len(found),
             f"expected {what}, found {found!r}",
-            _meant(found, meant) or _advice(found, expected),
+            self.about_quotes(position) or _meant(found, meant) or _advice(found, expected),
         )
+
+    def about_quotes(self, position: int) -> str | None:
+        """What is wrong with a text in quotes that begins here."""
+        if self.text[position] != '"' or _QUOTED.match(self.text, position):
+            return None
+        return "no quote ends this text on its line"
 
     def word_at(self, position: int) -> str:
         found = re.compile(r"=>|\"[^\"\n]*\"?|[^\s;]+").match(self.text, position)

@@ -17,7 +17,8 @@ _BEFORE: Final = 60
 
 def print_marked(problems: Sequence[Problem], texts: Mapping[str, str], stream: TextIO) -> None:
     """Writes ``FILE:LINE:COL: MESSAGE`` for each problem, and its hint. Between them stands the
-    line with a mark under the place, where the text is given (by the name of its file).
+    line with a mark under the place, where the text is given (by the name of its file) and the line
+    holds any.
     """
     encoding = stream.encoding or "utf-8"  # a StringIO has none
     lines = {name: text.split("\n") for name, text in texts.items()}
@@ -25,7 +26,7 @@ def print_marked(problems: Sequence[Problem], texts: Mapping[str, str], stream: 
         span = problem.span
         stream.write(visible(f"{span}: {problem.message}", encoding) + "\n")
         known = lines.get(span.file, ())
-        if 1 <= span.line <= len(known):
+        if 1 <= span.line <= len(known) and known[span.line - 1].strip():
             stream.write(_marked(known[span.line - 1], span.column, span.end_column, encoding))
         if problem.hint is not None:
             stream.write("  hint: " + visible(problem.hint, encoding) + "\n")

@@ -24,7 +24,8 @@ def write_check_json(result: TestResult, stream: TextIO) -> None:
             "status": result.status.value,
             "expected": result.checked.expected,
             "unmet": [_unmet(result, each) for each in result.checked.unmet],
-        },
+        }
+        | ({"missing_sysctls": [*result.missing_sysctls]} if result.missing_sysctls else {}),
         stream,
     )
 

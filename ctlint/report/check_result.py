@@ -25,7 +25,8 @@ class Status(Enum):
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """One test. `title` is what it is called where it has no name; `places` are those of its steps
-    in `lines`, the text of a script; both are empty for JSON.
+    in `lines`, the text of a script; both are empty for JSON. `missing_sysctls` are those that it
+    sets and its kernel does not have.
     """
 
     __test__ = False  # it is none of pytest's
@@ -37,6 +38,7 @@ class TestResult:
     checked: Checked
     places: Sequence[Span] = ()
     lines: Sequence[str] = ()
+    missing_sysctls: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -56,6 +58,17 @@ class TestResult:
         if self.places:
             place = self.places[index]
             return self.lines[place.line - 1][place.column - 1 : place.end_column - 1].rstrip()
+        return self._sent(index)
+
+    def one_of_several(self, unmet: Unmet) -> str | None:
+        """The packet in the words of a script, where its statement sends others too."""
+        index = unmet.expectation.packet
+        beside = (*self.places[max(0, index - 1) : index], *self.places[index + 1 : index + 2])
+        if not self.places or self.places[index] not in beside:
+            return None
+        return self._sent(index)
+
+    def _sent(self, index: int) -> str:
         step = self.scenario.steps[index]
         assert isinstance(step, Send)
         sender = "client" if step.sender is Dir.ORIGINAL else "server"

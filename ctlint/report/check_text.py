@@ -43,6 +43,9 @@ def render_check(result: TestResult, *, console: Console) -> None:
         more,
         first=((word, style), "  "),
     )
+    if result.missing_sysctls:
+        missing = ", ".join(result.missing_sysctls)
+        page.add_wrapped(f"this kernel has no {missing}", first=(_INDENT, ("ignored: ", _OPEN)))
     for unmet in result.checked.unmet:
         _add_unmet(page, result, unmet)
     page.flush()
@@ -52,6 +55,9 @@ def _add_unmet(page: Page, result: TestResult, unmet: Unmet) -> None:
     where = f"packet {unmet.expectation.packet}"
     if unmet.expectation.line is not None:
         where = f"line {unmet.expectation.line}"
+    one = result.one_of_several(unmet)
+    if one is not None:
+        where += f", its {one}"
     page.add_wrapped(f"{where}: ", (result.statement(unmet), _HEADING), first=(_INDENT,))
     for miss in unmet.misses:
         page.add_wrapped(miss.expected, first=(_INNER, (f"{'expected':<{_LABEL}}", _GOOD)))

@@ -18,7 +18,7 @@ from ctlint.scenario.answer import (
     OutPacket,
     PacketAnswer,
 )
-from ctlint.scenario.check import say_undecided
+from ctlint.scenario.check import UNDECIDED_SHOWN, say_undecided
 from ctlint.scenario.rule_index import RuleIndex
 from ctlint.scenario.rulesets import rulesets_of
 from ctlint.scenario.scenario import (
@@ -273,8 +273,11 @@ class _Report(Page):
             yield ("; ".join(f"{hook}: {state}" for hook, state in answer.hooks.items()),)
         if answer.rules:
             yield (f"rules: {', '.join(answer.rules)}",)
-        for match in answer.undecided:
+        for match in answer.undecided[:UNDECIDED_SHOWN]:
             yield (("not decided: ", _OPEN), say_undecided(match))
+        if len(answer.undecided) > UNDECIDED_SHOWN:
+            more = len(answer.undecided) - UNDECIDED_SHOWN
+            yield (("not decided: ", _OPEN), f"and {more} more")
         if answer.delivered is None:
             yield (("It is not decided whether it is delivered.", _OPEN),)
         elif not answer.delivered:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ctlint.model.conntrack.status import Dir
 from ctlint.scenario.answer import OpAnswer, PacketAnswer
@@ -24,6 +24,9 @@ from ctlint.scenario.expectation import (
 )
 from ctlint.scenario.rule_index import RuleIndex
 from ctlint.scenario.scenario import Scenario, ScenarioError
+
+UNDECIDED_SHOWN: Final = 4
+"""So many matches that are not decided are named of a packet; the others are counted."""
 
 
 class Miss(NamedTuple):
@@ -116,7 +119,7 @@ def is_rejected(answer: PacketAnswer) -> bool:
 
 def _misses(claims: Sequence[Claim], answer: PacketAnswer, rule: str | None) -> Iterator[Miss]:
     is_open = answer.delivered is None
-    open_matches = "; ".join(map(say_undecided, answer.undecided))
+    open_matches = _say_all_undecided(answer.undecided)
     # How its way ends is said in one: "dropped by filter/INPUT#3".
     fate = tuple(claim for claim in claims if isinstance(claim, Delivered | Rejected | By | As))
     others = tuple(
@@ -126,12 +129,21 @@ def _misses(claims: Sequence[Claim], answer: PacketAnswer, rule: str | None) -> 
         for said in ([say_fate(fate)] if fate else []) + [str(claim) for claim in others]:
             yield Miss(said, f"not decided: {open_matches or 'the model does not say why'}", True)
         return
+    # What conntrack calls it explains its fate, which explains the rest.
     for claim in others:
-        got, is_unknown = _got(claim, answer)
-        if got is not None:
-            yield Miss(str(claim), got, is_unknown)
+        if isinstance(claim, Ctstate):
+            yield from _missed(claim, answer)
     if not all(_is_met(claim, answer, rule) for claim in fate):
         yield Miss(say_fate(fate), _say_answer(answer, fate, rule))
+    for claim in others:
+        if not isinstance(claim, Ctstate):
+            yield from _missed(claim, answer)
+
+
+def _missed(claim: Claim, answer: PacketAnswer) -> Iterator[Miss]:
+    got, is_unknown = _got(claim, answer)
+    if got is not None:
+        yield Miss(str(claim), got, is_unknown)
 
 
 def _got(claim: Claim, answer: PacketAnswer) -> tuple[str | None, bool]:
@@ -149,7 +161,9 @@ def _got(claim: Claim, answer: PacketAnswer) -> tuple[str | None, bool]:
                 is_met = entry.state == claim.state
             if is_met:
                 return None, False
-            return str(NoEntry() if entry is None else HasEntry(entry.state)), False
+            if entry is None:
+                return str(NoEntry()), False
+            return str(HasEntry(entry.state)) + ", not of TCP" * (entry.state is None), False
         case Matched():
             if claim.rule in matched:
                 return None, False
@@ -158,7 +172,7 @@ def _got(claim: Claim, answer: PacketAnswer) -> tuple[str | None, bool]:
                     return f"not decided: {say_undecided(each)}", True
         case Rules():
             if answer.undecided:
-                return f"not decided: {'; '.join(map(say_undecided, answer.undecided))}", True
+                return f"not decided: {_say_all_undecided(answer.undecided)}", True
             if claim.rules == matched:
                 return None, False
     return str(Rules(tuple(matched))), False
@@ -226,6 +240,12 @@ def _say_answer(answer: PacketAnswer, claims: Sequence[Claim], rule: str | None)
     if rule is None:
         return f"{said}, by no rule" if answer.rules is not None else said
     return f"{said} by {rule}"
+
+
+def _say_all_undecided(matches: Sequence[Mapping[str, Any]]) -> str:
+    more = len(matches) - UNDECIDED_SHOWN
+    said = [*map(say_undecided, matches[:UNDECIDED_SHOWN]), *([f"and {more} more"] * (more > 0))]
+    return "; ".join(said)
 
 
 def say_undecided(match: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ from ctlint.wire.addresses import Family
 
 _NAME: Final = re.compile(r"(?P<table>[^/]+)/(?P<chain>[^#\s]+)(?:#(?P<number>\d+)| (?P<end>\w+))")
 _COUNTERS: Final = re.compile(r"\[\d+:\d+\]\s+")
+_HINT: Final = 200
+"""Characters of a hint that are shown."""
 _PASSES: Final = frozenset(("ACCEPT", "RETURN"))
 
 
@@ -29,9 +31,14 @@ class Wrong(NamedTuple):
 
 
 class RuleIndex:
-    """The rules of one family."""
+    """The rules of one family.
+
+    `is_of_family`: what was read holds rules of that family, or none at all.
+    """
 
     def __init__(self, rulesets: Iterable[Ruleset], family: Family) -> None:
+        rulesets = tuple(rulesets)
+        self.is_of_family = not rulesets or any(each.family is family for each in rulesets)
         self._tables = {
             name: table
             for ruleset in rulesets
@@ -54,7 +61,8 @@ class RuleIndex:
         if chain not in chains:
             close = difflib.get_close_matches(chain, [*chains], n=1)
             hint = f"did you mean {table}/{close[0]}?" if close else f"it has {', '.join(chains)}"
-            return Wrong(f"table {table} has no chain {chain!r}", hint[:200])
+            shown = hint[:_HINT] + "…" * (len(hint) > _HINT)
+            return Wrong(f"table {table} has no chain {chain!r}", shown)
         return self._wrong_in(chains[chain], table, found["number"], found["end"])
 
     def _wrong_in(

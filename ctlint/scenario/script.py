@@ -252,6 +252,7 @@ class _TestWriter:
         """The test; None where a statement has a problem. Raises StatementError for what shows only
         when all stands together.
         """
+        self.require_rules()
         before = len(self.compiler.problems)
         for each in self.block.actions:
             try:
@@ -276,6 +277,19 @@ class _TestWriter:
             self.refuse(error)
         scenario = replace(scenario, expectations=tuple(self.expectations))
         return ScriptTest(scenario, self.block.span, tuple(self.places), self.stage.rules)
+
+    def require_rules(self) -> None:
+        """Raises StatementError for a test whose packets would meet no rules, where those of the
+        other family are given: nearly any expectation would be met.
+        """
+        here, other, word, given = "IPv4", "IPv6", "rules", "rules6"
+        if self.family is Family.IPV6:
+            here, other, word, given = other, here, given, word
+        rules = self.stage.given.get(given)
+        if self.stage.rules is None and isinstance(rules, FileText):
+            span = rules.path.span if self.block.title is None else self.block.span
+            said = f"the test is {here}, and its rules are of {other} only"
+            raise StatementError(span, said, f"name those of {here}: {word} FILE")
 
     def refuse(self, error: ScenarioError) -> NoReturn:
         if error.packet is None or error.packet >= len(self.places):

@@ -7,11 +7,12 @@ otherwise a script is what begins with a word of one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from ctlint.ir.span import Span
 from ctlint.parse.connection_script import begins_as_script
@@ -63,19 +64,31 @@ class Told:
         return _fault(error, self.file, self.line, self.number, self.scenario.name)
 
     def rule_index(self) -> RuleIndex:
-        """The rules of its family. Raises SourceError, and ParseError for a script's."""
+        """The rules of its family. Raises SourceError, and ParseError for a script's.
+
+        It must have some where it has rules of the other: nearly any expectation would be met.
+        """
         family = self.scenario.topology.family
         is_v6 = family is Family.IPV6
-        text = self.scenario.ruleset6 if is_v6 else self.scenario.ruleset
+        text, other = self.scenario.ruleset, self.scenario.ruleset6
+        key, given = "ruleset", "ruleset6"
+        if is_v6:
+            text, other, key, given = other, text, given, key
         if self.rules is not None:
             return _index(text, self.rules, family)
-        key = "ruleset6" if is_v6 else "ruleset"
+        if other and not text:
+            here = "IPv6" if is_v6 else "IPv4"
+            raise self.fault(ScenarioError(f'it is {here}, and has a "{given}" but no "{key}"'))
         try:
-            return _index(text, key, family)
+            index = _index(text, key, family)
         except ParseError as error:
             (span, message, _), *_ = error.problems
             said = f'"{key}", line {span.line}: {message}'
             raise self.fault(ScenarioError(said)) from None
+        if not index.is_of_family:
+            other = "IPv4" if is_v6 else "IPv6"
+            raise self.fault(ScenarioError(f'"{key}" holds rules of {other}'))
+        return index
 
 
 def _fault(
@@ -91,37 +104,49 @@ def _fault(
 def scenario_files(path: str) -> tuple[str, ...]:
     """The file itself, or all scripts and scenarios of a folder and those inside it, sorted.
 
-    Names that begin with a dot are left out. Raises SourceError where a folder holds none, or
-    cannot be read.
+    Names that begin with a dot are left out, and links to folders are not followed. Raises
+    SourceError where a folder holds none, or where it or one inside it cannot be read.
     """
     folder = Path(path)
     try:
         if path == STANDARD_INPUT or not folder.is_dir():
             return (path,)
-        found = [
-            each
-            for each in folder.rglob("*")
-            if each.suffix in (SCRIPT_SUFFIX, *JSON_SUFFIXES)
-            and not any(part.startswith(".") for part in each.relative_to(folder).parts)
-            and each.is_file()
-        ]
-    except (OSError, ValueError) as error:
+        found = sorted(_below(folder))
+    except OSError as error:
+        raise SourceError(f"{error.filename}: {error.strerror}") from error
+    except ValueError as error:
         raise SourceError(f"{path!r}: {error}") from error
     if not found:
         suffixes = ", ".join((SCRIPT_SUFFIX, *JSON_SUFFIXES))
         raise SourceError(f"{path}: no script and no scenario in this folder", f"names: {suffixes}")
-    return tuple(str(each) for each in sorted(found))
+    return tuple(map(str, found))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that is named as a test, whether it can be read or not. Raises OSError for folders."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = (each for each in folders if not each.startswith("."))
+        for name in names:
+            each = Path(parent, name)
+            if not name.startswith(".") and each.suffix in (SCRIPT_SUFFIX, *JSON_SUFFIXES):
+                yield each
 
 
 class ScenarioFile:
     """The scenarios of one file, each read when it is its turn.
 
-    `script` is the text of a script, None for JSON.
+    `script` is the text of a script, None for JSON. `named` are the paths of the files that it
+    names, known with its first test.
     """
 
     def __init__(self, path: str) -> None:
         """Raises SourceError where the file cannot be read."""
         self.path = path
+        self.named: tuple[str, ...] = ()
         self._text = read_document(path, MAX_TEXT, "simulate")
         self.script = self._text if _is_script(path, self._text) else None
 
@@ -150,6 +175,7 @@ class ScenarioFile:
     def _tests(self) -> Iterator[Told]:
         script = read_script(self._text, self.path)
         contents, paths = _contents(script)
+        self.named = tuple(paths.values())
 
         def index(reference: Reference | None, family: Family) -> RuleIndex:
             if reference is None:
@@ -185,7 +211,10 @@ def _contents(script: Script) -> tuple[dict[Reference, str], dict[Reference, str
             text = read_text(path)
             if reference.kind in _FAMILIES:
                 require_dump(text, path)
-                _index(text, path, _FAMILIES[reference.kind])
+                family = _FAMILIES[reference.kind]
+                if not _index(text, path, family).is_of_family:
+                    problems.append(_other_family(reference, path))
+                    continue
             else:
                 parse_ipset_save(text, path)
         except SourceError as error:
@@ -195,6 +224,14 @@ def _contents(script: Script) -> tuple[dict[Reference, str], dict[Reference, str
     if problems:
         raise ParseError(tuple(problems))
     return contents, paths
+
+
+def _other_family(reference: Reference, path: str) -> Problem:
+    here, other, word = "IPv4", "IPv6", "rules6"
+    if reference.kind == "rules6":
+        here, other, word = other, here, "rules"
+    said = f"{path} holds rules of {other}, and {reference.kind} names those of {here}"
+    return Problem(reference.span, said, f"write: {word} {reference.path}")
 
 
 @lru_cache(maxsize=8)

@@ -195,6 +195,32 @@ def test_an_input_is_no_output(tmp_path: Path) -> None:
     assert script.read_text() == GOOD
 
 
+@pytest.mark.parametrize("how", [["--check"], []])
+def test_the_rules_of_a_script_are_no_output(tmp_path: Path, how: list[str]) -> None:
+    rules = tmp_path / "gateway.v4"
+    rules.write_text((FOLDER / "gateway.v4").read_text())
+    script = tmp_path / "t.ct"
+    script.write_text(f"rules gateway.v4\n{GOOD}")
+    before = rules.read_text()
+    done = ctlint(["simulate", *how, script, "--output", rules], COLUMNS="80")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"cannot write {rules}: it is an input ({rules})\n"
+    assert rules.read_text() == before
+
+
+def test_many_undecided_matches_are_counted(tmp_path: Path) -> None:
+    matches = "".join(f"-A FORWARD -m set --match-set s{each} src -j DROP\n" for each in range(9))
+    rules = f"*filter\n:FORWARD ACCEPT [0:0]\n{matches}COMMIT\n"
+    (tmp_path / "x.v4").write_text(rules)
+    (tmp_path / "t.ct").write_text("rules x.v4\nclient SYN => delivered\n")
+    done = check("t.ct", cwd=tmp_path)
+    assert "'s3' are not known; and 5 more" in " ".join(done.stdout.split())
+    assert "s4" not in done.stdout
+    done = ctlint(["simulate", "t.ct"], cwd=tmp_path, COLUMNS="80")
+    assert "not decided: and 5 more\n" in done.stdout
+    assert "s4" not in done.stdout
+
+
 def test_scripts_are_shown_like_scenarios() -> None:
     done = ctlint(["simulate", FOLDER / "late-close.ct"], COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
@@ -212,7 +238,7 @@ def test_a_script_that_cannot_be_read_is_told_with_a_mark() -> None:
     done = ctlint(["simulate", "-"], "connect\nclient SYN => NWE")
     assert (done.returncode, done.stdout) == (2, "")
     first, line, mark, hint = done.stderr.splitlines()
-    assert first.startswith("-:2:15: expected what is expected")
+    assert first.startswith("-:2:15: expected an expectation")
     assert (line, mark) == ("  client SYN => NWE", "  " + " " * 14 + "^~~")
     assert hint == "  hint: did you mean NEW?"
 

@@ -219,7 +219,10 @@ def test_an_ipv6_packet_takes_the_ipv6_rules(rules: Path) -> None:
     packet = "[fd00::1]:40000 > [fd00::2]:443 FA"
     refused = run(rules, packet)
     assert refused.returncode == 2
-    assert "no IPv6 rules" in refused.stderr
+    assert refused.stderr == (
+        f"{rules.name}: no IPv6 rules for this IPv6 packet\n"
+        "  hint: give what ip6tables-save prints\n"
+    )
     rules.with_name("rules.v6").write_text(RULES)
     found = ctlint(["explain", packet, "--rules", "rules.v6", "--format", "json"], cwd=rules.parent)
     assert json.loads(found.stdout)["packet"]["family"] == "ipv6"

@@ -38,6 +38,10 @@ def test_the_mark_stands_below_the_place(
     assert printed(line, column, end) == ["f.ct:2:" + str(column) + ": wrong", shown, mark, ""]
 
 
+def test_a_line_without_any_text_is_not_shown() -> None:
+    assert printed("", 1, 1) == ["f.ct:2:1: wrong", ""]
+
+
 def test_a_hint_stands_below_the_mark() -> None:
     assert printed("x", 1, 2, "do y")[3] == "  hint: do y"
 

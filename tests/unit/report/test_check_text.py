@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,9 +34,10 @@ def result(
     expected: int = 1,
     packet: dict[str, Any] | None = None,
     script: str = "",
+    steps: int = 1,
     **keys: Any,
 ) -> TestResult:
-    packets = [packet or {"dir": "orig", "flags": "FA"}]
+    packets = [packet or {"dir": "orig", "flags": "FA"}] * steps
     scenario = scenario_from_json({"packets": packets} | keys)
     places = tuple(Span("f.ct", 1, 1, len(script) + 1) for _ in packets) if script else ()
     checked = Checked(scenario.name, expected, missed)
@@ -73,6 +75,21 @@ def test_what_failed() -> None:
         "        decided   filter/INPUT#2: -A INPUT -m conntrack --ctstate INVALID -j DROP",
     ]
     assert text(result(unmet()))[1] == "      packet 0: client FIN,ACK"
+
+
+def test_which_packet_of_an_exchange_failed() -> None:
+    script = "connect => delivered"
+    one = result(unmet(line=9), script=script, steps=3)
+    assert text(one)[1] == "      line 9, its client FIN,ACK: connect => delivered"
+
+
+def test_sysctls_that_the_kernel_does_not_have_are_named() -> None:
+    name = "net.netfilter.nf_conntrack_tcp_ignore_invalid_rst"
+    one = replace(result(), missing_sysctls=(name,))
+    assert text(one, 100) == ["pass  f.ct:7  test 2", f"      ignored: this kernel has no {name}"]
+    stream = io.StringIO()
+    write_check_json(one, stream)
+    assert json.loads(stream.getvalue())["missing_sysctls"] == [name]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_what_is_not_met(
 def test_all_that_is_not_met_is_told() -> None:
     claims = {"ctstate": "INVALID", "delivered": False, "rejected": False, "entry": None}
     found = misses(claims, entry=entry("CLOSE"))
-    assert found == [("INVALID", "NEW"), ("no entry", "entry CLOSE"), ("dropped", "delivered")]
+    assert found == [("INVALID", "NEW"), ("dropped", "delivered"), ("no entry", "entry CLOSE")]
 
 
 def test_the_rule_that_decided_is_named() -> None:

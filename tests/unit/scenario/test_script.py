@@ -374,6 +374,18 @@ def test_expectations() -> None:
         ("client SYN => rule filter/INPUT#1", (1, 20, 34), "this test has no rules", "rules FILE"),
         ("rules rules.v4; client SYN => rule x", (1, 36, 37), "names no rule", "is written"),
         (
+            "rules rules.v4; topology lo v6; client SYN => delivered",
+            (1, 7, 15),
+            "the test is IPv6, and its rules are of IPv4 only",
+            "rules6 FILE",
+        ),
+        (
+            "rules6 rules.v4; test a; client SYN => delivered",
+            (1, 18, 24),
+            "the test is IPv4, and its rules are of IPv6 only",
+            "rules FILE",
+        ),
+        (
             "rules rules.v4; client SYN => rule nat/INPUT#1",
             (1, 36, 47),
             "the rule set has no table 'nat'",
