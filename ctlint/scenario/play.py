@@ -154,6 +154,7 @@ class Player:
             return self._open_answer(self._doubt)
         key = get_tuple(packet)
         before = self._entry_of(key)
+        known = tuple(self._tracker.entries(self._now)) if self._has_zones else (before,)
         entrance = self._box.entrances[sender]
         if entrance is None:
             passage = self._stack.send(packet, self._now)
@@ -172,7 +173,7 @@ class Player:
             out=tuple(map(self._out, passage.out)),
             entry=None
             if entry is None
-            else replace(self._show(entry), is_fresh=before is not entry),
+            else replace(self._show(entry), is_fresh=all(one is not entry for one in known)),
             # A connection to itself has the same tuple twice.
             pktdir=None if entry is None else Dir(key != entry.original),
             why=tuple(

@@ -17,11 +17,15 @@ from typing import Final
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.transit import Facts, Mac, Owner
 from ctlint.scenario.scenario import (
+    Expire,
     Flow,
+    Flush,
     Forward,
+    Host,
     Loopback,
     Scenario,
     Send,
+    SetSysctls,
     Step,
     Topology,
     Wait,
@@ -38,10 +42,13 @@ from tests.conformance.random_weights import Shares, Weights, choose
 CONVERSATIONS: Final = 4
 """Of each rule set."""
 
-KINDS: Final[Shares] = {"tcp": 10, "two_flows": 3, "udp": 4, "icmp": 3, "generic": 1, "strays": 3}
+KINDS: Final[Shares] = {
+    **{"tcp": 10, "two_flows": 3, "udp": 4, "icmp": 3, "generic": 1, "strays": 3},
+    "crowd": 6,
+}
 
 _STEADY: Final[Shares] = {
-    kind: share for kind, share in MATCHES.items() if kind not in {*TIMED, "connlimit"}
+    kind: share for kind, share in MATCHES.items() if kind not in {*TIMED, "connlimit", "odd"}
 }
 _TWO_TICKS: Final = 8_000
 """Microseconds of a kernel with 250 ticks a second."""
@@ -93,6 +100,8 @@ class Talks:
         elif kind == "generic":
             protocol = chance.choice((50, 88, 253))
             steps = [self._datagram(protocol) for _ in range(packets // 3 + 1)]
+        elif kind == "crowd":
+            steps = self._crowd(packets)
         else:
             steps = [self._stray() for _ in range(packets // 2)]
         dressed = list(self._dressed(steps))
@@ -111,6 +120,79 @@ class Talks:
             if self._chance.random() < 0.08:
                 steps.append(icmp_error(self._chance, self._topology, self._sender()))
         return steps
+
+    def _crowd(self, packets: int) -> list[Step]:
+        """Several connections that have the same ports, are answered, rejected and told about
+        errors, expire and are opened from the other end.
+        """
+        chance = self._chance
+        protocol = chance.choice((TCP, TCP, UDP, UDP, UDP, self._icmp))
+        callers = [self._stray_of(protocol, Dir.ORIGINAL) for _ in range(chance.randint(1, 4))]
+        callers += [Send(Dir.ORIGINAL, protocol, flags=TcpFlags.SYN, seq=1000)]
+        answerers = [self._stray_of(protocol, Dir.REPLY) for _ in range(2)]
+        steps: list[Step] = []
+        while len(steps) < packets:
+            drawn = chance.random()
+            caller = chance.choice(callers)
+            if drawn < 0.4:
+                steps.append(self._of_kind(caller, is_answer=False))
+            elif drawn < 0.65:
+                # Where the last one came from.
+                steps.append(self._of_kind(Send(Dir.REPLY, protocol), is_answer=True))
+            elif drawn < 0.75:
+                steps.append(self._of_kind(chance.choice(answerers), is_answer=True))
+            elif drawn < 0.85:
+                steps.append(icmp_error(chance, self._topology, self._sender()))
+            elif drawn < 0.9:
+                steps.append(self._of_kind(chance.choice(answerers), is_answer=False))
+            elif drawn < 0.95:
+                steps.append(chance.choice((Expire(), Expire(), Flush())))
+            else:
+                name = chance.choice(("tcp_loose", "tcp_be_liberal", "checksum"))
+                value = chance.randrange(2)
+                steps.append(SetSysctls({f"net.netfilter.nf_conntrack_{name}": value}))
+        return steps
+
+    def _stray_of(self, protocol: int, sender: Dir) -> Send:
+        while True:
+            found = self._stray()
+            if found.sender is sender:
+                break
+        is_icmp = protocol == self._icmp
+        sport = None if self._chance.random() < 0.6 else found.sport
+        dport = None if self._chance.random() < 0.6 else found.dport
+        if is_icmp:
+            sport = dport = None
+        return Send(
+            sender,
+            protocol,
+            saddr=found.saddr,
+            daddr=found.daddr,
+            sport=sport,
+            dport=dport,
+            icmp_id=self._chance.choice((7, 7, 8)) if is_icmp else 0,
+        )
+
+    def _of_kind(self, packet: Send, *, is_answer: bool) -> Send:
+        """The packet with what its protocol needs."""
+        chance = self._chance
+        if packet.protocol == TCP:
+            if is_answer:
+                flags = TcpFlags.parse(chance.choice(("SA", "SA", "A", "RA")))
+                return replace(packet, flags=flags, seq=5000, ack=1001)
+            flags = TcpFlags.parse(chance.choice(("S", "S", "S", "A", "R")))
+            ack = 0 if flags is TcpFlags.SYN else 5001
+            return replace(packet, flags=flags, seq=1001 if ack else 1000, ack=ack)
+        if packet.protocol == UDP:
+            return replace(packet, flags=TcpFlags(0), seq=0, length=chance.choice((0, 8, 1400)))
+        echo, reply = (8, 0) if self._family is Family.IPV4 else (128, 129)
+        return replace(
+            packet,
+            flags=TcpFlags(0),
+            seq=0,
+            icmp_type=reply if is_answer else echo,
+            icmp_id=packet.icmp_id or 7,
+        )
 
     def _sender(self) -> Dir:
         return self._chance.choice((Dir.ORIGINAL, Dir.ORIGINAL, Dir.REPLY))
@@ -173,6 +255,24 @@ class Talks:
                 yield self._stray()
 
 
+def _odd_forward(
+    chance: random.Random, topology: Forward, flow: Flow, pool: Pool
+) -> tuple[Forward, Flow]:
+    """Aimed at the box, where DNAT may send it on; both ends behind one interface."""
+    family = topology.family
+    drawn = chance.random()
+    if drawn < 0.15:
+        return topology, replace(flow, daddr=parse_address(pool.ends[0], family))
+    if drawn < 0.25:
+        return topology, replace(flow, daddr=parse_address(pool.ends[3], family))
+    if drawn < 0.35:
+        return replace(topology, right_if=topology.left_if), flow
+    if drawn < 0.4:
+        hairpin = replace(topology, right_if=topology.left_if)
+        return hairpin, replace(flow, daddr=parse_address(pool.ends[0], family))
+    return topology, flow
+
+
 def scenarios_of(
     chance: random.Random, name: str, drawn: Drawn, pool: Pool, conversations: int = CONVERSATIONS
 ) -> Iterator[Scenario]:
@@ -182,9 +282,13 @@ def scenarios_of(
     for number in range(conversations):
         kind = choose(chance, {"forward": 5, "orig": 2, "reply": 2, "lo": 1.5})
         topology, flow = topology_of(kind, family)
-        if isinstance(topology, Forward) and chance.random() < 0.15:
-            # Aimed at the box, where DNAT may send it on.
-            flow = replace(flow, daddr=parse_address(pool.ends[0], family))
+        if isinstance(topology, Forward):
+            topology, flow = _odd_forward(chance, topology, flow, pool)
+        elif isinstance(topology, Host) and chance.random() < 0.1:
+            # One end in the host's own network.
+            near = parse_address(pool.ends[1], family)
+            is_client = topology.role is Dir.ORIGINAL
+            flow = replace(flow, daddr=near) if is_client else replace(flow, saddr=near)
         talks = Talks(chance, pool, topology, flow)
         steps = talks.steps(has_time=not drawn.is_timed and chance.random() < 0.5)
         if "connlimit" in drawn.text:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from ctlint.ir.ruleset import BUILTIN_CHAINS
 from ctlint.wire.addresses import Family
+from tests.conformance.odd_rules import ODD_MATCHES, ODD_TARGETS
 from tests.conformance.random_weights import Shares, choose
 
 TABLES: Final[Mapping[str, float]] = {
@@ -27,6 +28,7 @@ TABLES: Final[Mapping[str, float]] = {
 """How likely a rule set is to have each."""
 
 PROTOCOLS: Final[Shares] = {"tcp": 10, "udp": 3, "icmp": 2, "all": 2, "esp": 0.2, "88": 0.1}
+_ODD_TARGETS: Final = 1.2
 
 MATCHES: Final[Shares] = {
     "ports": 14,
@@ -68,6 +70,7 @@ MATCHES: Final[Shares] = {
     "ecn": 1,
     "helper": 0.3,
     "devgroup": 0.3,
+    "odd": 8,
 }
 TIMED: Final = frozenset({"limit", "recent", "hashlimit", "time"})
 """Matches that ask how much time has passed: real time, where a live kernel is asked."""
@@ -269,10 +272,10 @@ class RulesetWriter:
                 words.append(match)
                 self._is_timed |= kind in TIMED
         target = self._target(callable_chains)
-        if "tcp-reset" in target or target.startswith(("-j TCPMSS", "-j ECN")):
+        if "tcp-reset" in target or target.startswith(("-j TCPMSS", "-j ECN", "-j TCPOPTSTRIP")):
             if self._protocol != "tcp":
                 words[1:] = ["-p tcp"]
-            if target.startswith("-j TCPMSS"):
+            if target.startswith("-j TCPMSS") and " -m tcp" not in target:
                 words.append("-m tcp --tcp-flags SYN,RST SYN")
         elif _has_ports(target) and self._protocol not in ("tcp", "udp"):
             words[1:] = [chance.choice(("-p tcp", "-p udp"))]
@@ -321,7 +324,7 @@ class RulesetWriter:
         if table in ("mangle", "raw", "filter"):
             share = 4.0 if table == "mangle" else 0.4
             choices |= {"MARK": share, "CONNMARK": share}
-        choices |= {"SET": 0.2, "NFLOG": 0.2}
+        choices |= {"SET": 0.3, "NFLOG": 0.2, "odd": self._share_of_odd_targets()}
         if callable_chains:
             choices |= {"jump": 5, "goto": 2}
         kind = choose(chance, choices)
@@ -331,7 +334,36 @@ class RulesetWriter:
             return f"-{'j' if kind == 'jump' else 'g'} {chance.choice(callable_chains)}"
         if kind in ("ACCEPT", "DROP", "RETURN"):
             return f"-j {kind}"
+        if kind == "odd":
+            return f"-j {chance.choice(self._odd_targets())}"
         return f"-j {getattr(self, f'_to_{kind.lower()}')()}"
+
+    def _share_of_odd_targets(self) -> float:
+        return _ODD_TARGETS if "odd" in self._kinds and self._odd_targets() else 0
+
+    def _odd_targets(self) -> list[str]:
+        """Those that this place takes behind the rule's protocol."""
+        return [
+            odd.text
+            for odd in ODD_TARGETS
+            if self._pool.family in odd.families
+            and self._place.table in odd.tables
+            and self._place.base in odd.hooks
+            and odd.protocol in ("", self._protocol)
+        ]
+
+    def _odd(self) -> str | None:
+        found = [
+            odd.text
+            for odd in ODD_MATCHES
+            if self._pool.family in odd.families
+            and self._place.base in odd.hooks
+            and odd.protocol in ("", self._protocol)
+        ]
+        text = self._chance.choice(found)
+        # Those of other rules would be in real time, or stand in one rule twice.
+        self._is_timed |= "-m limit" in text or "-m time" in text
+        return text
 
     def _to_log(self) -> str:
         return self._chance.choice(("LOG", 'LOG --log-prefix "in: "', "LOG --log-level 7"))
@@ -349,7 +381,12 @@ class RulesetWriter:
         return self._chance.choice(("NOTRACK", "CT --notrack"))
 
     def _to_ct(self) -> str:
-        return self._chance.choice(("CT --zone 1", "CT --zone-orig 2", "CT --ctevents new"))
+        return self._chance.choice(
+            (
+                *("CT --zone 1", "CT --zone 1", "CT --zone-orig 2", "CT --zone-reply 2"),
+                *("CT --ctevents new", "CT --zone mark"),
+            )
+        )
 
     def _to_mark(self) -> str:
         how = self._chance.choice(("--set-xmark", "--set-xmark", "--set-mark"))
@@ -394,16 +431,24 @@ class RulesetWriter:
         return "TOS --set-tos 0x00/0x03" if self._is_v6 else "ECN --ecn-tcp-remove"
 
     def _to_tcpoptstrip(self) -> str:
-        self._protocol = "all"
-        return "CHECKSUM --checksum-fill"
+        kinds = self._chance.choice(("2", "3", "4", "5", "8", "2,3", "4,5,8", "2,3,4,5,8,30"))
+        return f"TCPOPTSTRIP --strip-options {kinds}"
 
     def _to_checksum(self) -> str:
         return "CHECKSUM --checksum-fill"
 
     def _to_set(self) -> str:
-        name = self._new_set("hash:ip", ())
-        how = self._chance.choice(("--add-set", "--del-set"))
-        return f"SET {how} {name} {self._chance.choice(('src', 'dst'))}"
+        chance = self._chance
+        if chance.random() < 0.5:
+            # One that rules ask: what one packet adds, the next one finds.
+            name = next(
+                (f"s{n}" for n, text in enumerate(self._sets) if " hash:ip " in text), ""
+            ) or self._new_set("hash:ip", ())
+        else:
+            name = self._new_set("hash:ip", ())
+        how = chance.choice(("--add-set", "--add-set", "--del-set"))
+        exist = " --exist" if how == "--add-set" and chance.random() < 0.3 else ""
+        return f"SET {how} {name} {chance.choice(('src', 'dst'))}{exist}"
 
     def _to_snat(self) -> str:
         return f"SNAT --to-source {self._nat_range(self._pool.sources, self._pool.source_spans)}"
@@ -420,12 +465,15 @@ class RulesetWriter:
                 text = f"[{text}]"
             text += f":{self._nat_ports()}"
         if chance.random() < 0.05:
-            text += chance.choice((" --random", " --persistent"))
+            text += chance.choice((" --random", " --persistent", " --random --persistent"))
         return text
 
     def _nat_ports(self) -> str:
         return self._chance.choice(
-            ("8080", "80", "8080-8089", "79-81", "40000-40010", "1024-65535", "40000", "3000-3000")
+            (
+                *("8080", "80", "8080-8089", "79-81", "40000-40010", "1024-65535", "40000"),
+                *("3000-3000", "0-65535", "40000-40001", "80-81"),
+            )
         )
 
     def _to_redirect(self) -> str:
@@ -579,14 +627,14 @@ class RulesetWriter:
         words = ("some", '"with a blank"', '"a \\"quoted\\" word"', '"-j DROP"')
         return f"-m comment --comment {self._chance.choice(words)}"
 
-    def _new_set(self, kind: str, members: Sequence[str]) -> str:
+    def _new_set(self, kind: str, members: Sequence[str], extras: str = "") -> str:
         name = f"s{len(self._sets)}"
         family = "inet6" if self._is_v6 else "inet"
         head = f"create {name} {kind}"
         if kind.startswith("bitmap"):
             head += " range 0-65535"
         else:
-            head += f" family {family} hashsize 1024 maxelem 65536"
+            head += f" family {family} hashsize 1024 maxelem 65536{extras}"
         self._sets.append("".join(f"{line}\n" for line in (head, *members)))
         return name
 
@@ -594,8 +642,14 @@ class RulesetWriter:
         chance = self._chance
         name = f"s{len(self._sets)}"
         kind = chance.choice(
-            ("hash:ip", "hash:ip", "hash:net", "hash:net", "hash:ip,port", "bitmap:port")
+            (
+                *("hash:ip", "hash:ip", "hash:net", "hash:net", "hash:ip,port", "bitmap:port"),
+                *("list:set", "hash:net,iface", "hash:ip,port,ip", "hash:net,port"),
+                "hash:ip,port,net",
+            )
         )
+        if kind == "list:set":
+            return self._list_set(way=chance.choice(("src", "dst")))
         ends = [end for end in self._pool.ends if chance.random() < 0.5]
         nets = [net for net in self._pool.nets if "/" in net and len(net.partition("/")[2]) < 4]
         way = chance.choice(("src", "dst"))
@@ -608,9 +662,53 @@ class RulesetWriter:
         elif kind == "hash:ip,port":
             members = [f"add {name} {end},tcp:{self._port()}" for end in ends]
             way += chance.choice((",src", ",dst"))
+        elif kind == "hash:net,iface":
+            if self._place.base in ("INPUT", "PREROUTING"):
+                side = "src"
+            elif self._place.base == "FORWARD":
+                side = chance.choice(("src", "dst"))
+            else:
+                side = "dst"
+            members = [f"add {name} {net},{chance.choice(('eth0', 'eth1'))}" for net in nets]
+            way += f",{side}"
+        elif kind == "hash:net,port":
+            members = [f"add {name} {net},{chance.choice(('tcp', 'udp'))}:80" for net in nets]
+            if chance.random() < 0.4:
+                members.append(f"add {name} {chance.choice(self._pool.ends)},tcp:80 nomatch")
+            way += chance.choice((",src", ",dst"))
+        elif kind in ("hash:ip,port,ip", "hash:ip,port,net"):
+            members = [f"add {name} {end},udp:80,{chance.choice(ends)}" for end in ends]
+            members += [f"add {name} {end},tcp:80,{end}" for end in ends]
+            way += chance.choice((",dst,dst", ",dst,src", ",src,src"))
         else:
             members = [f"add {name} {port}" for port in {self._port(), self._port()}]
-        self._new_set(kind, members)
+        has_extras = not kind.startswith("bitmap") and chance.random() < 0.35
+        self._new_set(kind, members, " timeout 1000000 counters" if has_extras else "")
+        text = self._negated(f"-m set --match-set {name} {way}")
+        if "net" in kind and chance.random() < 0.2:
+            text += " --return-nomatch"
+        if has_extras and chance.random() < 0.6:
+            text += chance.choice(
+                (
+                    " --packets-gt 1",
+                    " --packets-lt 3",
+                    " ! --packets-eq 2",
+                    " --bytes-gt 100",
+                    " ! --update-counters",
+                )
+            )
+        return text
+
+    def _list_set(self, *, way: str) -> str:
+        chance = self._chance
+        parts = []
+        for kind in ("hash:ip", "hash:net"):
+            name = f"s{len(self._sets)}"
+            ends = [end for end in self._pool.ends if chance.random() < 0.3]
+            parts.append(self._new_set(kind, [f"add {name} {end}" for end in ends]))
+        name = f"s{len(self._sets)}"
+        lines = [f"create {name} list:set size 8", *(f"add {name} {part}" for part in parts)]
+        self._sets.append("".join(f"{line}\n" for line in lines))
         return self._negated(f"-m set --match-set {name} {way}")
 
     # A token comes back after 20 s at the soonest: no real time counts.

@@ -399,6 +399,12 @@ def run(
         except ScenarioError as error:
             figures.stopped[error.message] += 1
             continue
+        except LabStalled:
+            raise
+        except LabError as error:
+            # Entries of several zones that nobody can tell apart.
+            figures.stopped[str(error)] += 1
+            continue
         figures.scenarios += 1
         if fault is not None and not _is_steady(fault, setup):
             figures.unsteady += 1

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from ctlint.ir.rule import Target
+from ctlint.model.netfilter.prefixes import translate_prefix
 from ctlint.wire.addresses import Family
 from ctlint.wire.encoding import (
     IPV4_HEADER,
@@ -139,6 +140,10 @@ def _strip_options(target: Target, packet: Packet, _: int | None) -> Packet:
     return packet._replace(options=options._replace(stripped=tuple(gone)))
 
 
+def _translate(target: Target, packet: Packet, _: int | None) -> Packet | None:
+    return translate_prefix(target, packet)
+
+
 def _leave(_: Target, packet: Packet, __: int | None) -> Packet:
     # CHECKSUM fills in what the hardware would have: the same checksum.
     return packet
@@ -146,9 +151,11 @@ def _leave(_: Target, packet: Packet, __: int | None) -> Packet:
 
 ALTERATIONS: Final[Mapping[str, Alteration]] = {
     "CHECKSUM": _leave,
+    "DNPT": _translate,
     "DSCP": _alter_dscp,
     "ECN": _alter_ecn,
     "HL": partial(_alter_hops, "hl"),
+    "SNPT": _translate,
     "TCPMSS": _alter_mss,
     "TCPOPTSTRIP": _strip_options,
     "TOS": _alter_tos,

@@ -6,6 +6,8 @@ Source: the kernel's net/netfilter/xt_*.c, Linux 6.18.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.alterations import ALTERATIONS
@@ -13,14 +15,21 @@ from ctlint.model.netfilter.set_target import apply_set, forget_sets
 from ctlint.model.netfilter.targets import Action, set_connmark, template_of
 from ctlint.model.netfilter.transit import Facts, Transit
 
+_NO_BALANCE: Final = "the kernel drops a packet whose prefix it cannot translate, and says so"
+_WHY_NOT_ALTERED: Final = {
+    "DNPT": _NO_BALANCE,
+    "SNPT": _NO_BALANCE,
+    "TCPMSS": "the MTU of the route is not known",
+}
+
 
 def apply_change(action: Action, target: Target, transit: Transit, facts: Facts) -> str | None:
     """Change a packet that is at a box; says what is missing where the change is not known."""
-    if action is Action.ALTER:
+    if action is Action.ALTER or action is Action.READDRESS:
         assert transit.box is not None
         altered = ALTERATIONS[target.name](target, transit.packet, transit.box.host.mtu)
         if altered is None:
-            return "the MTU of the route is not known"
+            return _WHY_NOT_ALTERED[target.name]
         transit.packet = altered
         return None
     if target.name == "SET":

@@ -141,6 +141,17 @@ class Host:
     def _route(self, address: int, family: Family) -> Route | None:
         return next((one for one in self.routes if self._leads_to(one, address, family)), None)
 
+    def strict_route(self, interface: str, address: int, family: Family) -> str | None:
+        """The interface by which a packet leaves that must leave by the one where it came in, as
+        IPv6 demands where the address means another host on each link (rt6_need_strict); None
+        where no route leads there.
+        """
+        leads = any(
+            route.interface == interface and self._leads_to(route, address, family)
+            for route in self.routes
+        )
+        return interface if leads else None
+
     def has_route_over(self, interface: str, address: int, family: Family) -> bool:
         """Whether some route leads to the address over that interface."""
         if self.is_local(address, family):

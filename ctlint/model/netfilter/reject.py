@@ -49,6 +49,9 @@ ICMP_ERRORS: Final = {
 
 TIME_EXCEEDED: Final = {Family.IPV4: IcmpError(11, 0), Family.IPV6: IcmpError(3, 0)}
 
+NO_ROUTE: Final = IcmpError(1, 0)
+"""What IPv6 says where no route leads on (ip6_pkt_discard)."""
+
 _HIGHEST_ICMP_TYPE: Final = 18
 _ICMP_ERRORS: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12})
 """What icmp_send takes for errors (icmp_pointers in net/ipv4/icmp.c), to be on the safe side."""

@@ -15,8 +15,9 @@ from ctlint.ir.rule import Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NO_TEMPLATE, NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.entry import Entry
-from ctlint.model.conntrack.status import CtInfo, CtState, Dir, TcpCt
+from ctlint.model.conntrack.status import CtInfo, CtState, Dir, EntryStatus, TcpCt
 from ctlint.model.conntrack.status import Verdict as CtVerdict
+from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.course import Course, Courses, course_of, follow
@@ -30,6 +31,7 @@ from ctlint.model.netfilter.passage import Emitted, Passage, Record
 from ctlint.model.netfilter.reject import (
     DEFAULT_REJECT,
     ICMP_ERRORS,
+    NO_ROUTE,
     TCP_RESET,
     TIME_EXCEEDED,
     IcmpError,
@@ -60,8 +62,14 @@ _NFT_LOCAL_IN: Final = ("mangle", "filter", "nat", "security")
 _MOST_SHARED: Final = 4096
 """Ways that are kept once for all connections."""
 
+_HELPERS: Final = frozenset({"amanda", "sip", "snmp"})
+"""Helpers that do something to packets whose payload is not theirs."""
+_SNMP: Final = 161
+_SNMP_TRAP: Final = 162
+_NAT_MASK: Final = int(EntryStatus.SRC_NAT | EntryStatus.DST_NAT)
 _SIP_TIMEOUT: Final = 3600 * SECOND
-"""The module's default (sip_timeout)."""
+_AMANDA_TIMEOUT: Final = 300 * SECOND
+"""The modules' defaults (sip_timeout, master_timeout)."""
 
 _SHOWN_AT_ONCE: Final = frozenset({Hook.LOCAL_IN, Hook.FORWARD})
 _HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
@@ -236,12 +244,23 @@ class Stack:
         kind = self._host.address_type(packet.daddr, family)
         if kind in (AddressType.BROADCAST, AddressType.MULTICAST):
             raise NotModelledError(f"routing to {format_address(family, packet.daddr)}")
+        # ::1 is on each link another one: not the box's own for what came in by another.
+        is_loopback6 = family is Family.IPV6 and packet.daddr == 1 and not came_over_lo
         # Over lo a packet keeps its route, unless its destination was rewritten.
-        if (came_over_lo and daddr == packet.daddr) or kind is AddressType.LOCAL:
+        if (came_over_lo and daddr == packet.daddr) or (
+            kind is AddressType.LOCAL and not is_loopback6
+        ):
             if self._pass(traveller, Hook.LOCAL_IN) and traveller.is_same:
                 self._record.arrived = transit.packet
             return
-        interface = self._host.route(packet.daddr, family)
+        interface: str | None
+        if is_loopback6:
+            interface = self._host.strict_route(transit.in_interface or "", packet.daddr, family)
+            if interface is None:
+                self._send_error(traveller, NO_ROUTE)
+                return
+        else:
+            interface = self._host.route(packet.daddr, family)
         if interface is None:
             return
         if packet.ttl <= 1:
@@ -315,8 +334,8 @@ class Stack:
             tracked = traveller.tracked
             assert tracked is not None  # conntrack comes before
             entry = tracked.entry
-            if entry is not None and entry.helper == "sip":
-                self._sip_help(entry, transit.packet)
+            if entry is not None and entry.helper in _HELPERS:
+                self._help(entry, tracked.ctinfo, transit.packet)
             confirmed = self._tracker.nf_conntrack_confirm(tracked, self.box.now)
             if confirmed is CtVerdict.DROP:
                 return False
@@ -326,12 +345,41 @@ class Stack:
             transit.out_interface = out_interface
         return True
 
-    def _sip_help(self, entry: Entry, packet: Packet) -> None:
-        """Port of what sip_help_udp() does to a packet without SIP: its entry lives an hour."""
+    def _help(self, entry: Entry, ctinfo: CtInfo | None, packet: Packet) -> None:
+        """Port of what amanda_help(), sip_help_udp() and sip_help_tcp() do to a packet whose
+        payload is not theirs: its entry lives longer. nf_confirm() asks no helper about an error
+        that goes the reply way; one that goes the other way is a datagram to those of UDP.
+        """
         self._is_steady = False
-        if packet.protocol == UDP and packet.payload:
-            entry.timeout = _SIP_TIMEOUT
-            entry.expires_at = self.box.now + _SIP_TIMEOUT
+        if entry.helper == "snmp":
+            self._require_no_snmp_nat(entry, ctinfo, packet)
+            return
+        if entry.helper == "amanda":
+            if ctinfo is not CtInfo.ESTABLISHED_REPLY:
+                return
+            timeout = _AMANDA_TIMEOUT
+        else:
+            is_tcp = entry.original.protocol == TCP
+            if ctinfo is CtInfo.RELATED_REPLY or (is_tcp and ctinfo not in _ESTABLISHED):
+                return
+            if packet.payload == 0 and packet.quoted is None:
+                return
+            timeout = _SIP_TIMEOUT
+        entry.timeout = timeout
+        entry.expires_at = self.box.now + timeout
+
+    @staticmethod
+    def _require_no_snmp_nat(entry: Entry, ctinfo: CtInfo | None, packet: Packet) -> None:
+        """Port of help() in nf_nat_snmp_basic_main.c as far as to what it would read; the module
+        may be there or not. Raises NotModelledError.
+        """
+        if ctinfo is None or ctinfo is CtInfo.RELATED_REPLY or not entry.status & _NAT_MASK:
+            return
+        if packet.sport == _SNMP and ctinfo.direction is Dir.ORIGINAL:
+            return
+        if packet.dport == _SNMP_TRAP and ctinfo.direction is Dir.REPLY:
+            return
+        raise NotModelledError("what nf_nat_snmp_basic makes of a translated packet")
 
     def _show(self, traveller: _Traveller) -> None:
         """What conntrack found, as rules see it."""
@@ -369,10 +417,11 @@ class Stack:
 
     def _ask(self, traveller: _Traveller, table: str, hook: Hook) -> bool:
         transit = traveller.transit
-        result = walk(self._chains[transit.packet.family], table, hook.value, transit)
+        before = transit.packet
+        result = walk(self._chains[before.family], table, hook.value, transit)
         outcome = self._settled(traveller, result)
         if outcome is None or outcome.verdict is Verdict.ACCEPT:
-            return True
+            return hook is not Hook.LOCAL_OUT or self._reroute(traveller, before)
         if traveller.is_same:
             self._record.cause = outcome
         if outcome.verdict is Verdict.REJECT:
@@ -431,12 +480,19 @@ class Stack:
                 if not self._nat.is_initialized(entry, manip):
                     self._nat.nf_nat_alloc_null_binding(entry, manip, now)
             transit.packet = self._nat.nf_nat_packet(entry, direction, manip, before)
-        if hook is Hook.LOCAL_OUT and transit.packet.daddr != before.daddr:
-            after = transit.packet
-            interface = self._host.route_from(after.saddr, after.daddr, after.family)
-            if interface is None:
-                return False
-            traveller.route = interface
+        return hook is not Hook.LOCAL_OUT or self._reroute(traveller, before)
+
+    def _reroute(self, traveller: _Traveller, before: Packet) -> bool:
+        """Port of ip_route_me_harder: a packet of the box's own that was sent elsewhere. Tells
+        whether it goes on.
+        """
+        after = traveller.transit.packet
+        if after.daddr == before.daddr:
+            return True
+        interface = self._host.route_from(after.saddr, after.daddr, after.family)
+        if interface is None:
+            return False
+        traveller.route = interface
         return True
 
     def _bind(self, traveller: _Traveller, tracked: Tracked, hook: Hook) -> bool:
@@ -495,6 +551,8 @@ class Stack:
 
     def _set_closing(self, traveller: _Traveller) -> None:
         """Port of nf_conntrack_tcp_set_closing: an RST on its way closes a confirmed entry."""
+        if Feature.REJECT_CLOSES_ENTRY not in self._tracker.kernel:
+            return
         entry = None if traveller.tracked is None else traveller.tracked.entry
         if entry is None or not entry.is_confirmed or entry.original.protocol != TCP:
             return

@@ -35,6 +35,8 @@ class Action(Enum):
     """Sets the zone of conntrack in which the packet's entry is looked for."""
     ALTER = auto()
     """Changes the packet: its TTL, its type of service, its options."""
+    READDRESS = auto()
+    """Changes an address of the packet, but not its connection's: what stands behind it sees it."""
     REMEMBER = auto()
     """Adds the packet's addresses to a set, or takes them out of it."""
     TRANSLATE = auto()
@@ -60,6 +62,8 @@ _ACTIONS: Final = {
     "MASQUERADE": Action.TRANSLATE,
     "REDIRECT": Action.TRANSLATE,
     "NETMAP": Action.TRANSLATE,
+    "SNPT": Action.READDRESS,
+    "DNPT": Action.READDRESS,
     "TPROXY": Action.ELSEWHERE,
     "SYNPROXY": Action.ELSEWHERE,
     "CLUSTERIP": Action.ELSEWHERE,
@@ -114,6 +118,23 @@ def action(target: AnyTarget | None) -> Action:
     if target.name in _PASSING:
         return Action.CONTINUE
     return _ACTIONS.get(target.name, Action.ELSEWHERE)
+
+
+_WHY_ELSEWHERE: Final = {
+    "QUEUE": "the program that reads the queue decides",
+    "NFQUEUE": "the program that reads the queue decides, and whether there is one is not known",
+    "TPROXY": "whether a socket of the box takes the connection is not known",
+    "SYNPROXY": "the box answers in the server's place with sequence numbers that are not known",
+    "SNPT": "what stands behind it sees another address",
+    "DNPT": "what stands behind it sees another address",
+    "CLUSTERIP": "which node of the cluster the box is may change at any time",
+}
+
+
+def why_elsewhere(target: AnyTarget | None) -> str:
+    """What is missing where a target hands the packet to something that decides on its own."""
+    name = target.name if isinstance(target, Target | UnknownTarget) else ""
+    return _WHY_ELSEWHERE.get(name, f"ctlint does not know the target {name!r}")
 
 
 HARMLESS: Final = frozenset({Action.CONTINUE, Action.ALTER, Action.INSTRUCT, Action.REMEMBER})

@@ -19,7 +19,7 @@ from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.changes import apply_change, forget_change
-from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark
+from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Transit
 
@@ -143,6 +143,7 @@ _CONCRETE: Final = frozenset(
         Action.ALTER,
         Action.CONNMARK,
         Action.INSTRUCT,
+        Action.READDRESS,
         Action.REMEMBER,
         Action.UNTRACK,
         Action.ZONE,
@@ -405,7 +406,7 @@ class _Walker:
             verdict = Verdict.REJECT
         else:
             verdict = Verdict.ELSEWHERE
-            result.open.append(Open(rule.ref, None, "the target decides on its own"))
+            result.open.append(Open(rule.ref, None, why_elsewhere(rule.ref.rule.target)))
         result.outcomes.append(Outcome(verdict, rule.ref, frame.via))
         if not certain:
             return

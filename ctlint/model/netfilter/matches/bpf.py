@@ -38,7 +38,7 @@ def _bpf(match: Match, _: Facts) -> Iterator[Predicate]:
         if option.name == "bytecode":
             yield of_packet(option, partial(_accepts, option.value), _WHY)
         else:
-            yield undecided(_WHY)
+            yield undecided("the program is not in the rule")
 
 
 def _accepts(program: Sequence[BpfInstruction], packet: Packet) -> bool | None:

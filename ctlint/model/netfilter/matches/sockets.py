@@ -57,14 +57,22 @@ def _is_owned(option: Option, has_all_groups: bool, owner: Owner | None, transit
 
 
 def _cgroup(match: Match, _: Facts) -> Iterator[Predicate]:
-    del match
-    yield Predicate(_is_in_group, frozenset({Field.BOX}), why="the sender's cgroup is not known")
+    for option in match.options:
+        test = partial(_is_in_group, option)
+        yield Predicate(test, frozenset({Field.BOX}), why="the sender's cgroup is not known")
 
 
-def _is_in_group(transit: Transit) -> Tern:
-    # Where a packet comes in, the sender's socket is gone.
-    has_socket = transit.is_own and transit.hook in (Hook.LOCAL_OUT, Hook.POSTROUTING)
-    return Tern.UNKNOWN if transit.box is None or has_socket else Tern.FALSE
+def _is_in_group(option: Option, transit: Transit) -> Tern:
+    """Port of cgroup_mt_v1: without a socket nothing holds, negated or not."""
+    if transit.box is None:
+        return Tern.UNKNOWN
+    if transit.hook not in (Hook.LOCAL_OUT, Hook.POSTROUTING):
+        # Where a packet comes in, the sender's socket is gone.
+        return Tern.FALSE
+    if transit.is_kernels and option.name == "cgroup":
+        # The kernel's own sockets are from its start, in no class.
+        return Tern.of((option.value == 0) is not option.negated)
+    return Tern.UNKNOWN if transit.is_own or transit.is_kernels else Tern.FALSE
 
 
 def _socket(_: Match, __: Facts) -> Iterator[Predicate]:

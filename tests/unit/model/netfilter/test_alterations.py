@@ -8,7 +8,7 @@ import pytest
 from ctlint.ir.rule import Target
 from ctlint.model.netfilter.alterations import ALTERATIONS
 from ctlint.parse.iptables_save import parse_rulesets
-from ctlint.wire.addresses import Family
+from ctlint.wire.addresses import Family, format_address, parse_address
 from ctlint.wire.packet import Packet, TcpOptions
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -95,3 +95,24 @@ def test_stripped_options_leave_their_room() -> None:
     assert found is not None
     assert found.options == TcpOptions(wscale=7, stripped=((2, 4),))
     assert altered("-p tcp -j TCPOPTSTRIP --strip-options mss", SYN) == SYN
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "before", "after"),
+    [
+        # Measured on 6.18; the first one is that of RFC 6296, 3.1, the other way round.
+        ("fd01::/64 fd05::/64", "fd01::2", "fd05::fffb:0:0:2"),
+        ("2001:db8:1::/48 fd01:203:405::/48", "2001:db8:1:d550::1", "fd01:203:405:1::1"),
+        # Its identifier leaves no word for the balance.
+        ("fd01::/64 fd05::/64", "fd01::ffff:ffff:ffff:ffff", None),
+    ],
+)
+def test_prefixes(prefixes: str, before: str, after: str | None) -> None:
+    old, new = prefixes.split(" ")
+    text = f"*mangle\n-A POSTROUTING -j SNPT --src-pfx {old} --dst-pfx {new}\nCOMMIT\n"
+    (ruleset,) = parse_rulesets(text, "rules", V6)
+    ((*_, rule),) = ruleset.rules()
+    assert isinstance(rule.target, Target)
+    packet = Packet(V6, parse_address(before, V6), 2, 17, 3, 4)
+    found = ALTERATIONS["SNPT"](rule.target, packet, None)
+    assert (found and format_address(V6, found.saddr)) == after

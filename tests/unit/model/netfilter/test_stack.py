@@ -281,6 +281,8 @@ def test_a_reset_on_its_way_leaves_the_connection_ten_seconds() -> None:
         # Without a payload there is nothing to read.
         ("sip", udp(), 30),
         ("tftp", udp(payload=10), 30),
+        # It waits for answers.
+        ("amanda", udp(payload=10), 30),
     ],
 )
 def test_the_helper_sip_keeps_an_entry_for_an_hour(
@@ -291,6 +293,28 @@ def test_the_helper_sip_keeps_an_entry_for_an_hour(
     box.receive(packet)
     (entry,) = box.tracker.entries(box.stack.box.now)
     assert entry.remaining(box.stack.box.now) == seconds
+
+
+@pytest.mark.parametrize(
+    ("helper", "answers", "seconds"),
+    [("amanda", 0, 30), ("amanda", 1, 300), ("tftp", 1, 30)],
+)
+def test_the_helper_amanda_waits_for_answers(helper: str, answers: int, seconds: int) -> None:
+    # master_timeout in nf_conntrack_amanda.c: 300 s from each answer on; measured on 6.18.
+    box = Box(f"raw PREROUTING -p udp -j CT --helper {helper}")
+    box.receive(udp())
+    for _ in range(answers):
+        box.receive(reply_to(udp()), "eth1")
+    (entry,) = box.tracker.entries(box.stack.box.now)
+    assert entry.remaining(box.stack.box.now) == seconds
+
+
+def test_the_helper_snmp_may_change_what_is_translated() -> None:
+    # nf_nat_snmp_basic drops what is no SNMP; where it is not loaded nothing happens.
+    helped = "raw PREROUTING -p udp -j CT --helper snmp"
+    assert Box(helped).receive(udp()).is_delivered
+    with pytest.raises(NotModelledError):
+        Box(helped, "nat POSTROUTING -j MASQUERADE").receive(udp())
 
 
 # What stays open

@@ -1044,6 +1044,111 @@ CASES = [
         + table("filter", "FORWARD -p tcp -m tcpmss --mss 100 -j DROP"),
         packets=[syn(opts={"mss": 1460})],
     ),
+    case(
+        "DNAT to ::1",
+        # Another ::1 than the box's own: that of the link where the packet came in.
+        """
+        NEW stopped
+            left fd02::2:0 > fd01::2:1 made
+            nat/PREROUTING#1
+        NEW through
+            right fd02::2:80 > ::1:40000
+            nat/PREROUTING#1, nat/POSTROUTING policy
+            entry None fd02::2:80 > fd01::2:40000, ::1:40000 > fd02::2:80
+        """,
+        topology=V6,
+        ruleset6=table("nat", "PREROUTING -j DNAT --to-destination ::1"),
+        packets=[udp(), udp("reply")],
+    ),
+    case(
+        "the cgroup of an answer",
+        """
+        NEW stopped
+            filter/OUTPUT#1, filter/OUTPUT#2, filter/OUTPUT#3
+        """,
+        topology=HOST,
+        ruleset=table(
+            "filter",
+            "OUTPUT -p udp -j REJECT",
+            "OUTPUT -m cgroup ! --cgroup 1",
+            "OUTPUT -m cgroup --cgroup 0 -j DROP",
+        ),
+        packets=[udp()],
+    ),
+    case(
+        "prefixes",
+        """
+        NEW through
+            right fd05::fffb:0:0:2:40000 > fd02::2:80
+            mangle/PREROUTING policy, mangle/FORWARD policy, mangle/POSTROUTING#1,
+                mangle/POSTROUTING policy
+            entry None fd01::2:40000 > fd02::2:80, fd02::2:80 > fd01::2:40000
+        INVALID through
+            left fd02::2:0 > fd01::2:1
+            mangle/PREROUTING#1, mangle/PREROUTING policy, mangle/FORWARD policy,
+                mangle/POSTROUTING policy
+        """,
+        topology=V6,
+        ruleset6=table(
+            "mangle",
+            "POSTROUTING -o eth1 -j SNPT --src-pfx fd01::/64 --dst-pfx fd05::/64",
+            "PREROUTING -i eth1 -j DNPT --src-pfx fd05::/64 --dst-pfx fd01::/64",
+        ),
+        packets=[udp(), error("reply", "orig")],
+    ),
+    case(
+        "a prefix of the box's own",
+        """
+        NEW through
+            wire fd01::1:40000 > fd01::1:0:0:1:80
+            mangle/OUTPUT#1, mangle/OUTPUT policy, mangle/POSTROUTING policy
+            entry None fd01::1:40000 > fd02::1:80, fd02::1:80 > fd01::1:40000
+        """,
+        topology=HOST6,
+        ruleset6=table("mangle", "OUTPUT -j DNPT --src-pfx fd02::/64 --dst-pfx fd01::/64"),
+        packets=[udp(daddr="fd02::1")],
+    ),
+    case(
+        "both ends behind one interface",
+        """
+        NEW through
+            right 10.1.0.1:40000 > 10.1.0.9:80
+            nat/PREROUTING#1, nat/POSTROUTING#1
+            entry None 10.1.0.2:40000 > 10.1.0.1:80, 10.1.0.9:80 > 10.1.0.1:40000
+        ESTABLISHED through
+            left 10.1.0.1:80 > 10.1.0.2:40000
+            entry None 10.1.0.2:40000 > 10.1.0.1:80, 10.1.0.9:80 > 10.1.0.1:40000
+        RELATED through
+            right 10.1.0.1:0 > 10.1.0.9:3
+        """,
+        topology={"kind": "forward", "right_if": "eth0"},
+        flow={"daddr": "10.1.0.1"},
+        ruleset=table(
+            "nat",
+            "PREROUTING -d 10.1.0.1 -j DNAT --to-destination 10.1.0.9",
+            "POSTROUTING -d 10.1.0.9 -j MASQUERADE",
+        ),
+        packets=[udp(), udp("reply"), error("orig", "reply")],
+    ),
+    case(
+        "a peer that speaks first behind the end of a connection",
+        """
+        NEW through
+            right 10.2.0.77:40000 > 10.2.0.9:80
+            nat/PREROUTING#1, nat/POSTROUTING#1
+            entry None 10.1.0.2:40000 > 10.2.0.2:80, 10.2.0.9:80 > 10.2.0.77:40000
+        NEW through
+            right 10.2.0.77:80 > 10.2.0.77:40000
+            nat/PREROUTING policy, nat/POSTROUTING#1
+            entry None 10.2.0.9:80 > 10.2.0.77:40000, 10.2.0.77:40000 > 10.2.0.77:80
+        """,
+        ruleset=table(
+            "nat",
+            "PREROUTING -d 10.2.0.2 -j DNAT --to-destination 10.2.0.9",
+            "POSTROUTING -o eth1 -j SNAT --to-source 10.2.0.77",
+        ),
+        packets=[udp(), {"op": "expire"}, udp("reply")],
+    ),
 ]
 
 
@@ -1084,3 +1189,16 @@ def test_iptables_nft_asks_security_behind_nat() -> None:
     assert isinstance(answer, PacketAnswer)
     assert answer.rules is not None
     assert answer.rules[-2:] == ("nat/INPUT policy", "security/INPUT policy")
+
+
+def test_an_entry_of_another_zone_is_not_fresh() -> None:
+    # The RST takes off the entry that the answer before it has made: what is left is the first.
+    told = {
+        "ruleset": table("raw", "PREROUTING -i eth1 -j CT --zone-reply 2"),
+        "packets": [OPEN[2], tcp("reply", "A", 5001, 1001), tcp("reply", "R", 5001, 0)],
+    }
+    answers = play(scenario_from_json(told), profile("6.18")).packets
+    fresh = [
+        each.entry.is_fresh for each in answers if isinstance(each, PacketAnswer) and each.entry
+    ]
+    assert fresh == [True, True, False]
