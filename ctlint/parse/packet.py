@@ -432,6 +432,8 @@ class _Reader:
             packet = packet._replace(sport=sport, dport=dport)
         known: set[HeaderField] = set()
         if protocol == TCP:
+            if not marks.intersection(_LOG_FLAGS):
+                self.pair(pairs, "URGP")  # stands behind the flags: the line is whole
             flags = TcpFlags.parse(",".join(flag for flag in _LOG_FLAGS if flag in marks))
             packet = packet._replace(flags=flags)
             found, is_read = read_option_bytes(options)

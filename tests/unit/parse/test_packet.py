@@ -311,6 +311,11 @@ def test_ipv6_log_line_tells_the_header() -> None:
         ("IP a.example.443 > 10.0.0.9.443: Flags [S]", 4, "not an IP address and port"),
         ("IP 10.0.0.5 > 10.0.0.9: ICMP what is this", 25, "this message is not read"),
         ("IN=a OUT= SRC=10.0.0.5 PROTO=TCP", 33, "DST= is missing in the log line"),
+        (
+            f"IN=a OUT= {_ENDS}PROTO=TCP SPT=1 DPT=2 WINDOW=502 RES=0x0",
+            51 + len(_ENDS),
+            "URGP= is missing in the log line",
+        ),
         ("IN=a OUT= SRC=x DST=10.0.0.9 PROTO=TCP", 11, "not an IP address"),
         (f"IN=a OUT= {_ENDS}FRAG:185 PROTO=TCP", 11 + len(_ENDS), "a later fragment has no ports"),
         (f"IN=a OUT= {_ENDS}PROTO=TCP INCOMPLETE [8 bytes] ", 41 + len(_ENDS), "SPT= is missing"),
