@@ -29,6 +29,7 @@ from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.box import Box
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.host import Host, InterfaceAddress, Route
 from ctlint.model.netfilter.matches import predicates
 from ctlint.model.netfilter.memory import Memory
@@ -105,9 +106,8 @@ def route(ruleset: Ruleset, rounds: int) -> tuple[Speed, Speed]:
     lots = random.Random(2)
     stack = Stack(
         tracker,
-        {Family.IPV4: ruleset},
+        {Family.IPV4: ChainStore(ruleset, Facts())},
         node(),
-        facts=Facts(),
         memory=Memory(),
         draw=lots.randint,
         lots=lots.randint,

@@ -33,7 +33,7 @@ from ctlint.scenario.answer import (
     ScenarioAnswer,
 )
 from ctlint.scenario.box import Box, UnroutableError
-from ctlint.scenario.rulesets import rulesets_of, unreadable
+from ctlint.scenario.rulesets import chains_of, unreadable
 from ctlint.scenario.scenario import (
     Expire,
     Flow,
@@ -79,17 +79,16 @@ class Player:
         self._missing: dict[str, None] = {}
         self._note_missing(scenario.sysctls)
         self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
-        rulesets = rulesets_of(scenario)
-        self._has_rules = bool(rulesets)
         self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
         sets = _sets(scenario)
         # A list counts where its members do.
         counts = any(one.has_counters for one in sets.values())
+        chains = chains_of(scenario, frozenset(sets if counts else ()))
+        self._has_rules = bool(chains)
         self._stack = Stack(
             self._tracker,
-            rulesets,
+            chains,
             self._box.host,
-            facts=replace(scenario.facts, counting_sets=frozenset(sets if counts else ())),
             memory=Memory(sets),
             draw=draw,
             lots=lots,

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rule sets of a scenario, read."""
+"""The rule sets of a scenario, read and made ready."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 from ctlint.ir.ruleset import Ruleset
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.transit import Facts, Mac, Owner
 from ctlint.parse.errors import ParseError
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.scenario.scenario import Scenario, ScenarioError
 from ctlint.wire.addresses import Family
+from ctlint.wire.moments import Micros
 
 
 def rulesets_of(scenario: Scenario) -> dict[Family, Ruleset]:
@@ -27,13 +30,44 @@ def rulesets_of(scenario: Scenario) -> dict[Family, Ruleset]:
             raise unreadable(key, error, scenario) from None
         except ValueError:
             raise ScenarioError(f"{key} holds several dumps", name=scenario.name) from None
+        if found[family].family is not family:
+            other = "IPv4" if family is Family.IPV6 else "IPv6"
+            raise ScenarioError(f"{key} holds rules of {other}", name=scenario.name)
+    return found
+
+
+def chains_of(scenario: Scenario, counting_sets: frozenset[str]) -> dict[Family, ChainStore]:
+    """The same made ready for walking, once for scenarios that follow one another on one firewall.
+
+    `counting_sets` are its ipsets that count packets. Raises ScenarioError as `rulesets_of` does.
+    """
+    found: dict[Family, ChainStore] = {}
+    facts = scenario.facts
+    rest = (facts.clock, facts.owner, facts.mac, counting_sets)
+    for family, ruleset in rulesets_of(scenario).items():
+        text = scenario.ruleset if family is Family.IPV4 else scenario.ruleset6
+        found[family] = _ready(text, ruleset.file, family, *rest)
     return found
 
 
 @lru_cache(maxsize=4)
 def _parsed(text: str, key: str, family: Family) -> tuple[Ruleset, ...]:
-    # The scenarios of one firewall follow one another.
     return parse_rulesets(text, key, family)
+
+
+@lru_cache(maxsize=4)
+def _ready(
+    text: str,
+    key: str,
+    family: Family,
+    clock: Micros | None,
+    owner: Owner | None,
+    mac: Mac | None,
+    counting_sets: frozenset[str],
+) -> ChainStore:
+    (ruleset,) = _parsed(text, key, family)
+    facts = Facts(clock=clock, owner=owner, mac=mac, counting_sets=counting_sets)
+    return ChainStore(ruleset, facts)
 
 
 def unreadable(key: str, error: ParseError, scenario: Scenario) -> ScenarioError:

@@ -39,7 +39,7 @@ from ctlint.model.netfilter.reject import (
     error_for,
     reset_for,
 )
-from ctlint.model.netfilter.transit import EntryView, Facts, Transit
+from ctlint.model.netfilter.transit import EntryView, Transit
 from ctlint.model.netfilter.traverse import Open, Outcome, Verdict, Walk, walk
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import SECOND, Micros
@@ -122,7 +122,8 @@ class _Traveller:
 
 class Stack:
     """A box with its rules, connections and addresses. ``draw`` chooses ports where the kernel
-    would by lot; ``lots`` does for rules, whose decision is open without it.
+    would by lot; ``lots`` does for rules, whose decision is open without it. ``chains`` may serve
+    several boxes with the same rules.
 
     Raises NotModelledError, EndlessWalkError.
     """
@@ -130,10 +131,9 @@ class Stack:
     def __init__(
         self,
         tracker: Tracker,
-        rulesets: Mapping[Family, Ruleset],
+        chains: Mapping[Family, ChainStore],
         host: Host,
         *,
-        facts: Facts,
         memory: Memory,
         draw: Draw | None = None,
         lots: Draw | None = None,
@@ -142,7 +142,8 @@ class Stack:
         self._tracker = tracker
         self._host = host
         self._nat = Nat(tracker, draw)
-        self._chains = {family: ChainStore(ruleset, facts) for family, ruleset in rulesets.items()}
+        self._chains = chains
+        rulesets = {family: store.ruleset for family, store in chains.items()}
         self._stops4, self._stops6 = (_stops(rulesets.get(family)) for family in Family)
         # Where nobody is asked before conntrack.
         self._tracks_first4 = "raw" not in self._stops4[Hook.PREROUTING]

@@ -37,12 +37,14 @@ make walks of any length out of few rules.
 
 
 class EndlessWalkError(Exception):
-    """Chains call each other in a circle, which the kernel refuses to load, or so often that a
-    packet would not come through in time. ``chain`` is where the walk was given up.
+    """Chains call each other in a circle, which the kernel refuses to load, or so often that the
+    walk of a packet was given up. ``chain`` is where.
     """
 
     def __init__(self, chain: str) -> None:
-        super().__init__(f"chains call each other without end at {chain}")
+        super().__init__(
+            f"the walk was given up at {chain}: chains call each other too often or without end"
+        )
         self.chain = chain
 
 

@@ -17,6 +17,7 @@ from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState, TcpCt
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
 from ctlint.model.netfilter import stack as stack_module
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.host import Host, InterfaceAddress, Route
 from ctlint.model.netfilter.memory import Memory
@@ -121,9 +122,8 @@ class Box:
         self.tracker = Tracker(kernel, read_settings(kernel, full))
         self.stack = Stack(
             self.tracker,
-            {V4: ruleset},
+            {V4: ChainStore(ruleset, Facts())},
             host,
-            facts=Facts(),
             memory=Memory(load_sets(parse_ipset_save(sets, "sets"))),
         )
         self.moments: Iterator[int] = count(0, SECOND // 100)
@@ -254,11 +254,8 @@ def test_a_table_without_chains_is_passed() -> None:
     (ruleset,) = parse_rulesets(rules_of("nat PREROUTING -j REDIRECT"), "rules", V4)
     tables = {"nat": replace(ruleset.tables["nat"], chains={})}
     box = Box("filter :FORWARD DROP")
-    box.stack = Stack(
-        *(box.tracker, {V4: replace(ruleset, tables=tables)}, ROUTER),
-        facts=Facts(),
-        memory=Memory(),
-    )
+    chains = {V4: ChainStore(replace(ruleset, tables=tables), Facts())}
+    box.stack = Stack(box.tracker, chains, ROUTER, memory=Memory())
     passage = box.receive(udp())
     assert (passage.matched, passage.out) == ([], [Emitted("eth1", udp(ttl=63), True)])
 
