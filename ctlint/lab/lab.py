@@ -409,13 +409,18 @@ class Lab:
         if built.key is None:
             return None, None
         entry = box.table.get(built.key)
+        others = _find_in_zones(box.table.dump(), built.data) if playing.has_zones else []
+        if entry is None and others:
+            if len(others) > 1:
+                raise LabError("entries of several zones have the tuple of the packet")
+            entry = others.pop()
         if entry is None:
-            if not playing.has_zones:
-                return None, None
-            entry = _find_in_zones(box.table.dump(), built.data)
-            if entry is None:
-                return None, None
+            return None, None
         seconds, is_fresh = box.timers.read(entry, sent)
+        for other in others:
+            # The packet may be of any of them.
+            if other.start != entry.start:
+                box.timers.read(other, sent)
         return _entry_answer(entry, seconds, is_fresh), _pktdir(entry, built.data)
 
 
@@ -531,20 +536,17 @@ def _pktdir(entry: Tracked, data: bytes) -> Dir | None:
     return Dir.REPLY if ends == entry.reply else None
 
 
-def _find_in_zones(entries: list[Tracked], data: bytes) -> Tracked | None:
-    """The entry of a packet in whatever zone it is: ctnetlink finds those of one at a time."""
+def _find_in_zones(entries: list[Tracked], data: bytes) -> list[Tracked]:
+    """The entries of a packet's tuple in all zones: ctnetlink finds those of one at a time."""
     ends, protocol, kind = _tuple_of(data), protocol_of(data), icmp_kind_of(data)
     code = kind[1] if kind else 0
-    found = [
+    return [
         entry
         for entry in entries
         if entry.protocol == protocol
         and ends in (entry.orig, entry.reply)
         and icmp_code_of(entry) == code
     ]
-    if len(found) > 1:
-        raise LabError("entries of several zones have the tuple of the packet")
-    return found[0] if found else None
 
 
 def _names_nat(ruleset: str) -> bool:

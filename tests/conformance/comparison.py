@@ -57,8 +57,9 @@ def compare(
 
 
 def _sorted(entries: Sequence[Json]) -> list[Json]:
-    """Entries have no order of their own; no two have the same tuple."""
-    return sorted(entries, key=lambda entry: [str(part) for part in entry["orig"]])
+    """Entries have no order of their own; two have the same tuple if they are of two zones."""
+    fields = ("orig", "reply", "state", "flags", "timeout", "mark")
+    return sorted(entries, key=lambda entry: [str(entry.get(field)) for field in fields])
 
 
 def _compare_packet(number: int, expected: Json, got: Json) -> Iterator[Difference]:

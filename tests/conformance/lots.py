@@ -31,6 +31,7 @@ class Lots:
         self._targets_first = targets_first
         self._seen: list[int] = []
         self.is_unseen = False
+        self.has_drawn = False
 
     def look(self, answer: PacketAnswer | OpAnswer | None, protocol: int) -> None:
         """The next draws are about this answer's packet."""
@@ -64,6 +65,7 @@ class Lots:
 
     def draw(self, low: int, high: int) -> int:
         """What was drawn between the two; else the first of them, and it was not seen."""
+        self.has_drawn = True
         for index, port in enumerate(self._seen):
             if low <= port <= high:
                 del self._seen[index]

@@ -104,8 +104,9 @@ _BYTE_EXPIRY_WITH_BURST: Final = 60
 _GC_INTERVAL: Final = 1000
 
 _PORTS: Final = frozenset({TCP, UDP})
-_UNREAD_PORTS: Final = frozenset({33, 50, 51, 132, 136})
-"""DCCP, ESP, AH, SCTP, UDP-Lite: the kernel reads ports there (proto_ports_offset())."""
+_PORTS_AT: Final = {33: 0, 50: 0, 51: 4, 132: 0, 136: 0}
+"""DCCP, ESP, AH, SCTP, UDP-Lite: where the kernel reads ports (proto_ports_offset())."""
+_TWO_PORTS: Final = 4
 
 
 class HashConfig(NamedTuple):
@@ -238,7 +239,7 @@ class HashTable:
             self.room = config.burst + self.rate
 
     def key(self, packet: Packet) -> Key | None:
-        """Port of hashlimit_init_dst; None where ports are not known."""
+        """Port of hashlimit_init_dst; None where ports are not known. Raises _TooShortError."""
         keys, bits = self.config.keys, packet.family.bits
         source = destination = sport = dport = 0
         if "srcip" in keys:
@@ -246,11 +247,11 @@ class HashTable:
         if "dstip" in keys:
             destination = _masked(packet.daddr, self.config.destination_length, bits)
         if keys & {"srcport", "dstport"}:
-            if packet.protocol in _UNREAD_PORTS and packet.sport is None:
+            ports = _ports(packet)
+            if ports is None:
                 return None
-            if packet.protocol in _PORTS | _UNREAD_PORTS:
-                sport = (packet.sport or 0) if "srcport" in keys else 0
-                dport = (packet.dport or 0) if "dstport" in keys else 0
+            sport = ports[0] if "srcport" in keys else 0
+            dport = ports[1] if "dstport" in keys else 0
         return source, destination, sport, dport
 
     def flow(self, key: Key, tick: int) -> _Flow | None:
@@ -325,6 +326,27 @@ class HashTable:
         return hash_credits(config.average)
 
 
+class _TooShortError(Exception):
+    """A packet ends before its ports."""
+
+
+def _ports(packet: Packet) -> tuple[int, int] | None:
+    """What stands where a packet of its protocol has ports; None where that is not known. Raises
+    _TooShortError.
+    """
+    start = _PORTS_AT.get(packet.protocol)
+    if packet.protocol in _PORTS or (start is not None and packet.sport is not None):
+        return packet.sport or 0, packet.dport or 0
+    if start is None:
+        return 0, 0
+    if packet.payload < start + _TWO_PORTS:
+        raise _TooShortError
+    both = packet.data[start : start + _TWO_PORTS]
+    if len(both) < _TWO_PORTS:
+        return None
+    return int.from_bytes(both[:2]), int.from_bytes(both[2:])
+
+
 def _masked(address: int, length: int | None, bits: int) -> int:
     free = 0 if length is None else bits - length
     return address >> free << free
@@ -351,7 +373,11 @@ def _hashlimit(match: Match, _: Facts) -> Iterator[Predicate]:
             return UNKNOWN
         packet = transit.packet
         table = hash_table(box.memory, match, packet.family)
-        key = table.key(packet)
+        try:
+            key = table.key(packet)
+        except _TooShortError:
+            transit.is_hot = True
+            return FALSE
         if key is None or in_bytes is not table.config.in_bytes:
             return UNKNOWN
         flow = table.flow(key, jiffies(box.now))

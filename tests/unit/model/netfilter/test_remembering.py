@@ -42,6 +42,10 @@ def _box() -> Box:
     return Box(Host(()), Tracker(NEWEST, read_settings(NEWEST, {})))
 
 
+def of_protocol(protocol: int, data: bytes) -> Packet:
+    return Packet(Family.IPV4, SYN.saddr, SYN.daddr, protocol, payload=len(data), data=data)
+
+
 @dataclass
 class Asked:
     """One match of one rule, at a box."""
@@ -130,6 +134,32 @@ def test_hashlimit_forgets_at_some_time() -> None:
     assert asked.at(119) is T  # 59.1 s after the last one, within its time
     assert asked.at(180) is U
     assert [asked.at(300) for _ in range(4)] == [T, T, T, F]
+
+
+def test_hashlimit_reads_ports_where_the_kernel_does() -> None:
+    # proto_ports_offset(): the SPI of ESP is where TCP has its ports, that of AH 4 bytes behind; a
+    # packet that ends before has hashlimit_mt_common() drop it. Measured on Linux 6.18.44.
+    words = "hashlimit --hashlimit-upto 1/hour --hashlimit-burst 1 --hashlimit-name x"
+    asked = Asked(words + " --hashlimit-mode srcport,dstport")
+    one = of_protocol(50, b"\x00\x01\x00\x02")
+    assert [asked.at(packet=one), asked.at(packet=one)] == [T, F]
+    assert asked.at(packet=of_protocol(50, b"\x00\x01\x00\x03")) is T
+    header = of_protocol(51, b"\x01\x02\x03\x04\x00\x01\x00\x02")
+    assert asked.at(packet=header) is F
+    assert asked.at(packet=of_protocol(89, b"")) is T
+    assert asked.at(packet=of_protocol(89, b"\x00\x01\x00\x02")) is F
+    assert asked.at(packet=one._replace(data=b"")) is U
+
+
+@pytest.mark.parametrize("packet", [(50, b"abc"), (51, b"1234abc")])
+def test_hashlimit_has_packets_dropped_that_end_before_their_ports(
+    packet: tuple[int, bytes],
+) -> None:
+    words = "hashlimit --hashlimit-upto 1/hour --hashlimit-name x --hashlimit-mode srcport"
+    asked = Asked(words)
+    transit = Transit(of_protocol(*packet), CtState.NEW, "eth0", box=asked.box)
+    transit.rule = asked.rule
+    assert (asked.predicate.test(transit), transit.is_hot) == (F, True)
 
 
 def test_hashlimit_of_an_idle_entry_whose_bucket_is_full() -> None:
