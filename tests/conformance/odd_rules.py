@@ -33,13 +33,16 @@ class OddMatch(NamedTuple):
 
 
 class OddTarget(NamedTuple):
-    """A target: ``tables`` are those that take it."""
+    """A target: ``tables`` are those that take it. ``weight`` is its share beside the others:
+    little for what leaves open what becomes of every packet.
+    """
 
     text: str
     tables: frozenset[str]
     families: frozenset[Family] = _BOTH
     protocol: str = ""
     hooks: frozenset[str] = ALL_HOOKS
+    weight: float = 1.0
 
 
 ODD_MATCHES: Final = (
@@ -166,7 +169,7 @@ ODD_TARGETS: Final = (
     OddTarget("IDLETIMER --timeout 600 --label odd", _ANY),
     OddTarget("LOG --log-prefix odd --log-tcp-options --log-ip-options --log-uid", _ANY),
     OddTarget("NFLOG --nflog-group 3 --nflog-prefix odd --nflog-threshold 2", _ANY),
-    OddTarget("NFQUEUE --queue-num 3 --queue-bypass", _ANY),
+    OddTarget("NFQUEUE --queue-num 3 --queue-bypass", _ANY, weight=0.05),
     OddTarget("RATEEST --rateest-name odd --rateest-interval 250ms --rateest-ewmalog 500ms", _ANY),
     OddTarget("TCPMSS --set-mss 1 -m tcp --tcp-flags SYN,RST SYN", _MANGLE, protocol="tcp"),
     OddTarget("TCPOPTSTRIP --strip-options 2,3,4", _MANGLE, protocol="tcp"),
@@ -200,5 +203,6 @@ ODD_TARGETS: Final = (
         frozenset({"filter"}),
         protocol="tcp",
         hooks=frozenset({"INPUT", "FORWARD"}),
+        weight=0.1,
     ),
 )

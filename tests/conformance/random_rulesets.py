@@ -335,22 +335,25 @@ class RulesetWriter:
         if kind in ("ACCEPT", "DROP", "RETURN"):
             return f"-j {kind}"
         if kind == "odd":
-            return f"-j {chance.choice(self._odd_targets())}"
+            return f"-j {choose(chance, self._odd_targets())}"
         return f"-j {getattr(self, f'_to_{kind.lower()}')()}"
 
     def _share_of_odd_targets(self) -> float:
-        return _ODD_TARGETS if "odd" in self._kinds and self._odd_targets() else 0
+        if "odd" not in self._kinds:
+            return 0
+        # Where few fit, each is chosen no more often than elsewhere.
+        return min(_ODD_TARGETS, 0.1 * sum(self._odd_targets().values()))
 
-    def _odd_targets(self) -> list[str]:
-        """Those that this place takes behind the rule's protocol."""
-        return [
-            odd.text
+    def _odd_targets(self) -> dict[str, float]:
+        """Those that this place takes behind the rule's protocol, and their shares."""
+        return {
+            odd.text: odd.weight
             for odd in ODD_TARGETS
             if self._pool.family in odd.families
             and self._place.table in odd.tables
             and self._place.base in odd.hooks
             and odd.protocol in ("", self._protocol)
-        ]
+        }
 
     def _odd(self) -> str | None:
         found = [

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ctlint.ir.rule import Match
-from ctlint.model.netfilter.matches.predicate import UNKNOWN, Predicate, Rows
+from ctlint.model.netfilter.matches.predicate import TRUE, UNKNOWN, Predicate, Rows
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Field, Transit
 from ctlint.wire.moments import SECOND
 
 _DAY: Final = 86_400
+_LIMITS: Final = ("datestart", "datestop", "timestart", "timestop", "weekdays", "monthdays")
 _LAST_DATE: Final = (1 << 31) - 1
 _EPOCH: Final = datetime(1970, 1, 1)
 
@@ -24,6 +25,7 @@ def _time(match: Match, facts: Facts) -> Iterator[Predicate]:
     first_date, last_date = _value(match, "datestart", 0), _value(match, "datestop", _LAST_DATE)
     start, stop = _value(match, "timestart", 0), _value(match, "timestop", _DAY - 1)
     is_contiguous = match.get("contiguous") is not None
+    is_always = not any(map(match.get, _LIMITS))
 
     def at(stamp: int) -> bool:
         """Port of time_mt."""
@@ -43,6 +45,8 @@ def _time(match: Match, facts: Facts) -> Iterator[Predicate]:
         return _holds(match, "weekdays", day.isoweekday()) and _holds(match, "monthdays", day.day)
 
     def run(transit: Transit) -> Tern:
+        if is_always:
+            return TRUE
         box = transit.box
         if box is None or clock is None or not is_utc:
             return UNKNOWN
