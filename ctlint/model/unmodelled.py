@@ -83,6 +83,12 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
         "Ports are chosen as Linux 6.18 chooses them, on every profile.",
     ),
     (
+        "matches of old kernels",
+        "Matches and targets are those of Linux 6.18 on every profile: before 3.1 --ctdir asked for"
+        " the other direction, before 4.12 UNTRACKED packets shared one entry, before 2.6.36 the nat"
+        " table had no INPUT.",
+    ),
+    (
         "rate limits",
         "Every rejected packet is answered: icmp_ratelimit and icmp_msgs_per_sec do not count.",
     ),
