@@ -240,17 +240,16 @@ class Stack:
         packet = transit.packet
         family = packet.family
         came_over_lo = transit.in_interface == LOOPBACK
-        if not came_over_lo and self._is_martian(packet):
+        # Over lo a packet keeps its route, unless its destination was rewritten.
+        keeps_route = came_over_lo and daddr == packet.daddr
+        if not keeps_route and self._is_martian(packet):
             return
         kind = self._host.address_type(packet.daddr, family)
         if kind in (AddressType.BROADCAST, AddressType.MULTICAST):
             raise NotModelledError(f"routing to {format_address(family, packet.daddr)}")
         # ::1 is on each link another one: not the box's own for what came in by another.
         is_loopback6 = family is Family.IPV6 and packet.daddr == 1 and not came_over_lo
-        # Over lo a packet keeps its route, unless its destination was rewritten.
-        if (came_over_lo and daddr == packet.daddr) or (
-            kind is AddressType.LOCAL and not is_loopback6
-        ):
+        if keeps_route or (kind is AddressType.LOCAL and not is_loopback6):
             if self._pass(traveller, Hook.LOCAL_IN) and traveller.is_same:
                 self._record.arrived = transit.packet
             return
@@ -273,7 +272,7 @@ class Stack:
             self._leave(traveller)
 
     def _is_martian(self, packet: Packet) -> bool:
-        """Whether routing drops what comes in from outside: port of ip_route_input_slow() and
+        """Whether routing drops what comes in without a route: port of ip_route_input_slow() and
         fib_validate_source(). IPv6 has no such check behind PREROUTING.
         """
         if packet.family is Family.IPV6:
