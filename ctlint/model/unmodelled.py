@@ -85,8 +85,8 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
     (
         "matches of old kernels",
         "Matches and targets are those of Linux 6.18 on every profile: before 3.1 --ctdir asked for"
-        " the other direction, before 4.12 UNTRACKED packets shared one entry, before 2.6.36 the nat"
-        " table had no INPUT.",
+        " the other direction, before 4.12 UNTRACKED packets shared one entry, before 2.6.36 the"
+        " nat table had no INPUT.",
     ),
     (
         "rate limits",
