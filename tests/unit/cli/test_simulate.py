@@ -280,11 +280,14 @@ def test_a_signal_leaves_the_output_as_it_was(number: signal.Signals, tmp_path: 
     """What timeout(1) and a cancelled job send."""
     to = tmp_path / "out"
     to.write_text("old")
+    # Under nohup the tests ignore SIGHUP, and so would what they start.
+    before = signal.signal(number, signal.SIG_DFL)
     with subprocess.Popen(
         [sys.executable, "-m", "ctlint", "simulate", "-", "--output", to],
         stdin=subprocess.PIPE,
         cwd=REPOSITORY,
     ) as process:
+        signal.signal(number, before)
         assert process.stdin is not None
         process.stdin.write(json.dumps({"packets": [SYN, *[FIN] * 60_000]}).encode())
         process.stdin.close()
