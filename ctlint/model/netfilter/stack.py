@@ -107,10 +107,11 @@ class _UndecidedError(Exception):
 class _Traveller:
     """A packet under way (`struct sk_buff`). ``tracked`` is what conntrack made of it, ``early``
     what it made of it before anybody was asked: where no rule comes before conntrack. ``route`` is
-    the interface by which the box's own packet leaves.
+    the interface by which the box's own packet leaves; ``has_route`` it keeps over lo until NAT
+    rewrites its destination, and no other change makes it lose that.
     """
 
-    __slots__ = ("early", "is_same", "route", "tracked", "transit")
+    __slots__ = ("early", "has_route", "is_same", "route", "tracked", "transit")
 
     def __init__(self, transit: Transit, tracked: Tracked | None, *, is_same: bool) -> None:
         self.transit = transit
@@ -118,6 +119,7 @@ class _Traveller:
         self.is_same = is_same
         self.early: Tracked | None = None
         self.route = ""
+        self.has_route = True
 
 
 class Stack:
@@ -234,14 +236,14 @@ class Stack:
 
     def _receive(self, traveller: _Traveller) -> None:
         transit = traveller.transit
-        daddr = transit.packet.daddr
+        traveller.has_route = True
         if not self._pass(traveller, Hook.PREROUTING):
             return
         packet = transit.packet
         family = packet.family
         came_over_lo = transit.in_interface == LOOPBACK
-        # Over lo a packet keeps its route, unless its destination was rewritten.
-        keeps_route = came_over_lo and daddr == packet.daddr
+        # Over lo a packet keeps its route, unless NAT has rewritten its destination.
+        keeps_route = came_over_lo and traveller.has_route
         if not keeps_route and self._is_martian(packet):
             return
         kind = self._host.address_type(packet.daddr, family)
@@ -480,6 +482,8 @@ class Stack:
                 if not self._nat.is_initialized(entry, manip):
                     self._nat.nf_nat_alloc_null_binding(entry, manip, now)
             transit.packet = self._nat.nf_nat_packet(entry, direction, manip, before)
+        if hook is Hook.PREROUTING and transit.packet.daddr != before.daddr:
+            traveller.has_route = False
         return hook is not Hook.LOCAL_OUT or self._reroute(traveller, before)
 
     def _reroute(self, traveller: _Traveller, before: Packet) -> bool:

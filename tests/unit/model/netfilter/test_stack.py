@@ -209,6 +209,20 @@ def test_what_prerouting_rewrites_over_lo_is_routed_anew_with_its_source() -> No
     assert not passage.is_delivered
 
 
+def test_over_lo_a_prefix_that_is_translated_changes_no_route() -> None:
+    # nf_nat_ipv6_in() drops the route of what NAT has rewritten; ip6t_NPT does not. Measured on
+    # Linux 6.18.44.
+    family = Family.IPV6
+    text = rules_of("mangle PREROUTING -j DNPT --src-pfx ::/64 --dst-pfx fd01::/64")
+    (ruleset,) = parse_rulesets(text, "rules", family)
+    tracker = Tracker(NEWEST, read_settings(NEWEST, {}))
+    chains = {family: ChainStore(ruleset, Facts())}
+    stack = Stack(tracker, chains, ROUTER, memory=Memory())
+    passage = stack.send(Packet(family, 1, 1, UDP, 40000, 53), 0)
+    assert passage.arrived is not None
+    assert passage.arrived.daddr != 1
+
+
 def test_a_way_back_is_asked_for_before_a_reset() -> None:
     box = Box("filter FORWARD -p tcp -j REJECT --reject-with tcp-reset", host=WITHOUT_DEFAULT)
     passage = box.receive(tcp("S", saddr="9.9.9.9"))
