@@ -15,7 +15,7 @@ from ctlint.model.netfilter.set_target import apply_set, forget_sets
 from ctlint.model.netfilter.targets import Action, set_connmark, template_of
 from ctlint.model.netfilter.transit import Facts, Transit
 
-_NO_BALANCE: Final = "the kernel drops a packet whose prefix it cannot translate, and says so"
+_NO_BALANCE: Final = "the packet's checksum does not outlast this change of its prefix"
 _WHY_NOT_ALTERED: Final = {
     "DNPT": _NO_BALANCE,
     "SNPT": _NO_BALANCE,

@@ -24,7 +24,7 @@ _SHORT: Final = 48
 
 
 class _Mapped(NamedTuple):
-    """An address behind the change of its prefix, and whether its checksum could be balanced."""
+    """An address behind the change of its prefix, and whether its sum is what it was."""
 
     address: int
     is_balanced: bool
@@ -32,8 +32,10 @@ class _Mapped(NamedTuple):
 
 def translate_prefix(target: Target, packet: Packet) -> Packet | None:
     """Port of ip6t_snpt_tg() and ip6t_dnpt_tg(): the source or the destination, and the other one
-    in what an ICMP error quotes. None where the kernel drops the packet and tells its sender: no
-    word of its address could balance the checksum.
+    in what an ICMP error quotes. None where checksums do not come out: the kernel drops a packet
+    and tells its sender if no word of its address could balance them; an address that never had the
+    old prefix is balanced by the wrong sum, and then conntrack, REJECT and the receiver may take
+    the packet or not.
     """
     is_source = target.name == "SNPT"
     given = {option.name: option.value for option in target.options}
@@ -61,6 +63,7 @@ def _map_pfx(address: int, old: Net, new: Net) -> _Mapped:
     """Port of ip6t_npt_map_pfx(): the longer of both lengths counts, whatever the prefix was."""
     length = max(old.mask.bit_count(), new.mask.bit_count())
     hosts = (1 << (_BITS - length)) - 1
+    had_prefix = address & ~hosts == old.address
     address = address & hosts | new.address & ~hosts
     places = (3,) if length <= _SHORT else (4, 5, 6, 7)
     for place in places:
@@ -70,7 +73,7 @@ def _map_pfx(address: int, old: Net, new: Net) -> _Mapped:
             continue
         # Sums of 16 bits are remainders by 0xffff; 0xffff itself is written as 0.
         balanced = (word + _sum(old.address) - _sum(new.address)) % _ONES
-        return _Mapped(address ^ (word ^ balanced) << shift, True)
+        return _Mapped(address ^ (word ^ balanced) << shift, had_prefix)
     return _Mapped(address, False)
 
 

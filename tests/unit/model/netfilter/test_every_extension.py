@@ -256,7 +256,7 @@ TARGETS: Final = (
     Sample("-A FORWARD -j SET --map-set s src --map-mark --map-prio --map-queue", "", V4, SET),
     Sample("-p tcp -j SNAT --to-source 10.2.0.9:1-9 --random --persistent"),
     Sample("-j SNAT --to-source 10.2.0.9 --random-fully"),
-    v6("-j SNPT --src-pfx fd01::/64 --dst-pfx fd03::/64"),
+    v6("-s fd01::/64 -j SNPT --src-pfx fd01::/64 --dst-pfx fd03::/64"),
     Sample(
         "-p tcp -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460 --ecn",
         "the box answers in the server's place with sequence numbers that are not known",
