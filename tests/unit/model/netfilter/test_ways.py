@@ -421,9 +421,7 @@ CASES = [
         """,
         topology=HOST,
         ruleset=table("nat", "OUTPUT -p tcp -j DNAT --to-destination 10.2.0.9:8080")
-        + table(
-            "filter",
-        ),
+        + table("filter"),
         packets=[syn()],
     ),
     case(
@@ -518,10 +516,7 @@ CASES = [
             left 10.2.0.2:0 > 10.1.0.2:3
             filter/FORWARD policy
         """,
-        ruleset=table("nat", "POSTROUTING -j SNAT --to-source 10.2.0.1")
-        + table(
-            "filter",
-        ),
+        ruleset=table("nat", "POSTROUTING -j SNAT --to-source 10.2.0.1") + table("filter"),
         packets=[udp(), error("reply", "orig", daddr="10.2.0.1")],
     ),
     case(
@@ -539,10 +534,7 @@ CASES = [
             right 10.1.0.2:0 > 10.2.0.9:3
             filter/FORWARD policy
         """,
-        ruleset=table("nat", "PREROUTING -j DNAT --to-destination 10.2.0.9")
-        + table(
-            "filter",
-        ),
+        ruleset=table("nat", "PREROUTING -j DNAT --to-destination 10.2.0.9") + table("filter"),
         packets=[udp(), udp("reply"), error("orig", "reply")],
     ),
     case(
@@ -555,10 +547,7 @@ CASES = [
         RELATED stopped
         """,
         sysctls={"nf_conntrack_checksum": 0},
-        ruleset=table("nat", "POSTROUTING -j SNAT --to-source 10.2.0.1")
-        + table(
-            "filter",
-        ),
+        ruleset=table("nat", "POSTROUTING -j SNAT --to-source 10.2.0.1") + table("filter"),
         packets=[udp(), error("reply", "orig", daddr="10.2.0.1", badsum=True)],
     ),
     case(
@@ -570,10 +559,7 @@ CASES = [
             entry None 10.1.0.2:40000 > 10.2.0.2:80, 10.2.0.2:80 > 10.2.0.1:40000
         RELATED stopped
         """,
-        ruleset=table("nat", "POSTROUTING -j SNAT --to-source 10.2.0.1")
-        + table(
-            "filter",
-        ),
+        ruleset=table("nat", "POSTROUTING -j SNAT --to-source 10.2.0.1") + table("filter"),
         packets=[udp(), error("reply", "orig", daddr="10.2.0.1", type=5, code=1)],
     ),
     case(
@@ -587,9 +573,7 @@ CASES = [
             filter/FORWARD policy
             entry None 10.1.0.2:40000 > 10.2.0.2:80, 10.2.0.2:80 > 10.1.0.2:40000
         """,
-        ruleset=table(
-            "filter",
-        ),
+        ruleset=table("filter"),
         packets=[udp(ttl=1), udp(ttl=2)],
     ),
     case(
@@ -600,9 +584,7 @@ CASES = [
             entry None 10.2.0.2:40000 > 10.1.0.1:80, 10.1.0.1:80 > 10.2.0.2:40000
         """,
         topology=SERVER,
-        ruleset=table(
-            "filter",
-        ),
+        ruleset=table("filter"),
         packets=[udp(ttl=1)],
     ),
     case(
@@ -613,9 +595,7 @@ CASES = [
             filter/OUTPUT policy
         """,
         topology=V6,
-        ruleset6=table(
-            "filter",
-        ),
+        ruleset6=table("filter"),
         packets=[udp(ttl=1)],
     ),
     case(
@@ -627,9 +607,7 @@ CASES = [
             entry None 10.1.0.2:40000 > 10.2.0.2:80, 10.2.0.2:80 > 10.1.0.2:40000
         RELATED stopped
         """,
-        ruleset=table(
-            "filter",
-        ),
+        ruleset=table("filter"),
         packets=[udp(), error("reply", "orig", ttl=1)],
     ),
     case(
@@ -873,10 +851,7 @@ CASES = [
             left 10.2.0.2:80 > 10.1.0.2:40000 SA 5000:1001
             raw/PREROUTING#1, raw/PREROUTING policy, filter/FORWARD policy
         """,
-        ruleset=table("raw", "PREROUTING -j NOTRACK")
-        + table(
-            "filter",
-        ),
+        ruleset=table("raw", "PREROUTING -j NOTRACK") + table("filter"),
         packets=[syn(), SYNACK],
     ),
     case(
@@ -889,10 +864,7 @@ CASES = [
             raw/PREROUTING policy, filter/INPUT policy
         """,
         topology=HOST,
-        ruleset=table("raw", "OUTPUT -j NOTRACK")
-        + table(
-            "filter",
-        ),
+        ruleset=table("raw", "OUTPUT -j NOTRACK") + table("filter"),
         packets=[syn(), SYNACK],
     ),
     case(
@@ -903,10 +875,7 @@ CASES = [
                 filter/INPUT policy
         """,
         topology=LO,
-        ruleset=table("raw", "OUTPUT -j NOTRACK")
-        + table(
-            "filter",
-        ),
+        ruleset=table("raw", "OUTPUT -j NOTRACK") + table("filter"),
         packets=[udp()],
     ),
     case(
@@ -918,10 +887,7 @@ CASES = [
             entry None 127.0.0.1:40000 > 127.0.0.1:80, 127.0.0.1:80 > 127.0.0.1:40000
         """,
         topology=LO,
-        ruleset=table("raw", "PREROUTING -j NOTRACK")
-        + table(
-            "filter",
-        ),
+        ruleset=table("raw", "PREROUTING -j NOTRACK") + table("filter"),
         packets=[udp()],
     ),
     case(
@@ -933,9 +899,7 @@ CASES = [
             entry None 10.1.0.2:40000 > 10.2.0.2:80, 10.2.0.2:80 > 10.1.0.2:40000
         """,
         ruleset=table("raw", "PREROUTING -j CT --zone 5", "PREROUTING -j NOTRACK")
-        + table(
-            "filter",
-        ),
+        + table("filter"),
         packets=[udp()],
     ),
     case(
@@ -950,10 +914,7 @@ CASES = [
             raw/PREROUTING policy, filter/FORWARD policy
             entry None 10.2.0.2:80 > 10.1.0.2:40000, 10.1.0.2:40000 > 10.2.0.2:80
         """,
-        ruleset=table("raw", "PREROUTING -i eth0 -j CT --zone 5")
-        + table(
-            "filter",
-        ),
+        ruleset=table("raw", "PREROUTING -i eth0 -j CT --zone 5") + table("filter"),
         packets=[udp(), udp("reply")],
     ),
     case(
@@ -968,10 +929,7 @@ CASES = [
             raw/PREROUTING policy, filter/FORWARD policy
             entry None 10.1.0.2:40000 > 10.2.0.2:80, 10.2.0.2:80 > 10.1.0.2:40000
         """,
-        ruleset=table("raw", "PREROUTING -i eth0 -j CT --zone-orig 5")
-        + table(
-            "filter",
-        ),
+        ruleset=table("raw", "PREROUTING -i eth0 -j CT --zone-orig 5") + table("filter"),
         packets=[udp(), udp("reply")],
     ),
     case(
