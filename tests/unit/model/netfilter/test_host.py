@@ -7,23 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host, InterfaceAddress, Route
-from ctlint.wire.addresses import Family, Net, format_address, parse_address
+from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host, Route
+from ctlint.wire.addresses import Family, Net, format_address
+from tests.unit.model.netfilter.addresses import address, family_of, ip
 
 V4, V6 = Family.IPV4, Family.IPV6
-
-
-def ip(text: str) -> int:
-    return parse_address(text, family_of(text))
-
-
-def family_of(text: str) -> Family:
-    return V6 if ":" in text else V4
-
-
-def address(interface: str, text: str) -> InterfaceAddress:
-    own, _, length = text.partition("/")
-    return InterfaceAddress(interface, family_of(own), ip(own), int(length))
 
 
 def host(*addresses: tuple[str, str], default: str | None = None) -> Host:

@@ -19,20 +19,15 @@ from ctlint.model.conntrack.status import Dir, EntryStatus, TcpCt, Verdict
 from ctlint.model.conntrack.tuple import Tuple, invert_tuple
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.nat import Binding, Manip, Nat, Spread
-from ctlint.wire.addresses import Family, format_address, parse_address
+from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.netfilter.addresses import ip
 
 V4, V6 = Family.IPV4, Family.IPV6
 SRC, DST = Manip.SRC, Manip.DST
-
-
-def ip(text: str) -> int:
-    return parse_address(text, V6 if ":" in text else V4)
-
-
 CLIENT, OTHER, SERVER = ip("10.1.0.2"), ip("10.1.0.3"), ip("10.2.0.2")
 OUTSIDE = ip("10.2.0.1")
 TO_OUTSIDE = Binding(OUTSIDE, OUTSIDE)

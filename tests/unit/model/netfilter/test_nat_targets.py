@@ -15,16 +15,15 @@ from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.hooks import Hook
-from ctlint.model.netfilter.host import Host, InterfaceAddress
+from ctlint.model.netfilter.host import Host
 from ctlint.model.netfilter.nat import Binding
 from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
 from ctlint.model.netfilter.transit import Transit
 from ctlint.parse.iptables_save import parse_rulesets
-from ctlint.wire.addresses import Family, parse_address
 from ctlint.wire.packet import Packet
 from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.netfilter.addresses import ROUTER_ADDRESSES, address, family_of, ip
 
-V4, V6 = Family.IPV4, Family.IPV6
 CHAINS = {
     "DNAT": "PREROUTING",
     "SNAT": "POSTROUTING",
@@ -32,24 +31,7 @@ CHAINS = {
     "REDIRECT": "PREROUTING",
     "NETMAP": "PREROUTING",
 }
-
-
-def ip(text: str) -> int:
-    return parse_address(text, V6 if ":" in text else V4)
-
-
-def one(interface: str, text: str, length: int) -> InterfaceAddress:
-    return InterfaceAddress(interface, V6 if ":" in text else V4, ip(text), length)
-
-
-HOST = Host(
-    [
-        one("eth0", "10.1.0.1", 16),
-        one("eth1", "10.2.0.1", 16),
-        one("eth0", "fd01::1", 64),
-        one("eth1", "fd02::1", 64),
-    ]
-)
+HOST = Host(ROUTER_ADDRESSES)
 
 
 def binding(
@@ -62,7 +44,7 @@ def binding(
     in_interface: str | None = "eth0",
     host: Host = HOST,
 ) -> Binding | None:
-    family = V6 if ":" in saddr else V4
+    family = family_of(saddr)
     at = chain or CHAINS[words.split(maxsplit=1)[0]]
     text = f"*nat\n-A {at} -p tcp -j {words}\nCOMMIT\n"
     ((*_, rule),) = parse_rulesets(text, "rules", family)[0].rules()
@@ -144,7 +126,7 @@ def test_masquerade_takes_the_outgoing_interfaces_address(
 
 @pytest.mark.parametrize("out_interface", ["lo", None])
 def test_masquerade_drops_where_there_is_no_address(out_interface: str | None) -> None:
-    lone = Host([one("lo", "127.0.0.1", 8)])
+    lone = Host([address("lo", "127.0.0.1/8")])
     found = binding("MASQUERADE", "127.0.0.1", "127.0.0.1", out_interface=out_interface, host=lone)
     assert found is None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.model.netfilter.host import Host, InterfaceAddress, Route
+from ctlint.model.netfilter.host import Host, Route
 from ctlint.model.netfilter.reject import (
     ICMP_ERRORS,
     TIME_EXCEEDED,
@@ -16,31 +16,16 @@ from ctlint.model.netfilter.reject import (
     error_for,
     reset_for,
 )
-from ctlint.wire.addresses import Family, Net, parse_address
+from ctlint.wire.addresses import Family, Net
 from ctlint.wire.packet import Defect, Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.netfilter.addresses import ROUTER_ADDRESSES, family_of, ip
 
 V4, V6 = Family.IPV4, Family.IPV6
 ERROR = IcmpError(3, 3)
-
-
-def ip(text: str) -> int:
-    return parse_address(text, V6 if ":" in text else V4)
-
-
-def one(interface: str, text: str, length: int) -> InterfaceAddress:
-    return InterfaceAddress(interface, V6 if ":" in text else V4, ip(text), length)
-
-
-ADDRESSES = [
-    one("eth0", "10.1.0.1", 16),
-    one("eth1", "10.2.0.1", 16),
-    one("eth0", "fd01::1", 64),
-    one("eth1", "fd02::1", 64),
-]
-HOST = Host(ADDRESSES, [Route(Net(family, 0, 0), "eth1") for family in Family])
-LONELY = Host(ADDRESSES)
+HOST = Host(ROUTER_ADDRESSES, [Route(Net(family, 0, 0), "eth1") for family in Family])
+LONELY = Host(ROUTER_ADDRESSES)
 
 
 def segment(flags: str, seq: int = 1000, ack: int = 5000, payload: int = 0) -> Packet:
@@ -49,7 +34,7 @@ def segment(flags: str, seq: int = 1000, ack: int = 5000, payload: int = 0) -> P
 
 
 def datagram(saddr: str = "10.1.0.2", daddr: str = "10.2.0.2", *, tos: int = 0) -> Packet:
-    return Packet(V6 if ":" in saddr else V4, ip(saddr), ip(daddr), UDP, 40000, 53, tos=tos)
+    return Packet(family_of(saddr), ip(saddr), ip(daddr), UDP, 40000, 53, tos=tos)
 
 
 def message(kind: int, family: Family = V4) -> Packet:

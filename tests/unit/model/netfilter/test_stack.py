@@ -19,7 +19,7 @@ from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
 from ctlint.model.netfilter import stack as stack_module
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
-from ctlint.model.netfilter.host import Host, InterfaceAddress, Route
+from ctlint.model.netfilter.host import Host, Route
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.passage import Emitted, Passage
 from ctlint.model.netfilter.set_state import load_sets
@@ -28,23 +28,16 @@ from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import PolicyRef, walk
 from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.iptables_save import parse_rulesets
-from ctlint.wire.addresses import Family, Net, parse_address
+from ctlint.wire.addresses import Family, Net
 from ctlint.wire.moments import SECOND
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, TCP, UDP
 from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.netfilter.addresses import address, ip
 
 V4 = Family.IPV4
 
-
-def ip(text: str) -> int:
-    return parse_address(text, V4)
-
-
-ADDRESSES = (
-    InterfaceAddress("eth0", V4, ip("10.1.0.1"), 16),
-    InterfaceAddress("eth1", V4, ip("10.2.0.1"), 16),
-)
+ADDRESSES = (address("eth0", "10.1.0.1/16"), address("eth1", "10.2.0.1/16"))
 ROUTER = Host(ADDRESSES, [Route(Net(V4, 0, 0), "eth1")], 1500)
 WITHOUT_DEFAULT = Host(ADDRESSES)
 UNNUMBERED = Host(
