@@ -8,14 +8,12 @@ the kernel draws lots (ports), the model is told what it drew. A scenario stops 
 difference, or where the model leaves open what comes next; what it leaves open is counted by match.
 With ``--corpus`` the rule sets are those real dumps that a real restore loads, 200 packets each.
 
-A difference is made as small as it goes, rules too, and printed as one JSON object. Exit status 1
-if anything differed, 2 if the comparison cannot be made or goes no further.
+A difference is made as small as it goes, rules too, and printed as one JSON object.
 """
 
 from __future__ import annotations
 
-import json
-import platform
+import argparse
 import random
 import re
 import sys
@@ -24,56 +22,38 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple
 
-from ctlint.lab.errors import CannotLoadError, LabError, LabStalled, LabUnavailable
-from ctlint.lab.lab import Backend, open_lab
-from ctlint.model.kernel.profiles import KernelProfile, UnknownKernel, profile
-from ctlint.scenario.answer import (
-    EntryAnswer,
-    OpAnswer,
-    PacketAnswer,
-    ScenarioAnswer,
-    packet_to_json,
-    to_json,
-)
+from ctlint.lab.errors import CannotLoadError, LabError, LabStalled
+from ctlint.lab.lab import Backend
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.scenario.answer import OpAnswer, PacketAnswer
 from ctlint.scenario.play import Player
-from ctlint.scenario.scenario import Scenario, ScenarioError, Send, Step
-from ctlint.scenario.writer import scenario_to_json
+from ctlint.scenario.scenario import Scenario, ScenarioError, Send
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND
-from tests.conformance.campaign import Parser, fresh_seed, positive
-from tests.conformance.comparison import AT_THE_END, Difference, compare
+from tests.conformance.command import Campaign, Parser, positive, run_command
+from tests.conformance.comparison import Difference
 from tests.conformance.corpus_scenarios import scenarios_of_dump
+from tests.conformance.faults import (
+    Fault,
+    LiveKernel,
+    differences_of_answers,
+    differences_of_entries,
+    patiently,
+)
 from tests.conformance.lots import Lots, orders
 from tests.conformance.random_rule_scenarios import generate
 from tests.conformance.shrinking import shrink
 from tests.conformance.test_corpus import loadable_dumps
 
-_TRIES: Final = 10
-"""How often a scenario is played when the machine is too slow for it."""
-
 _MOST_SHRUNK: Final = 20
 """Differences that are made small; more of them most likely have the same causes."""
-
 
 _PACKETS_A_DUMP: Final = 200
 _SMALL: Final = 100_000
 """Bytes of a dump that is loaded and read in no time."""
-
-
-class LiveKernel(Protocol):
-    """What is asked of a lab."""
-
-    def start(self, scenario: Scenario, backend: Backend | None) -> None:
-        """Begins a scenario."""
-
-    def step(self, step: Step) -> PacketAnswer | OpAnswer:
-        """Plays its next step."""
-
-    def entries(self) -> tuple[EntryAnswer, ...]:
-        """What is in the table."""
 
 
 class Setup(NamedTuple):
@@ -82,24 +62,6 @@ class Setup(NamedTuple):
     kernel: KernelProfile
     live: LiveKernel
     backend: Backend | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The first difference of a scenario: `answers` are the kernel's, up to and with it.
-
-    `model` is what the model answered there, or why it did not.
-    """
-
-    scenario: Scenario
-    answers: tuple[PacketAnswer | OpAnswer | None, ...]
-    model: PacketAnswer | OpAnswer | str
-    differences: tuple[Difference, ...]
-
-    @property
-    def kind(self) -> frozenset[str]:
-        """What differs: faults of one kind most likely have the same cause."""
-        return frozenset(difference.field for difference in self.differences)
 
 
 @dataclass(slots=True)
@@ -141,18 +103,7 @@ def _differences(
     if model.undecided or is_out_of_order:
         # All but the rules is decided.
         kernel = replace(kernel, rules=model.rules)
-    if kernel == model:
-        return ()
-    expected = packet_to_json(kernel, internals=True)
-    found = compare([expected], [], ScenarioAnswer(None, (model,), ()))
-    return tuple(difference._replace(packet=index) for difference in found)
-
-
-def _difference_of_entries(
-    kernel: tuple[EntryAnswer, ...], model: tuple[EntryAnswer, ...]
-) -> tuple[Difference, ...]:
-    shown = to_json(ScenarioAnswer(None, (), kernel), internals=True)
-    return tuple(compare([], shown["entries"], ScenarioAnswer(None, (), model)))
+    return differences_of_answers(index, kernel, model)
 
 
 def first_fault(scenario: Scenario, setup: Setup, figures: Figures | None = None) -> Fault | None:
@@ -160,23 +111,14 @@ def first_fault(scenario: Scenario, setup: Setup, figures: Figures | None = None
 
     After the last packet the tables are compared too. Raises LabStalled, CannotLoadError.
     """
-    text = scenario.ruleset + scenario.ruleset6
+    counted = figures or Figures()
     found = None
-    for targets_first in orders(text):
-        figures = figures or Figures()
-        found = _tried(scenario, setup, figures, targets_first=targets_first)
+    for order in orders(scenario.ruleset + scenario.ruleset6):
+        play = partial(_first_fault, scenario, setup, counted, targets_first=order)
+        found = patiently(play)
         if found is None:
             return None
     return found
-
-
-def _tried(
-    scenario: Scenario, setup: Setup, figures: Figures, *, targets_first: bool
-) -> Fault | None:
-    for _ in range(_TRIES - 1):
-        with suppress(LabStalled):
-            return _first_fault(scenario, setup, figures, targets_first=targets_first)
-    return _first_fault(scenario, setup, figures, targets_first=targets_first)
 
 
 def _now_in(scenario: Scenario) -> Scenario:
@@ -210,7 +152,7 @@ def _first_fault(
 
     def fault(model: PacketAnswer | OpAnswer | str, *differences: Difference) -> Fault:
         _add(figures, counted)
-        return Fault(scenario, tuple(answers), model, differences)
+        return Fault(scenario, tuple(answers), model, differences, setup.backend)
 
     try:
         player = Player(_now_in(scenario), setup.kernel, lots.draw)
@@ -261,7 +203,7 @@ def _first_fault(
             return fault(got, *differences)
         counted.decided += not got.undecided
     if answers and not is_open:
-        differences = _difference_of_entries(live.entries(), player.entries())
+        differences = differences_of_entries(live.entries(), player.entries())
         # The answers may have shown another zone's entry, and so not all that was drawn.
         may_hide = lots.has_drawn and "--zone" in scenario.ruleset + scenario.ruleset6
         if may_hide and {each.field for each in differences} == {"entry.reply"}:
@@ -286,10 +228,6 @@ def _add(figures: Figures, counted: Figures) -> None:
     figures.stopped += counted.stopped
 
 
-def _cut(fault: Fault) -> Scenario:
-    return replace(fault.scenario, steps=fault.scenario.steps[: len(fault.answers)])
-
-
 def shrink_fault(fault: Fault, setup: Setup) -> Fault:
     """The same fault in as few packets and rules as can be found: of the same fields."""
 
@@ -301,7 +239,7 @@ def shrink_fault(fault: Fault, setup: Setup) -> Fault:
             return False
         return found is not None and found.kind == fault.kind and _says(found) == _says(fault)
 
-    small = shrink(_cut(fault), still_fails, setup.kernel.sysctl_default)
+    small = shrink(fault.played, still_fails, setup.kernel.sysctl_default)
     with suppress(ScenarioError, CannotLoadError, LabStalled):
         return first_fault(small, setup) or fault
     return fault
@@ -309,34 +247,6 @@ def shrink_fault(fault: Fault, setup: Setup) -> Fault:
 
 def _says(fault: Fault) -> str:
     return fault.model if isinstance(fault.model, str) else ""
-
-
-def _in_words(difference: Difference) -> str:
-    is_last = difference.packet == AT_THE_END
-    where = "at the end" if is_last else f"packet {difference.packet}"
-    got, expected = difference.got, difference.expected
-    return f"{where}: {difference.field}: model {got!r}, kernel {expected!r}"
-
-
-def report(fault: Fault, setup: Setup) -> dict[str, Any]:
-    """A fault as a bug report, as JSON knows it."""
-    model = fault.model
-    scenario = _cut(fault)
-    told = {"ipsets": scenario.ipsets, **scenario_to_json(scenario)}
-    shown = [
-        None if answer is None else packet_to_json(answer, internals=True)
-        for answer in fault.answers
-    ]
-    return {
-        "kernel": platform.release(),
-        "profile": setup.kernel.name,
-        "backend": None if setup.backend is None else setup.backend.value,
-        "differences": [_in_words(difference) for difference in fault.differences],
-        "scenario": told,
-        "facts": str(scenario.facts),
-        "kernel_answers": shown,
-        "model_answer": model if isinstance(model, str) else packet_to_json(model, internals=True),
-    }
 
 
 _FAST = re.compile(r"^-A (\S+) .*-m (?:hash)?limit .*/s", re.MULTILINE)
@@ -358,7 +268,7 @@ def _is_steady(fault: Fault, setup: Setup) -> bool:
     """Whether it is there again: no rate that counts real time, nothing that the machine did."""
     if _is_about_speed(fault):
         return False
-    again = first_fault(_cut(fault), setup)
+    again = first_fault(fault.played, setup)
     return again is not None and again.kind == fault.kind
 
 
@@ -421,63 +331,22 @@ def run(
     return figures
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="python -m tests.conformance.rules_campaign")
-    parser.add_argument("--seed", type=int, help="default: a fresh one, printed")
-    parser.add_argument("--pairs", type=positive, default=20_000)
-    parser.add_argument("--family", type=int, choices=[4, 6], help="default: both")
-    parser.add_argument("--backend", choices=[backend.value for backend in Backend])
-    parser.add_argument("--corpus", action="store_true", help="real dumps, 200 packets each")
-    parser.add_argument("--report", type=Path, help="bug reports, one JSON object a line")
-    return parser
-
-
-def _lines(fault: Fault, setup: Setup) -> Iterator[str]:
-    yield f"{fault.scenario.name}: packet {len(fault.answers) - 1}"
-    if isinstance(fault.model, str):
-        yield f"  the model says: {fault.model}"
-    yield from (f"  {_in_words(difference)}" for difference in fault.differences)
-    yield json.dumps(report(fault, setup))
+def _play(arguments: argparse.Namespace, campaign: Campaign) -> Figures:
+    seed, family, kernel, lab, tell = campaign
+    backend = None if arguments.backend is None else Backend(arguments.backend)
+    setup = Setup(kernel, lab, backend)
+    if arguments.corpus:
+        return run(corpus_scenarios(seed, family, _PACKETS_A_DUMP), setup, sys.maxsize, tell)
+    return run(generate(seed, family), setup, arguments.pairs, tell)
 
 
 def main(words: list[str]) -> int:
     """The command."""
-    parser = _parser()
-    arguments = parser.parse_args(words)
-    try:
-        seed = fresh_seed() if arguments.seed is None else arguments.seed
-        kernel = profile(platform.release())
-    except (ValueError, UnknownKernel) as error:
-        parser.error(str(error))
-    family = None if arguments.family is None else Family(arguments.family)
-    backend = None if arguments.backend is None else Backend(arguments.backend)
-
-    def tell(fault: Fault) -> None:
-        print(*_lines(fault, setup), sep="\n", flush=True)  # noqa: T201 - the command's output
-        if arguments.report is not None:
-            with arguments.report.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(report(fault, setup)) + "\n")
-
-    try:
-        if arguments.report is not None:
-            arguments.report.write_text("", encoding="utf-8")
-        with open_lab() as lab:
-            setup = Setup(kernel, lab, backend)
-            if arguments.corpus:
-                scenarios = corpus_scenarios(seed, family, _PACKETS_A_DUMP)
-                figures = run(scenarios, setup, sys.maxsize, tell)
-            else:
-                figures = run(generate(seed, family), setup, arguments.pairs, tell)
-    except OSError as error:
-        parser.error(
-            str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
-        )
-    except LabUnavailable as error:
-        parser.error(f"no kernel can be asked: {error}")
-    except LabError as error:
-        parser.error(f"seed {seed}: the kernel's answer was not seen: {error}")
-    print(f"seed {seed}: {figures}")  # noqa: T201 - the command's output
-    return 1 if figures.faults else 0
+    parser = Parser("tests.conformance.rules_campaign")
+    parser.add_argument("--pairs", type=positive, default=20_000)
+    parser.add_argument("--backend", choices=[backend.value for backend in Backend])
+    parser.add_argument("--corpus", action="store_true", help="real dumps, 200 packets each")
+    return run_command(parser, words, _play)
 
 
 if __name__ == "__main__":

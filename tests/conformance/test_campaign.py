@@ -6,7 +6,6 @@ No kernel is asked: the model of one kernel stands for the live one, that of ano
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import pytest
 
 from ctlint.lab.errors import LabError, LabStalled, LabUnavailable
+from ctlint.lab.lab import Backend
 from ctlint.model.kernel.profiles import profile
 from ctlint.model.kernel.sysctls import NETFILTER
 from ctlint.scenario.answer import EntryAnswer, OpAnswer, PacketAnswer
@@ -21,8 +21,9 @@ from ctlint.scenario.play import Player
 from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import Forward, Scenario, Send, Step
 from ctlint.wire.addresses import Family
-from tests.conformance import campaign
-from tests.conformance.campaign import Fault, first_fault, report, run, shrink_fault
+from tests.conformance import campaign, command, rules_campaign
+from tests.conformance.campaign import first_fault, run, shrink_fault
+from tests.conformance.faults import Fault, lines, report
 from tests.conformance.random_scenarios import generate
 
 NEW: Final = profile("6.18")
@@ -35,7 +36,8 @@ class Model:
     def __init__(self, stalls: int = 0) -> None:
         self.stalls = stalls
 
-    def start(self, scenario: Scenario) -> None:
+    def start(self, scenario: Scenario, backend: Backend | None = None) -> None:
+        assert backend is None
         self._player = Player(scenario, NEW)
 
     def step(self, step: Step) -> PacketAnswer | OpAnswer:
@@ -104,7 +106,7 @@ def test_a_sysctl_that_is_needed_stays() -> None:
     small = shrink_fault(fault, NEW, Wrong())
     assert dict(small.scenario.sysctls) == {name: 56}
     assert isinstance(small.scenario.topology, Forward)
-    told = json.loads(report(small, NEW))
+    told = report(small, NEW)
     last = len(small.scenario.steps) - 1
     assert last > 0
     assert told["differences"] == [f"packet {last}: entry.timeout: model 56, kernel 55"]
@@ -113,10 +115,10 @@ def test_a_sysctl_that_is_needed_stays() -> None:
 def test_indices_and_sides_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     for fault in some_faults():
         index = len(fault.answers) - 1
-        head, *lines = campaign._lines(fault)
+        head, *rest = lines(fault)
         assert head == f"{fault.scenario.name}: packet {index}"
-        told = json.loads(report(fault, OLD))
-        assert [line.strip() for line in lines] == told["differences"]
+        told = report(fault, OLD)
+        assert [line.strip() for line in rest] == told["differences"]
         for line in told["differences"]:
             assert line.startswith((f"packet {index}: ", "at the end: "))
             assert ": model " in line
@@ -134,8 +136,8 @@ def test_a_slow_machine_makes_nothing_small() -> None:
     """A fault is told as it was found where it cannot be played again and again."""
 
     class Tired(Model):
-        def start(self, scenario: Scenario) -> None:
-            super().start(scenario)
+        def start(self, scenario: Scenario, backend: Backend | None = None) -> None:
+            super().start(scenario, backend)
             self.stalls = 0 if len(scenario.steps) >= whole else 1000
 
     fault = some_faults()[0]
@@ -183,6 +185,32 @@ def test_the_command_says_in_one_line_what_is_wrong(
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--pairs", "0"], "'0' is not a number from 1 on"),
+        (["--backend", "ebtables"], "invalid choice: 'ebtables'"),
+        (["--packets", "1"], "unrecognized arguments: --packets 1"),
+        (["--corpus"], "no kernel can be asked: needs root"),
+    ],
+)
+def test_the_command_about_rules_does_so_too(
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("platform.release", lambda: "6.18.44")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(SystemExit) as caught:
+        rules_campaign.main(["--seed", "1", *words])
+    assert caught.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("error", "said"),
     [
         (LabUnavailable("needs /dev/net/tun"), "no kernel can be asked: needs /dev/net/tun"),
@@ -200,7 +228,7 @@ def test_a_lab_that_fails_ends_the_command(
         raise error
 
     monkeypatch.setattr("platform.release", lambda: "6.18.44")
-    monkeypatch.setattr(campaign, "open_lab", fail)
+    monkeypatch.setattr(command, "open_lab", fail)
     with pytest.raises(SystemExit) as caught:
         campaign.main(["--seed", "1"])
     assert caught.value.code == 2
