@@ -5,13 +5,12 @@ live kernel by u32 rules behind the target.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from ctlint.ir.rule import Target
-from ctlint.lab.lab import Backend, Lab, open_lab
+from ctlint.lab.lab import Backend, Lab
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.alterations import ALTERATIONS
 from ctlint.parse.iptables_save import parse_rulesets
@@ -70,12 +69,6 @@ OPTIONS: Final = (
     TcpOptions(timestamps=(1, 2), sack=((1, 2), (3, 4), (5, 6))),
     TcpOptions(sack=((1, 2), (3, 4), (5, 6), (7, 8)), wscale=2),
 )
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as found:
-        yield found
 
 
 @pytest.mark.parametrize("family", Family)

@@ -7,12 +7,11 @@ The rules stand in the raw table; the tracker is given what they say as a templa
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
-from ctlint.lab.lab import Lab, open_lab
+from ctlint.lab.lab import Lab
 from ctlint.lab.namespace import PrivateNetns
 from ctlint.lab.netlink import ACK, CREATE, NETFILTER, Netlink, Request, attribute, nested
 from ctlint.model.conntrack.core import NO_TEMPLATE, Template
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.netns
 
 _NEW_TIMEOUT: Final = 8 << 8
 """IPCTNL_MSG_TIMEOUT_NEW of NFNL_SUBSYS_CTNETLINK_TIMEOUT (nfnetlink_cttimeout.h)."""
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as lab:
-        yield lab
 
 
 def rules(*lines: str) -> str:

@@ -5,13 +5,12 @@ becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Final, NamedTuple
 
 import pytest
 
-from ctlint.lab.lab import Backend, Lab, open_lab
+from ctlint.lab.lab import Backend, Lab
 from ctlint.model.conntrack.status import Dir
 from ctlint.scenario.answer import PacketAnswer
 from ctlint.scenario.scenario import Flow, Forward, Host, Scenario, Send, Topology
@@ -77,12 +76,6 @@ CASES: Final = {
         segment(ORIG, "PA", 1001, 2001, length=1200),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as found:
-        yield found
 
 
 def play(kernel: Lab, case: Explained) -> PacketAnswer:

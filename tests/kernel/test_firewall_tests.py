@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ctlint.lab.lab import Lab, open_lab
+from ctlint.lab.lab import Lab
 from ctlint.scenario.check import check
 from ctlint.source.scenario_files import ScenarioFile
 from tests.corpus import REPOSITORY
@@ -16,12 +15,6 @@ from tests.corpus import REPOSITORY
 pytestmark = pytest.mark.netns
 
 FOLDER = REPOSITORY / "examples" / "firewall-tests"
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as found:
-        yield found
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ct")), ids=lambda path: path.stem)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,7 +28,6 @@ from ctlint.lab.lab import (
     LabStalled,
     LabUnavailable,
     open_lab,
-    why_unavailable,
 )
 from ctlint.lab.loopback import Loopback
 from ctlint.lab.namespace import private_netns, sweep
@@ -85,15 +84,6 @@ COMMIT
 REJECT = FILTER.format(
     "-A FORWARD -p tcp -m conntrack --ctstate INVALID -j REJECT --reject-with tcp-reset"
 )
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    reason = why_unavailable()
-    if reason is not None:
-        pytest.skip(reason)
-    with open_lab() as found:
-        yield found
 
 
 def play(lab: Lab, packets: Sequence[Mapping[str, Any]], **others: Any) -> ScenarioAnswer:

@@ -8,14 +8,13 @@ net/ipv4/netfilter/nf_reject_ipv4.c), include/uapi/linux/icmp.h and icmpv6.h, un
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import pytest
 
-from ctlint.lab.lab import Backend, CannotLoadError, Lab, open_lab, why_unavailable
+from ctlint.lab.lab import Backend, CannotLoadError, Lab
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.transit import Facts, Mac, Owner
 from ctlint.scenario.answer import PacketAnswer
@@ -34,15 +33,6 @@ ACK = TcpFlags.ACK
 BACKENDS = pytest.mark.parametrize("backend", Backend)
 FAMILIES = pytest.mark.parametrize("family", Family)
 RULESETS = 40
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    reason = why_unavailable()
-    if reason is not None:
-        pytest.skip(reason)
-    with open_lab() as found:
-        yield found
 
 
 def table(name: str, *rules: str, chains: str = "") -> str:

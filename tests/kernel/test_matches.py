@@ -7,13 +7,13 @@ passes. What the model leaves open is compared with nothing, and is named in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import pytest
 
-from ctlint.lab.lab import Backend, Lab, open_lab
+from ctlint.lab.lab import Backend, Lab
 from ctlint.model.conntrack.core import Tracker
 from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState, Dir
@@ -49,12 +49,6 @@ FORWARD: Final[dict[Family, Topology]] = {
     V6: Forward(V6, "eth0", "fd01::1/64", "eth1", "fd02::1/64"),
 }
 FLOWS: Final = {V4: ("10.1.0.2", "10.2.0.2"), V6: ("fd01::2", "fd02::2")}
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as found:
-        yield found
 
 
 def rules_of(matches: Sequence[str], chain: str, table: str = "filter", *first: str) -> str:

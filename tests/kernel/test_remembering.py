@@ -27,12 +27,6 @@ pytestmark = pytest.mark.netns
 Packets = Sequence[Mapping[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as lab:
-        yield lab
-
-
 _numbers: Final = count()
 
 

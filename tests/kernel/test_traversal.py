@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -19,7 +18,7 @@ from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition, Fate, send
 from ctlint.analysis.witness import stage
 from ctlint.finding import Role
-from ctlint.lab.lab import CannotLoadError, Lab, open_lab
+from ctlint.lab.lab import CannotLoadError, Lab
 from ctlint.model.conntrack.first_packet import classify_first
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.profiles import NEWEST
@@ -61,12 +60,6 @@ ENDS: Final = {
     Role.FORWARD: (("10.1.0.2", "fd01::2"), ("10.2.0.2", "fd02::2")),
     Role.LOOPBACK: (("127.0.0.1", "::1"), ("127.0.0.1", "::1")),
 }
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as found:
-        yield found
 
 
 @pytest.mark.parametrize("family", Family)

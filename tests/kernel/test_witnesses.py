@@ -10,7 +10,6 @@ of the rules it names.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ctlint.analysis.stranding import Case, Kind, examine, first_after_expiry
 from ctlint.analysis.witness import stage
 from ctlint.finding import Confidence, Finding, Role
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
-from ctlint.lab.lab import Backend, CannotLoadError, Lab, open_lab
+from ctlint.lab.lab import Backend, CannotLoadError, Lab
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.lint.runner import Host, lint
@@ -81,12 +80,6 @@ DUMPS = pytest.mark.parametrize(
     corpus_files("generated/*/ip*tables-save.txt"),
     ids=lambda dump: f"{dump.parent.name}-{dump.name.removesuffix('-save.txt')}",
 )
-
-
-@pytest.fixture(scope="module")
-def kernel() -> Iterator[Lab]:
-    with open_lab() as found:
-        yield found
 
 
 def host(rules: str, sysctl: str = "") -> Host:
