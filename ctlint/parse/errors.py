@@ -25,3 +25,11 @@ class ParseError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(f"{problems[0].span}: {problems[0].message}" if problems else "no text")
         self.problems = problems
+
+    def of_file(self, file: str) -> ParseError:
+        """The same errors of a text that stands in this file."""
+        return ParseError(
+            tuple(
+                problem._replace(span=problem.span._replace(file=file)) for problem in self.problems
+            )
+        )

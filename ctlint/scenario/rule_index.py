@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Rule
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
-from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.parse.errors import ParseError
+from ctlint.scenario.rulesets import parsed
 from ctlint.wire.addresses import Family
 
 _NAME: Final = re.compile(r"(?P<table>[^/]+)/(?P<chain>[^#\s]+)(?:#(?P<number>\d+)| (?P<end>\w+))")
@@ -134,4 +135,7 @@ class RuleIndex:
 
 def index_rules(text: str, file: str, family: Family) -> RuleIndex:
     """The rules of what iptables-save or ip6tables-save prints. Raises ParseError."""
-    return RuleIndex(parse_rulesets(text, file, family) if text else (), family)
+    try:
+        return RuleIndex(parsed(text, family) if text else (), family)
+    except ParseError as error:
+        raise error.of_file(file) from None

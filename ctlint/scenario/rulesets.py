@@ -25,7 +25,7 @@ def rulesets_of(scenario: Scenario) -> dict[Family, Ruleset]:
         if not text:
             continue
         try:
-            (found[family],) = _parsed(text, key, family)
+            (found[family],) = parsed(text, family)
         except ParseError as error:
             raise unreadable(key, error, scenario) from None
         except ValueError:
@@ -44,28 +44,31 @@ def chains_of(scenario: Scenario, counting_sets: frozenset[str]) -> dict[Family,
     found: dict[Family, ChainStore] = {}
     facts = scenario.facts
     rest = (facts.clock, facts.owner, facts.mac, counting_sets)
-    for family, ruleset in rulesets_of(scenario).items():
+    for family in rulesets_of(scenario):
         text = scenario.ruleset if family is Family.IPV4 else scenario.ruleset6
-        found[family] = _ready(text, ruleset.file, family, *rest)
+        found[family] = _ready(text, family, *rest)
     return found
 
 
-@lru_cache(maxsize=4)
-def _parsed(text: str, key: str, family: Family) -> tuple[Ruleset, ...]:
-    return parse_rulesets(text, key, family)
+@lru_cache(maxsize=8)
+def parsed(text: str, family: Family) -> tuple[Ruleset, ...]:
+    """The rule sets of a text, kept for the next scenario with the same.
+
+    They and the ParseError that it raises know no file: the text has any number of them.
+    """
+    return parse_rulesets(text, "", family)
 
 
 @lru_cache(maxsize=4)
 def _ready(
     text: str,
-    key: str,
     family: Family,
     clock: Micros | None,
     owner: Owner | None,
     mac: Mac | None,
     counting_sets: frozenset[str],
 ) -> ChainStore:
-    (ruleset,) = _parsed(text, key, family)
+    (ruleset,) = parsed(text, family)
     facts = Facts(clock=clock, owner=owner, mac=mac, counting_sets=counting_sets)
     return ChainStore(ruleset, facts)
 

@@ -77,14 +77,11 @@ _ECHO: Final = {
 
 
 class ScriptTest(NamedTuple):
-    """One test of a script. `span` is where it begins, `places` are those of its steps; `rules` is
-    the file of its rules, None where it has none.
-    """
+    """One test of a script. `span` is where it begins, `places` are those of its steps."""
 
     scenario: Scenario
     span: Span
     places: tuple[Span, ...]
-    rules: Reference | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +273,7 @@ class _TestWriter:
         except ScenarioError as error:
             self.refuse(error)
         scenario = replace(scenario, expectations=tuple(self.expectations))
-        return ScriptTest(scenario, self.block.span, tuple(self.places), self.stage.rules)
+        return ScriptTest(scenario, self.block.span, tuple(self.places))
 
     def require_rules(self) -> None:
         """Raises StatementError for a test whose packets would meet no rules, where those of the

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -39,8 +38,7 @@ _FAMILIES: Final = {"rules": Family.IPV4, "rules6": Family.IPV6}
 class Told:
     """A scenario, and where it is told: `line` counts from 1, `number` is that in its file.
 
-    `places` are those of the steps of a script, without any in JSON. `rules` is the file of a
-    script's rules, None where the rules stand in the scenario itself.
+    `places` are those of the steps of a script, without any in JSON.
     """
 
     scenario: Scenario
@@ -48,7 +46,6 @@ class Told:
     line: int
     number: int
     places: tuple[Span, ...] = ()
-    rules: str | None = None
 
     @property
     def title(self) -> str:
@@ -64,7 +61,7 @@ class Told:
         return _fault(error, self.file, self.line, self.number, self.scenario.name)
 
     def rule_index(self) -> RuleIndex:
-        """The rules of its family. Raises SourceError, and ParseError for a script's.
+        """The rules of its family. Raises SourceError, or ParseError for a script.
 
         It must have some where it has rules of the other: nearly any expectation would be met.
         """
@@ -74,13 +71,11 @@ class Told:
         key, given = "ruleset", "ruleset6"
         if is_v6:
             text, other, key, given = other, text, given, key
-        if self.rules is not None:
-            return _index(text, self.rules, family)
         if other and not text:
             here = "IPv6" if is_v6 else "IPv4"
             raise self.fault(ScenarioError(f'it is {here}, and has a "{given}" but no "{key}"'))
         try:
-            index = _index(text, key, family)
+            index = index_rules(text, key, family)
         except ParseError as error:
             (span, message, _), *_ = error.problems
             said = f'"{key}", line {span.line}: {message}'
@@ -179,12 +174,11 @@ class ScenarioFile:
 
         def index(reference: Reference | None, family: Family) -> RuleIndex:
             if reference is None:
-                return _index("", "", family)
-            return _index(contents[reference], paths[reference], family)
+                return index_rules("", "", family)
+            return index_rules(contents[reference], paths[reference], family)
 
         for number, test in enumerate(script_tests(script, contents, index), 1):
-            rules = None if test.rules is None else paths[test.rules]
-            yield Told(test.scenario, self.path, test.span.line, number, test.places, rules)
+            yield Told(test.scenario, self.path, test.span.line, number, test.places)
 
 
 def _is_script(path: str, text: str) -> bool:
@@ -212,7 +206,7 @@ def _contents(script: Script) -> tuple[dict[Reference, str], dict[Reference, str
             if reference.kind in _FAMILIES:
                 require_dump(text, path)
                 family = _FAMILIES[reference.kind]
-                if not _index(text, path, family).is_of_family:
+                if not index_rules(text, path, family).is_of_family:
                     problems.append(_other_family(reference, path))
                     continue
             else:
@@ -232,8 +226,3 @@ def _other_family(reference: Reference, path: str) -> Problem:
         here, other, word = other, here, "rules"
     said = f"{path} holds rules of {other}, and {reference.kind} names those of {here}"
     return Problem(reference.span, said, f"write: {word} {reference.path}")
-
-
-@lru_cache(maxsize=8)
-def _index(text: str, file: str, family: Family) -> RuleIndex:
-    return index_rules(text, file, family)

@@ -14,6 +14,7 @@ from ctlint.source.errors import SourceError
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.wire.addresses import Family
 from tests.corpus import corpus_files
+from tests.unit.source.folders import write
 
 _V4 = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 10.0.0.1 -j ACCEPT\nCOMMIT\n"
 _V6 = "*filter\n:INPUT DROP [0:0]\n-A INPUT -j ACCEPT\n-A INPUT -j DROP\nCOMMIT\n"
@@ -21,14 +22,7 @@ _LISTING = "Chain INPUT (policy ACCEPT 0 packets, 0 bytes)\n    pkts      bytes 
 
 
 def _write(folder: Path, files: dict[str, str]) -> str:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text.startswith("-> "):
-            path.symlink_to(text[3:])
-        else:
-            path.write_text(text, encoding="utf-8")
-    return str(folder)
+    return str(write(folder, files))
 
 
 def _rules(host: HostInput) -> list[tuple[Family, int]]:

@@ -133,12 +133,18 @@ def test_named_files_stand_beside_the_script(tmp_path: Path) -> None:
         "test a; client SYN => rule filter/INPUT#1\n"
         f"test b; rules {tmp_path}/rules/6; topology lo v6; client SYN => rule filter/INPUT#1\n",
     )
-    one, two = told(path)
+    file = ScenarioFile(path)
+    one, two = file
     assert one.scenario.ruleset == one.scenario.ruleset6 == RULES
     assert one.scenario.ipsets == "create x hash:ip\nadd x 10.1.0.2\n"
     assert (one.line, one.number, two.line, two.number) == (2, 1, 3, 2)
-    assert one.rules == str(tmp_path / "tests/../rules/a b.v4")
-    assert two.rules == str(tmp_path / "tests/../rules/6")
+    assert file.named == (
+        str(tmp_path / "tests/../rules/a b.v4"),
+        str(tmp_path / "tests/../rules/6"),
+        str(tmp_path / "tests/../sets"),
+        str(tmp_path / "rules/6"),
+    )
+    assert two.rule_index().text("filter/INPUT#1") == "-A INPUT -j ACCEPT"
     assert one.rule_index().text("filter/INPUT#1") == "-A INPUT -j ACCEPT"
 
 

@@ -17,17 +17,7 @@ from ctlint.parse.errors import ParseError
 from ctlint.source import sysctl_files
 from ctlint.source.errors import SourceError
 from ctlint.source.sysctl_files import FOLDERS, read_sysctls
-
-
-def _write(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text.startswith("-> "):
-            path.symlink_to(text[3:])
-        else:
-            path.write_text(text, encoding="utf-8")
-    return root
+from tests.unit.source.folders import write
 
 
 def _values(*paths: Path, keys: str = "a.k b.k c.k") -> list[str | None]:
@@ -42,19 +32,19 @@ def _order(root: Path, *paths: Path) -> list[str]:
 
 
 def test_one_file(tmp_path: Path) -> None:
-    _write(tmp_path, {"dump": "a.k = 1\nb.k = \n"})
+    write(tmp_path, {"dump": "a.k = 1\nb.k = \n"})
     assert _values(tmp_path / "dump") == ["1", "", None]
 
 
 def test_the_later_path_wins(tmp_path: Path) -> None:
-    _write(tmp_path, {"one": "a.k = 1\nb.k = 1\n", "two": "*.k = 2\n-b.k\n"})
+    write(tmp_path, {"one": "a.k = 1\nb.k = 1\n", "two": "*.k = 2\n-b.k\n"})
     assert _values(tmp_path / "one", tmp_path / "two") == ["2", "1", "2"]
     assert _values(tmp_path / "two", tmp_path / "one") == ["1", "1", "2"]
 
 
 def test_folders_are_sorted_as_one(tmp_path: Path) -> None:
     """sysctl.d(5): sorted by name regardless of the folder; /etc hides /run, /run hides /usr."""
-    _write(
+    write(
         tmp_path,
         {
             "usr/lib/sysctl.d/10-a.conf": "a.k = usr\n",
@@ -82,26 +72,26 @@ def test_folders_are_sorted_as_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_elsewhere_hides_what_stands_before_it(tmp_path: Path) -> None:
-    _write(tmp_path, {f"{part}/1.conf": f"a.k = {part[0]}" for part in ("etc/sysctl.d", "p", "q")})
+    write(tmp_path, {f"{part}/1.conf": f"a.k = {part[0]}" for part in ("etc/sysctl.d", "p", "q")})
     assert _values(tmp_path / "q", tmp_path / "p", tmp_path / "etc/sysctl.d")[0] == "p"
 
 
 def test_a_file_between_folders_parts_them(tmp_path: Path) -> None:
-    _write(tmp_path, {"p/1.conf": "a.k = p", "f": "a.k = f", "q/0.conf": "b.k = q\n*.k = glob"})
+    write(tmp_path, {"p/1.conf": "a.k = p", "f": "a.k = f", "q/0.conf": "b.k = q\n*.k = glob"})
     assert _values(tmp_path / "p", tmp_path / "f", tmp_path / "q") == ["glob", "q", "glob"]
 
 
 @pytest.mark.parametrize("mask", ["", "-> /dev/null", "-> nowhere"])
 def test_masked(tmp_path: Path, mask: str) -> None:
     """sysctl.d(5): a link to /dev/null disables the vendor's file."""
-    _write(tmp_path, {"usr/lib/sysctl.d/1.conf": "a.k = usr", "etc/sysctl.d/1.conf": mask})
+    write(tmp_path, {"usr/lib/sysctl.d/1.conf": "a.k = usr", "etc/sysctl.d/1.conf": mask})
     assert _values(tmp_path) == [None] * 3
     assert _values(tmp_path / "usr/lib/sysctl.d", tmp_path / "etc/sysctl.d") == [None] * 3
 
 
 def test_sysctl_conf_is_read_last(tmp_path: Path) -> None:
     """sysctl(8), SYSTEM FILE PRECEDENCE."""
-    _write(tmp_path, {"etc/sysctl.conf": "a.k = conf", "etc/sysctl.d/99-z.conf": "a.k = z"})
+    write(tmp_path, {"etc/sysctl.conf": "a.k = conf", "etc/sysctl.d/99-z.conf": "a.k = z"})
     assert _order(tmp_path, tmp_path) == ["etc/sysctl.d/99-z.conf", "etc/sysctl.conf"]
 
 
@@ -109,15 +99,15 @@ def test_sysctl_conf_is_read_last(tmp_path: Path) -> None:
 def test_sysctl_conf_is_read_where_a_link_puts_it(tmp_path: Path, link: str) -> None:
     """Debian's 99-sysctl.conf, the only way in which systemd-sysctl comes to read it."""
     files = {"etc/sysctl.conf": "a.k = conf", "etc/sysctl.d/99-z.conf": "a.k = z"}
-    _write(tmp_path, {**files, "etc/sysctl.d/99-sysctl.conf": f"-> {link}"})
+    write(tmp_path, {**files, "etc/sysctl.d/99-sysctl.conf": f"-> {link}"})
     assert _order(tmp_path, tmp_path) == ["etc/sysctl.d/99-sysctl.conf", "etc/sysctl.d/99-z.conf"]
     assert _values(tmp_path)[0] == "z"
 
 
 def test_links_of_an_image_stay_inside(tmp_path: Path) -> None:
     """A link of an unpacked image must not make us read a file of this host."""
-    _write(tmp_path, {"secret": "a.k = secret\n"})
-    root = _write(
+    write(tmp_path, {"secret": "a.k = secret\n"})
+    root = write(
         tmp_path / "image",
         {
             "etc/sysctl.d/1.conf": f"-> {tmp_path}/secret",
@@ -146,7 +136,7 @@ def test_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
 
 
 def test_problems_of_all_files(tmp_path: Path) -> None:
-    _write(tmp_path, {"etc/sysctl.d/1.conf": "=\n", "etc/sysctl.d/2.conf": "a.k = 1\nx\n"})
+    write(tmp_path, {"etc/sysctl.d/1.conf": "=\n", "etc/sysctl.d/2.conf": "a.k = 1\nx\n"})
     with pytest.raises(ParseError) as caught:
         read_sysctls([str(tmp_path)])
     assert [(Path(found.span.file).name, found.span.line) for found in caught.value.problems] == [
@@ -203,7 +193,7 @@ def test_systemd_analyze_agrees(tmp_path: Path) -> None:
     def check(tree: dict[tuple[str, str], str]) -> None:
         root = tmp_path / str(next(numbers))
         (root / "etc/sysctl.d").mkdir(parents=True)
-        _write(root, {f"{folder}/{name}": text for (folder, name), text in tree.items()})
+        write(root, {f"{folder}/{name}": text for (folder, name), text in tree.items()})
         told = subprocess.run(
             ["systemd-analyze", f"--root={root}", "cat-config", "sysctl.d"],
             capture_output=True,
