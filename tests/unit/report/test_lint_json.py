@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import pytest
@@ -68,8 +69,8 @@ def test_a_socket_that_nothing_ends_has_no_seconds() -> None:
     assert printed["inputs"][0]["family"] == "ipv6"
 
 
-def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
-    scenario = MappingProxyType({"sysctls": MappingProxyType({"tcp_loose": 0}), "packets": ({},)})
+def _witnessed(scenario: Mapping[str, object]) -> LintResult:
+    """One finding, of no more than it must say, and its witness."""
     finding = Finding(
         "CT101",
         "n",
@@ -80,7 +81,12 @@ def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
         Location("f", 1),
         witness=Witness(scenario, ()),
     )
-    printed = json.loads(render_json(LintResult("6.18", (), (finding,)), version="1"))
+    return LintResult("6.18", (), (finding,))
+
+
+def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
+    scenario = MappingProxyType({"sysctls": MappingProxyType({"tcp_loose": 0}), "packets": ({},)})
+    printed = json.loads(render_json(_witnessed(scenario), version="1"))
     assert printed["findings"][0]["witness"] == {
         "scenario": {"sysctls": {"tcp_loose": 0}, "packets": [{}]},
         "expect": [],
@@ -88,18 +94,8 @@ def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
 
 
 def test_what_json_has_not_is_our_fault() -> None:
-    finding = Finding(
-        "CT101",
-        "n",
-        Severity.NOTE,
-        Confidence.CERTAIN,
-        "m",
-        "r",
-        Location("f", 1),
-        witness=Witness({"sysctls": {1, 2}}, ()),
-    )
     with pytest.raises(TypeError, match="no JSON for set"):
-        render_json(LintResult("6.18", (), (finding,)), version="1")
+        render_json(_witnessed({"sysctls": {1, 2}}), version="1")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
