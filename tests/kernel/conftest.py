@@ -19,7 +19,7 @@ def kernel() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    """A lab that is itself under test; skips with the reason where this machine has none."""
+    """The same for what can do without; skips with the reason where this machine has none."""
     reason = why_unavailable()
     if reason is not None:
         pytest.skip(reason)

@@ -6,13 +6,12 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
 import pytest
 
-from ctlint.lab.lab import Backend, Lab, open_lab, why_unavailable
+from ctlint.lab.lab import Backend, Lab
 from ctlint.model.kernel.profiles import UnknownKernel, profile
 from tests.conformance.command import fresh_seed
 from tests.conformance.faults import Fault, report
@@ -31,15 +30,6 @@ PAIRS: Final = {Backend.LEGACY: 3_000, Backend.NFT: 600}
 DUMPS: Final = 30
 PACKETS_A_DUMP: Final = 40
 TOLD: Final = 3
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    reason = why_unavailable()
-    if reason is not None:
-        pytest.skip(reason)
-    with open_lab() as found:
-        yield found
 
 
 def setup_of(lab: Lab, backend: Backend) -> Setup:
