@@ -34,7 +34,7 @@ class OddMatch(NamedTuple):
 
 class OddTarget(NamedTuple):
     """A target: ``tables`` are those that take it. ``weight`` is its share beside the others:
-    little for what leaves open what becomes of every packet.
+    little for what leaves open what becomes of every packet. ``match`` stands before it.
     """
 
     text: str
@@ -43,6 +43,7 @@ class OddTarget(NamedTuple):
     protocol: str = ""
     hooks: frozenset[str] = ALL_HOOKS
     weight: float = 1.0
+    match: str = ""
 
 
 ODD_MATCHES: Final = (
@@ -191,12 +192,22 @@ ODD_TARGETS: Final = (
         _MANGLE,
         _V6,
         hooks=frozenset({"PREROUTING", "OUTPUT"}),
+        match="-m iprange --dst-range fd02::-fd02::ffff:ffff:ffff:ffff ",
+    ),
+    # An address that never had the prefix leaves open whether its checksum is noticed.
+    OddTarget(
+        "DNPT --src-pfx fd05::/64 --dst-pfx fd01::/64",
+        _MANGLE,
+        _V6,
+        hooks=frozenset({"PREROUTING", "OUTPUT"}),
+        weight=0.1,
     ),
     OddTarget(
         "SNPT --src-pfx fd01::/64 --dst-pfx fd05::/64",
         _MANGLE,
         _V6,
         hooks=frozenset({"INPUT", "POSTROUTING"}),
+        match="-m iprange --src-range fd01::-fd01::ffff:ffff:ffff:ffff ",
     ),
     OddTarget(
         "SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",

@@ -335,7 +335,7 @@ class RulesetWriter:
         if kind in ("ACCEPT", "DROP", "RETURN"):
             return f"-j {kind}"
         if kind == "odd":
-            return f"-j {choose(chance, self._odd_targets())}"
+            return choose(chance, self._odd_targets())
         return f"-j {getattr(self, f'_to_{kind.lower()}')()}"
 
     def _share_of_odd_targets(self) -> float:
@@ -347,7 +347,7 @@ class RulesetWriter:
     def _odd_targets(self) -> dict[str, float]:
         """Those that this place takes behind the rule's protocol, and their shares."""
         return {
-            odd.text: odd.weight
+            f"{odd.match}-j {odd.text}": odd.weight
             for odd in ODD_TARGETS
             if self._pool.family in odd.families
             and self._place.table in odd.tables
