@@ -12,7 +12,7 @@ from ctlint.model.netfilter.matches.predicate import UNKNOWN, Predicate, Rows
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Field, Transit
-from ctlint.wire.addresses import Family, Net
+from ctlint.wire.addresses import Family, Hostname
 
 MOST_ADDRESSES: Final = 100
 """How many addresses a list holds (the module's parameter ip_list_tot)."""
@@ -21,6 +21,8 @@ _FEW_STAMPS: Final = 32
 """How many times of an address are remembered for a rule that asks for no hits."""
 
 _DEFAULT_NAME: Final = "DEFAULT"
+
+_WHY: Final = "depends on which packets came before"
 
 
 class _Seen:
@@ -39,10 +41,11 @@ class _Seen:
 class RecentList:
     """A list, which all rules share that name it; the first of them gives it its mask.
 
-    ``seen`` is in the order in which the addresses were seen last.
+    ``seen`` is in the order in which the addresses were seen last. What the list holds is not known
+    where its mask is a name.
     """
 
-    def __init__(self, mask: int | None) -> None:
+    def __init__(self, mask: int | Hostname | None) -> None:
         self.mask = mask
         self.most_stamps = 0
         self.seen: dict[tuple[Family, int], _Seen] = {}
@@ -78,14 +81,12 @@ class RecentList:
             del self.seen[key]
 
 
-def _mask_of(match: Match) -> int | None:
-    """The mask of a rule, None where it has none. Raises ValueError for one that is a name."""
+def _mask_of(match: Match) -> int | Hostname | None:
+    """The mask of a rule, None where it has none."""
     option = match.get("mask")
     if option is None:
         return None
-    if not isinstance(option.value, Net):
-        raise ValueError(option.value)
-    return option.value.address
+    return option.value if isinstance(option.value, Hostname) else option.value.address
 
 
 def recent_list(memory: Memory, match: Match) -> RecentList:
@@ -112,9 +113,8 @@ def _recent(match: Match, _: Facts) -> Iterator[Predicate]:
         box = transit.box
         if box is None:
             return UNKNOWN
-        try:
-            table = recent_list(box.memory, match)
-        except ValueError:
+        table = recent_list(box.memory, match)
+        if isinstance(table.mask, Hostname):
             return UNKNOWN
         packet, tick = transit.packet, jiffies(box.now)
         address = packet.daddr if is_destination else packet.saddr
@@ -147,8 +147,12 @@ def _recent(match: Match, _: Facts) -> Iterator[Predicate]:
             table.renew(key, ttl, tick)
         return Tern.of(truth)
 
+    mask = _mask_of(match)
+    why = _WHY
+    if isinstance(mask, Hostname):
+        why += f" and on {mask}: the name is resolved when the rules are loaded"
     reads = frozenset({Field.BOX, Field.HEADER, Field.DADDR if is_destination else Field.SADDR})
-    yield Predicate(run, reads, None, "depends on which packets came before", remembers=True)
+    yield Predicate(run, reads, None, why, remembers=True)
 
 
 _ACTIONS: Final = ("set", "rcheck", "update", "remove")

@@ -291,3 +291,23 @@ def test_the_first_rule_gives_a_list_its_mask() -> None:
     make_named(box.memory, ruleset)
     Asked("recent --set --name x", box=box).at()
     assert Asked("recent --rcheck --name x", box=box).at(0, SYN._replace(saddr=0x0A636363)) is T
+
+
+@pytest.mark.parametrize("mask", ["foo.example", "255.0.0.0"])
+def test_a_mask_of_recent_may_be_a_name(mask: str) -> None:
+    """libxt_recent reads it as XTTYPE_HOST; recent_mt_check() takes that of the first rule only."""
+    text = (
+        f"*filter\n-A FORWARD -m recent --set --name x --mask {mask}\n"
+        "-A FORWARD -m recent --rcheck --name x --mask foo.example\nCOMMIT\n"
+    )
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+    box = _box()
+    make_named(box.memory, ruleset)
+    first = Asked(f"recent --set --name x --mask {mask}", box=box)
+    other = Asked("recent --rcheck --name x --mask foo.example", box=box)
+    is_known = mask != "foo.example"
+    assert first.at() is (T if is_known else U)
+    assert other.at(0, SYN._replace(saddr=0x0A636363)) is (T if is_known else U)
+    assert other.at(0, SYN._replace(saddr=0x0B636363)) is (F if is_known else U)
+    assert other.predicate.why is not None
+    assert "foo.example" in other.predicate.why
