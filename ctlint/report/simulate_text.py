@@ -294,8 +294,7 @@ class _Report(Page):
 
     def say_loss(self, answer: PacketAnswer) -> tuple[Piece, ...]:
         """What stopped the packet: the rule or policy, as it is written."""
-        matched = answer.rules or ()
-        name = self.index.deciding(matched, is_rejected=True)
+        name = answer.cause
         if name is None:
             return (("not delivered", _BAD),)
         text = self.index.text(name)

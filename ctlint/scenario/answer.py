@@ -75,8 +75,8 @@ class PacketAnswer:
     """What became of one packet. `rules` is None where the scenario has no rule set.
 
     `delivered` is None where the fate of the packet is not decided.
-    `reasons` say why it is INVALID or ignored where the kernel logs it and where not; only the
-    model knows them.
+    `reasons` say why it is INVALID or ignored where the kernel logs it and where not, `cause` names
+    the rule or policy that stopped it; only the model knows them.
     """
 
     ctstate: str | None
@@ -89,6 +89,7 @@ class PacketAnswer:
     rules: tuple[str, ...] | None = None
     undecided: tuple[Mapping[str, Any], ...] = ()
     reasons: tuple[Reason, ...] = ()
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

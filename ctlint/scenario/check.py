@@ -99,9 +99,7 @@ def _named(claims: Iterable[Claim]) -> Iterator[str]:
 
 def judge(expectation: Expectation, answer: PacketAnswer, index: RuleIndex) -> Unmet | None:
     """What of an expectation is not met; None where all is."""
-    rule = None
-    if answer.delivered is False:
-        rule = index.deciding(answer.rules or (), is_rejected=is_rejected(answer))
+    rule = answer.cause
     misses = tuple(_misses(expectation.claims, answer, rule))
     if not misses:
         return None

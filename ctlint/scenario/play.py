@@ -181,6 +181,7 @@ class Player:
             rules=(*passage.matched, *passage.made_matched) if self._has_rules else None,
             undecided=self._undecided(passage.unsure),
             reasons=tuple(line.reason for line in passage.log),
+            cause=None if passage.cause is None else str(passage.cause.cause),
         )
 
     def _entry_of(self, key: tuple[int, int, int, int, int, int]) -> Entry | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Rule
@@ -21,7 +21,6 @@ _NAME: Final = re.compile(r"(?P<table>[^/]+)/(?P<chain>[^#\s]+)(?:#(?P<number>\d
 _COUNTERS: Final = re.compile(r"\[\d+:\d+\]\s+")
 _HINT: Final = 200
 """Characters of a hint that are shown."""
-_PASSES: Final = frozenset(("ACCEPT", "RETURN"))
 
 
 class Wrong(NamedTuple):
@@ -93,28 +92,10 @@ class RuleIndex:
         policy = self._policy(name)
         return None if policy is None else f"policy {policy}"
 
-    def deciding(self, matched: Sequence[str], *, is_rejected: bool) -> str | None:
-        """The name of what ended the way of a packet that was lost; None where no rule did.
-
-        What matched behind a REJECT are the rules that its own packet met.
-        """
-        if is_rejected:
-            for name in matched:
-                if self.is_rejecting(name):
-                    return name
-        if not matched or self._target(matched[-1]) in _PASSES:
-            return None
-        return matched[-1]
-
     def is_rejecting(self, name: str) -> bool:
         """Whether the rule of that name answers the packet."""
-        return self._target(name) == "REJECT"
-
-    def _target(self, name: str) -> str | None:
         rule = self._rule(name)
-        if rule is None:
-            return self._policy(name)
-        return None if rule.target is None else getattr(rule.target, "name", None)
+        return rule is not None and getattr(rule.target, "name", None) == "REJECT"
 
     def _chain(self, name: str) -> tuple[Chain | None, str]:
         found = _NAME.fullmatch(name)

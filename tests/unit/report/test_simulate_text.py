@@ -136,10 +136,11 @@ def test_rules_answers_of_the_box_and_translation() -> None:
     went = OutPacket("right", "192.0.2.1", 5, "10.2.0.2", 80, "S", 1, 0, 9, 3, is_same=True)
     natted = entry("SYN_SENT", 120, reply=("10.2.0.2", 80, "192.0.2.1", 5), mark=16)
     packet = {"dir": "orig", "flags": "S"}
+    rule = "filter/FORWARD#1"
     lines = rows(
         [packet, packet],
         [
-            answer("NEW", delivered=False, out=(out,), rules=("filter/FORWARD#1",)),
+            answer("NEW", delivered=False, out=(out,), rules=(rule,), cause=rule),
             answer("NEW", natted, out=(went,)),
         ],
         (natted,),

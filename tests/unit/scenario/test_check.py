@@ -64,8 +64,11 @@ REJECTED: dict[str, Any] = {
     "delivered": False,
     "out": (out("10.2.0.2", 80, "10.1.0.2", 1, is_same=False),),
     "rules": ("nat/PREROUTING policy", "filter/INPUT#1", "filter/OUTPUT policy"),
+    "cause": "filter/INPUT#1",
 }
-DROPPED: dict[str, Any] = {"delivered": False, "rules": ("filter/INPUT policy",)}
+DROPPED: dict[str, Any] = {
+    **{"delivered": False, "rules": ("filter/INPUT policy",), "cause": "filter/INPUT policy"},
+}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ LOST = {"delivered": False, "rejected": False}
             "dropped by filter/INPUT#1",
             "dropped by filter/INPUT policy",
         ),
-        # An ACCEPT drops nothing: conntrack did.
+        # No rule did, but conntrack or routing.
         (
             {"by": "filter/INPUT#2"},
             {"delivered": False, "rules": ("filter/INPUT#2",)},
