@@ -31,7 +31,7 @@ from ctlint.ir.rule import Rule
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, Question
-from ctlint.model.netfilter.hooks import STOPS, Path, Stop
+from ctlint.model.netfilter.hooks import Path, Stop, stops
 from ctlint.model.netfilter.targets import Action
 from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import TCP
@@ -168,7 +168,8 @@ class Candidates:
     def _stops(self, sender: Dir) -> Iterator[Stop]:
         """Where an end's packets meet rules that may accept or lose them, and know their state."""
         path = _PATHS[self.role][sender]
-        return (stop for stop in STOPS[path] if stop.table not in ("nat", "raw"))
+        way = stops(path, is_nft=self.chains.ruleset.is_nft)
+        return (stop for stop in way if stop.table not in ("nat", "raw"))
 
     def _reach(
         self, stop: Stop, flags: TcpFlags, ctstate: CtState, wanted: Wanted

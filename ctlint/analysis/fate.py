@@ -130,7 +130,7 @@ def send(
     fate = Fate()
     translation = circumstances.translation
     transit = Transit(packet, CtState.INVALID, mark=circumstances.mark, known=circumstances.known)
-    way = Way(ends)
+    way = Way(ends, is_nft=chains.ruleset.is_nft)
     sight = _Sight(chains, translation, entry)
     for stop in way:
         hook = stop.hook

@@ -6,6 +6,7 @@ Where the translation is not decided, the packet is sent once for each that is p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -32,7 +33,7 @@ from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
-from ctlint.model.netfilter.hooks import STOPS, Hook, Path
+from ctlint.model.netfilter.hooks import Hook, Path, Stop, stops
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.reject import TCP_RESET, reset_for
@@ -76,7 +77,7 @@ def send_inquiry(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> Se
         first = next(bound for one in found for bound in one.bounds)
         end = End(Disposition.UNDECIDED, first.ref, first.hook)
         ends.setdefault((end.disposition, end.cause, end.hook), end)
-    kept = _kept(fates, found, inquiry.path)
+    kept = _kept(fates, found, stops(inquiry.path, is_nft=chains.ruleset.is_nft))
     return Sent(tracking, fates[0], tuple(ends.values()), kept, tuple(found), bound)
 
 
@@ -241,7 +242,7 @@ def _of_length(inquiry: Inquiry) -> Packet:
     return packet._replace(payload=max(inquiry.length - headers, 0))
 
 
-def _kept(fates: list[Fate], found: list[Translation], path: Path) -> int:
+def _kept(fates: list[Fate], found: list[Translation], way: Sequence[Stop]) -> int:
     """How many tables the packet comes to whatever its translation: to the one that decides on its
     destination, or all where they do the same with each.
     """
@@ -255,7 +256,7 @@ def _kept(fates: list[Fate], found: list[Translation], path: Path) -> int:
     if len(destinations) < 2:
         return len(fate.walks)
     fork = min((hook for each in destinations for _, hook in each), key=_REROUTING.index)
-    order = [stop[:2] for stop in STOPS[path]]
+    order = [stop[:2] for stop in way]
     last = order.index((fork, "nat")) if (fork, "nat") in order else -1
     for index, (hook, table, _) in enumerate(fate.walks):
         if (hook, table) not in order or order.index((hook, table)) > last:

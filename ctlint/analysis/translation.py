@@ -266,7 +266,7 @@ def _translation(
     """
     made = Translation(first, ends.path, kernel)
     transit = Transit(first, CtState.INVALID, mark=mark)
-    way = Way(ends)
+    way = Way(ends, is_nft=chains.ruleset.is_nft)
     done: frozenset[Manip] = frozenset()
     for stop in way:
         if stop.table not in _ASKED:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from ctlint.model.netfilter.hooks import STOPS, Hook, Path, Stop
+from ctlint.model.netfilter.hooks import HAS_OUT, Hook, Path, Stop, stops
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.transit import Transit
 from ctlint.wire.addresses import Family
@@ -30,17 +30,19 @@ class Ends(NamedTuple):
 # A forwarded packet has its incoming interface in POSTROUTING too: since kernel 5.7, measured on
 # 6.18. It shows in user chains only, for -i is refused in POSTROUTING itself.
 _HAS_IN: Final = frozenset({Hook.PREROUTING, Hook.LOCAL_IN, Hook.FORWARD})
-_HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
 
 
 class Way:
-    """The stops of a path in order. ``ends`` are those of the path that is followed now."""
+    """The stops of a path in order. ``ends`` are those of the path that is followed now;
+    ``is_nft``: the rules are those of iptables-nft.
+    """
 
-    def __init__(self, ends: Ends) -> None:
+    def __init__(self, ends: Ends, *, is_nft: bool) -> None:
         self.ends = ends
+        self._is_nft = is_nft
         # All of OUTPUT sees the interface of the route before NAT (struct nf_hook_state).
         self._sent_by = ends.out_interface
-        self._stops = STOPS[ends.path]
+        self._stops = stops(ends.path, is_nft=is_nft)
         self._at = 0
 
     def __iter__(self) -> Iterator[Stop]:
@@ -53,7 +55,7 @@ class Way:
         ends = self.ends
         forwarded = ends.path is Path.FORWARD
         transit.in_interface = ends.in_interface if forwarded or hook in _HAS_IN else ""
-        transit.out_interface = ends.out_interface if hook in _HAS_OUT else ""
+        transit.out_interface = ends.out_interface if hook in HAS_OUT else ""
         if hook is Hook.LOCAL_OUT:
             transit.out_interface = self._sent_by
         transit.source_type = ends.source_type
@@ -64,9 +66,8 @@ class Way:
         ends = self.ends
         if path is ends.path:
             return
-        stops = STOPS[path]
-        self._stops = stops
-        self._at = next(n for n, stop in enumerate(stops, 1) if stop[:2] == (hook, "nat"))
+        self._stops = stops(path, is_nft=self._is_nft)
+        self._at = next(n for n, stop in enumerate(self._stops, 1) if stop[:2] == (hook, "nat"))
         if path is Path.LOOPBACK:
             local = AddressType.LOCAL
             self.ends = Ends(path, LOOPBACK, LOOPBACK, local, local)

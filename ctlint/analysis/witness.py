@@ -20,7 +20,7 @@ from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.hooks import STOPS, Hook, Path
+from ctlint.model.netfilter.hooks import Hook, Path, stops
 from ctlint.parse.printer import print_ruleset
 from ctlint.wire.addresses import Family, format_address
 
@@ -154,7 +154,7 @@ def reachable(ruleset: Ruleset, paths: Iterable[Path]) -> Ruleset:
     """The chains that packets of these paths can reach, without the nat table."""
     roots: dict[str, set[str]] = {}
     for path in paths:
-        for stop in STOPS[path]:
+        for stop in stops(path, is_nft=ruleset.is_nft):
             if stop.table != "nat":
                 roots.setdefault(stop.table, set()).add(stop.chain)
     tables = {}

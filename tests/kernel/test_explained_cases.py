@@ -18,7 +18,7 @@ from ctlint.wire.addresses import Family, parse_address
 from ctlint.wire.protocols import TCP
 from ctlint.wire.tcp_flags import TcpFlags
 from tests.documents.explained import Explained, documented
-from tests.unit.analysis.test_explain_agrees import disagreement
+from tests.unit.analysis.test_explain_agrees import check_security_and_nat, disagreement
 
 pytestmark = pytest.mark.netns
 
@@ -124,6 +124,13 @@ def test_the_kernel_agrees_on_random_packets(kernel: Lab) -> None:
     found = [disagreement(seed, partial(kernel.play, backend=Backend.LEGACY)) for seed in SEEDS]
     assert [one for one in found if one] == []
     assert found.count(None) > len(SEEDS) // 2
+
+
+@pytest.mark.parametrize("backend", Backend)
+def test_the_kernel_asks_security_and_nat_in_this_order(kernel: Lab, backend: Backend) -> None:
+    check_security_and_nat(
+        is_nft=backend is Backend.NFT, play=partial(kernel.play, backend=backend)
+    )
 
 
 def test_the_fin_leaves_with_the_servers_own_address(kernel: Lab) -> None:

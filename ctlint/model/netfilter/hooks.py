@@ -2,12 +2,13 @@
 """Hooks, and the order in which tables are asked at each.
 
 Source: enum nf_ip_hook_priorities (include/uapi/linux/netfilter_ipv4.h): raw -300, conntrack -200,
-mangle -150, nat -100 (destination) and 100 (source), filter 0, security 50. Measured on 6.18 for
-hosts, routers and loopback.
+mangle -150, nat -100 (destination) and 100 (source), filter 0, security 50; iptables-nft registers
+security elsewhere. Measured on 6.18 for hosts, routers and loopback.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -47,47 +48,61 @@ class Path(Enum):
     LOOPBACK = "loopback"
 
 
-_RECEIVE: Final = (
-    Stop(Hook.PREROUTING, "raw", False),
-    Stop(Hook.PREROUTING, "mangle", True),
-    Stop(Hook.PREROUTING, "nat", True),
-)
-_DELIVER: Final = (
-    Stop(Hook.LOCAL_IN, "mangle", True),
-    Stop(Hook.LOCAL_IN, "filter", True),
-    Stop(Hook.LOCAL_IN, "security", True),
-    Stop(Hook.LOCAL_IN, "nat", True),
-)
-_SEND: Final = (
-    Stop(Hook.LOCAL_OUT, "raw", False),
-    Stop(Hook.LOCAL_OUT, "mangle", True),
-    Stop(Hook.LOCAL_OUT, "nat", True),
-    Stop(Hook.LOCAL_OUT, "filter", True),
-    Stop(Hook.LOCAL_OUT, "security", True),
-    Stop(Hook.POSTROUTING, "mangle", True),
-    Stop(Hook.POSTROUTING, "nat", True),
-)
+CONNTRACK: Final = "conntrack"
 
-STOPS: Final = {
-    Path.IN: _RECEIVE + _DELIVER,
-    Path.OUT: _SEND,
-    Path.FORWARD: (
-        *_RECEIVE,
-        Stop(Hook.FORWARD, "mangle", True),
-        Stop(Hook.FORWARD, "filter", True),
-        Stop(Hook.FORWARD, "security", True),
-        Stop(Hook.POSTROUTING, "mangle", True),
-        Stop(Hook.POSTROUTING, "nat", True),
-    ),
-    # The packet keeps its entry through the loopback device, so nat is not asked again; raw is,
-    # and sees the entry there.
-    Path.LOOPBACK: (
-        *_SEND,
-        Stop(Hook.PREROUTING, "raw", True),
-        Stop(Hook.PREROUTING, "mangle", True),
-        Stop(Hook.LOCAL_IN, "mangle", True),
-        Stop(Hook.LOCAL_IN, "filter", True),
-        Stop(Hook.LOCAL_IN, "security", True),
-    ),
+_TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
+    Hook.PREROUTING: ("raw", CONNTRACK, "mangle", "nat"),
+    Hook.LOCAL_IN: ("mangle", "filter", "security", "nat"),
+    Hook.FORWARD: ("mangle", "filter", "security"),
+    Hook.LOCAL_OUT: ("raw", CONNTRACK, "mangle", "nat", "filter", "security"),
+    Hook.POSTROUTING: ("mangle", "nat"),
 }
-"""The stops of each path in order. Source: kernel 6.18, measured rule by rule."""
+"""Who is asked at each hook, in order; conntrack's confirmation is the last of all."""
+
+_NFT_LOCAL_IN: Final = ("mangle", "filter", "nat", "security")
+"""iptables-nft gives the table security the priority 150, behind nat (nft.c of iptables 1.8.11)."""
+
+HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
+"""Hooks that know by which interface the packet leaves."""
+
+
+def tables_at(hook: Hook, *, is_nft: bool) -> tuple[str, ...]:
+    """Who is asked at a hook, in order. ``is_nft``: the rules are those of iptables-nft."""
+    return _NFT_LOCAL_IN if is_nft and hook is Hook.LOCAL_IN else _TABLES[hook]
+
+
+def stops(path: Path, *, is_nft: bool) -> tuple[Stop, ...]:
+    """The stops of a path in order. ``is_nft``: the rules are those of iptables-nft.
+
+    Source: kernel 6.18, measured rule by rule.
+    """
+    return _STOPS[is_nft][path]
+
+
+def _stops(path: Path, *, is_nft: bool) -> Iterator[Stop]:
+    if path is Path.LOOPBACK:
+        yield from _stops(Path.OUT, is_nft=is_nft)
+        # The packet keeps its entry through the loopback device, so nat is not asked again; raw is,
+        # and sees the entry there.
+        for hook in (Hook.PREROUTING, Hook.LOCAL_IN):
+            for table in tables_at(hook, is_nft=is_nft):
+                if table not in (CONNTRACK, "nat"):
+                    yield Stop(hook, table, tracked=True)
+        return
+    tracked = False
+    for hook in _HOOKS[path]:
+        for table in tables_at(hook, is_nft=is_nft):
+            if table == CONNTRACK:
+                tracked = True
+            else:
+                yield Stop(hook, table, tracked)
+
+
+_HOOKS: Final = {
+    Path.IN: (Hook.PREROUTING, Hook.LOCAL_IN),
+    Path.OUT: (Hook.LOCAL_OUT, Hook.POSTROUTING),
+    Path.FORWARD: (Hook.PREROUTING, Hook.FORWARD, Hook.POSTROUTING),
+}
+_STOPS: Final = {
+    is_nft: {path: tuple(_stops(path, is_nft=is_nft)) for path in Path} for is_nft in (False, True)
+}

@@ -21,7 +21,7 @@ from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.course import Course, Courses, course_of, follow
-from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.hooks import CONNTRACK, HAS_OUT, Hook, tables_at
 from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host
 from ctlint.model.netfilter.matches.named import make_named
 from ctlint.model.netfilter.memory import Memory
@@ -46,18 +46,7 @@ from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 
-_TABLES: Final[Mapping[Hook, tuple[str, ...]]] = {
-    Hook.PREROUTING: ("raw", "conntrack", "mangle", "nat"),
-    Hook.LOCAL_IN: ("mangle", "filter", "security", "nat"),
-    Hook.FORWARD: ("mangle", "filter", "security"),
-    Hook.LOCAL_OUT: ("raw", "conntrack", "mangle", "nat", "filter", "security"),
-    Hook.POSTROUTING: ("mangle", "nat"),
-}
-"""Who is asked at each hook, in order; conntrack's confirmation is the last of all."""
-
 _CONFIRMING: Final = frozenset({Hook.LOCAL_IN, Hook.POSTROUTING})
-_NFT_LOCAL_IN: Final = ("mangle", "filter", "nat", "security")
-"""iptables-nft gives the table security the priority 150, behind nat (nft.c of iptables 1.8.11)."""
 
 _MOST_SHARED: Final = 4096
 """Ways that are kept once for all connections."""
@@ -72,7 +61,6 @@ _AMANDA_TIMEOUT: Final = 300 * SECOND
 """The modules' defaults (sip_timeout, master_timeout)."""
 
 _SHOWN_AT_ONCE: Final = frozenset({Hook.LOCAL_IN, Hook.FORWARD})
-_HAS_OUT: Final = frozenset({Hook.FORWARD, Hook.LOCAL_OUT, Hook.POSTROUTING})
 _OPENING: Final = frozenset({CtInfo.NEW, CtInfo.RELATED, CtInfo.RELATED_REPLY})
 _ESTABLISHED: Final = frozenset({CtInfo.ESTABLISHED, CtInfo.ESTABLISHED_REPLY})
 _RELATED: Final = frozenset({CtInfo.RELATED, CtInfo.RELATED_REPLY})
@@ -80,15 +68,12 @@ _RELATED: Final = frozenset({CtInfo.RELATED, CtInfo.RELATED_REPLY})
 
 def _stops(ruleset: Ruleset | None) -> dict[Hook, tuple[str, ...]]:
     """Who is asked at each hook, of conntrack and the tables that there are."""
-    found = {}
-    for hook, order in _TABLES.items():
-        is_nft = ruleset is not None and ruleset.is_nft and hook is Hook.LOCAL_IN
-        found[hook] = tuple(
-            name
-            for name in (_NFT_LOCAL_IN if is_nft else order)
-            if name == "conntrack" or (ruleset is not None and name in ruleset.tables)
-        )
-    return found
+    is_nft = ruleset is not None and ruleset.is_nft
+    asked = {CONNTRACK} if ruleset is None else {CONNTRACK, *ruleset.tables}
+    return {
+        hook: tuple(name for name in tables_at(hook, is_nft=is_nft) if name in asked)
+        for hook in Hook
+    }
 
 
 def _counts_traffic(ruleset: Ruleset) -> bool:
@@ -318,13 +303,13 @@ class Stack:
         transit = traveller.transit
         transit.hook = hook
         out_interface = transit.out_interface
-        if hook not in _HAS_OUT:
+        if hook not in HAS_OUT:
             transit.out_interface = ""
         if traveller.is_same and hook in _SHOWN_AT_ONCE:
             self._record.ctstates.setdefault(hook, transit.ctstate)
         stops = self._stops4 if transit.packet.family is Family.IPV4 else self._stops6
         for table in stops[hook]:
-            if table == "conntrack":
+            if table == CONNTRACK:
                 goes_on = self._track(traveller, hook)
             elif table == "nat":
                 goes_on = self._translate(traveller, hook)
@@ -343,7 +328,7 @@ class Stack:
                 return False
             if tracked.entry is not entry:
                 self._show(traveller)
-        if hook not in _HAS_OUT:
+        if hook not in HAS_OUT:
             transit.out_interface = out_interface
         return True
 
