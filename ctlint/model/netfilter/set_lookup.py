@@ -113,9 +113,9 @@ def add_to_set(
     where: Sequence[Side],
     request: Request,
     mac: Mac | None = None,
-) -> bool:
+) -> bool | None:
     """Port of ip_set_add: whether the packet's element was added. Where that is not known, the set
-    is not known from here on.
+    is not known from here on, and the answer is None.
     """
     return _change(SetState.add, sets, name, transit, where, request, mac)
 
@@ -127,7 +127,7 @@ def delete_from_set(
     where: Sequence[Side],
     request: Request,
     mac: Mac | None = None,
-) -> bool:
+) -> bool | None:
     """Port of ip_set_del, as :func:`add_to_set`."""
     return _change(SetState.delete, sets, name, transit, where, request, mac)
 
@@ -140,24 +140,71 @@ def _change(
     where: Sequence[Side],
     request: Request,
     mac: Mac | None,
-) -> bool:
+) -> bool | None:
     state = sets.get(name)
-    if state is None or not _fits(state, transit, where):
+    if state is None:
+        return False
+    if state.unknown is not None:
+        return None
+    if not _fits(state, transit, where):
         return False
     if state.is_list:
-        # The first member that takes it is the last that is asked.
-        return any(
-            _change(change, sets, each, transit, where, request, mac)
-            for each, member in state.lists.items()
-            if not member.is_expired(request.tick)
-        )
+        return _change_list(change, sets, state, transit, where, request, mac)
     try:
-        return change(state, _probe(state, transit, where, mac), request)
+        probe = _probe(state, transit, where, mac)
     except _AbsentError:
         return False
     except _NotKnownError:
-        state.unknown = f"what rules have done to the set {name!r} is not known"
-        return False
+        forget_set(sets, name)
+        return None
+    return _change_members(change, state, probe, request)
+
+
+def _change_members(
+    change: Callable[[SetState, Probe, Request], bool],
+    state: SetState,
+    probe: Probe,
+    request: Request,
+) -> bool | None:
+    is_changed = change(state, probe, request)
+    # Of a full set that replaces, it is not known what gave way.
+    return is_changed if state.unknown is None else None
+
+
+def _change_list(
+    change: Callable[[SetState, Probe, Request], bool],
+    sets: Sets,
+    state: SetState,
+    transit: Transit,
+    where: Sequence[Side],
+    request: Request,
+    mac: Mac | None,
+) -> bool | None:
+    """Port of list_set_kadd and list_set_kdel: the first member that takes it is the last that is
+    asked.
+    """
+    is_known = True
+    for name, member in state.lists.items():
+        if member.is_expired(request.tick):
+            continue
+        if not is_known:
+            forget_set(sets, name)
+            continue
+        is_changed = _change(change, sets, name, transit, where, request, mac)
+        if is_changed:
+            return True
+        is_known = is_changed is not None
+    return False if is_known else None
+
+
+def forget_set(sets: Sets, name: str) -> None:
+    """What a set holds, or the sets of a list, is not known from here on."""
+    state = sets.get(name)
+    if state is None:
+        return
+    state.unknown = f"what rules have done to the set {name!r} is not known"
+    for each in state.lists:
+        forget_set(sets, each)
 
 
 def _fits(state: SetState, transit: Transit, where: Sequence[Side]) -> bool:

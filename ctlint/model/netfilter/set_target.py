@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from ctlint.ir.rule import Target
 from ctlint.model.netfilter.jiffies import jiffies
-from ctlint.model.netfilter.set_lookup import add_to_set, delete_from_set, is_in_set, sides
+from ctlint.model.netfilter.set_lookup import (
+    add_to_set,
+    delete_from_set,
+    forget_set,
+    is_in_set,
+    sides,
+)
 from ctlint.model.netfilter.set_state import MAX_TIMEOUT, Request
 from ctlint.model.netfilter.transit import Facts, Transit
 from ctlint.wire.encoding import total_length
@@ -55,14 +61,4 @@ def forget_sets(target: Target, transit: Transit) -> None:
     assert box is not None
     for option in target.options:
         if option.name in ("add-set", "del-set"):
-            _forget(option.value[0], transit)
-
-
-def _forget(name: str, transit: Transit) -> None:
-    assert transit.box is not None
-    state = transit.box.memory.sets.get(name)
-    if state is None:
-        return
-    state.unknown = f"what rules have done to the set {name!r} is not known"
-    for each in state.lists:
-        _forget(each, transit)
+            forget_set(box.memory.sets, option.value[0])

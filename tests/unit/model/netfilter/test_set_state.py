@@ -188,6 +188,39 @@ def test_what_may_have_changed_is_not_known() -> None:
     assert sets["a"].unknown is not None
 
 
+@pytest.mark.parametrize("option", ["add-set", "del-set"])
+def test_a_set_of_an_unmodelled_type_is_changed(option: str) -> None:
+    """list_set_kadd() and list_set_kdel() end with the first member that takes the packet: behind
+    one of which that is not known, no other is.
+    """
+    box = _box(
+        "create s hash:foo\n"
+        "create before hash:ip\nadd before 10.1.0.2\ncreate behind hash:ip\n"
+        "create l list:set\nadd l s\nadd l behind\n"
+        "create first list:set\nadd first before\nadd first s\n"
+    )
+    sets, transit = box.memory.sets, _transit(box=box)
+    apply_set(Target("SET", (Option(option, ("s", ("src",))),)), transit)
+    assert is_in_set(sets, "s", transit, sides("src"), Request(0, 40), None) is None
+    apply_set(Target("SET", (Option(option, ("first", ("src",))), Option("exist"))), transit)
+    is_added = option == "add-set"
+    assert is_in_set(sets, "before", transit, sides("src"), Request(0, 40), None) is is_added
+    assert is_in_set(sets, "behind", transit, sides("src"), Request(0, 40), None) is False
+    apply_set(Target("SET", (Option(option, ("l", ("src",))),)), transit)
+    assert is_in_set(sets, "behind", transit, sides("src"), Request(0, 40), None) is None
+
+
+def test_a_full_set_of_a_list_that_replaces_takes_the_packet() -> None:
+    """hash_ip_add() makes room in a set with forceadd: list_set_kadd() asks no other."""
+    box = _box(
+        "create f hash:ip maxelem 1 forceadd\nadd f 10.9.9.9\ncreate behind hash:ip\n"
+        "create l list:set\nadd l f\nadd l behind\n"
+    )
+    sets, transit = box.memory.sets, _transit(box=box)
+    apply_set(_add("l"), transit)
+    assert is_in_set(sets, "behind", transit, sides("src"), Request(0, 40), None) is not True
+
+
 def test_mark_of_a_set_that_is_not_known() -> None:
     box = _box("create a hash:ip\n")
     transit = _transit(box=box, mark=3)
