@@ -24,7 +24,7 @@ from ctlint.parse.connection_script import (
 from ctlint.parse.errors import Problem
 from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import ScenarioError
-from ctlint.wire.addresses import Family, format_address, parse_address
+from ctlint.wire.addresses import Family, format_address, parse_exact_address
 from ctlint.wire.moments import SECOND
 from ctlint.wire.protocols import parse_port
 from ctlint.wire.sequence import LAST, MODULUS
@@ -112,7 +112,7 @@ def read_endpoint(word: Word, family: Family) -> tuple[str, int | None]:
     else:
         address, _, port = text.partition(":")
     try:
-        number = parse_address(address, family)
+        number = parse_exact_address(address, family)
     except ValueError:
         hint = "write 10.1.0.2:40000, or [fd01::2]:40000"
         raise StatementError(

@@ -109,7 +109,7 @@ def parse_ipv6(text: str) -> int:
 
 
 def parse_address(text: str, family: Family) -> int:
-    """Read one address of the family. Raises ValueError."""
+    """Read one address of the family as iptables does. Raises ValueError."""
     return parse_ipv4(text) if family is Family.IPV4 else parse_ipv6(text)
 
 
@@ -137,6 +137,11 @@ def parse_dotted_quad(text: str) -> int:
         return _OCTETS[one] << 24 | _OCTETS[two] << 16 | _OCTETS[three] << 8 | _OCTETS[four]
     except (KeyError, ValueError):
         raise ValueError(f"{text!r} is not an IPv4 address") from None
+
+
+def parse_exact_address(text: str, family: Family) -> int:
+    """Read one address in full, as inet_pton(3) does. Raises ValueError."""
+    return parse_dotted_quad(text) if family is _IPV4 else parse_ipv6(text)
 
 
 def parse_net(text: str, family: Family) -> Net:

@@ -330,6 +330,9 @@ def test_expectations() -> None:
         ("topology host client eth0 10.1.0.1/33; connect", (1, 27, 38), "/33 is more than", None),
         ("topology host client lo; connect", (1, 22, 24), "other than lo", None),
         ("flow 10.1.0.300 > 10.2.0.2; connect", (1, 6, 16), "not an IPv4 address", "write 10.1"),
+        # inet_pton(3), as in scenarios: not the octal and short forms of inet_aton(3).
+        ("flow 10.1:4 > 10.2.0.2; connect", (1, 6, 12), "not an IPv4 address: '10.1'", "write"),
+        ("flow 10.1.0.3 > 010.2.0.2:80; connect", (1, 17, 29), "not an IPv4 address", "write"),
         ("flow 10.1.0.3:x > 10.2.0.2; connect", (1, 6, 16), "unknown port or service", None),
         ("flow 10.1.0.3 > fd01::1; connect", (1, 6, 14), "not an IPv6 address", "write 10.1"),
         ("fact time 2026-13-01T00:00:00Z; connect", (1, 11, 31), "time must be a moment", None),

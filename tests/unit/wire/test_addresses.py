@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from ctlint.wire.addresses import Family, Net, format_address, parse_net
+from ctlint.wire.addresses import Family, Net, format_address, parse_exact_address, parse_net
 
 V4 = Family.IPV4
 V6 = Family.IPV6
@@ -85,3 +85,33 @@ def test_ipv6_addresses_are_written_as_inet_ntop_does(text: str) -> None:
     packed = socket.inet_pton(socket.AF_INET6, text)
     written = format_address(Family.IPV6, int.from_bytes(packed, "big"))
     assert written == socket.inet_ntop(socket.AF_INET6, packed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "10.1.0.2",
+            "0.0.0.0",
+            "255.255.255.255",
+            "010.1.0.2",
+            "10.1",
+            "10.1.0.256",
+            "10.1.0.2.3",
+        ),
+        *("0x0a.1.0.2", "10.1.0.2 ", "10.1.0.", "10.1.0.\N{ARABIC-INDIC DIGIT TWO}", ""),
+        *("10.1.0.2/32", "1\N{ARABIC-INDIC DIGIT TWO}.1.0.2"),
+        *("fd01::2", "::", "::ffff:10.1.0.2", "::ffff:010.1.0.2", "::ffff:10.1", "fd01::2%eth0"),
+        *("fd01::2/128", "fd01:::2", "1::2::3", "00fd01::2", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7"),
+    ],
+)
+@pytest.mark.parametrize("family", Family)
+def test_reads_addresses_in_full_as_inet_pton_does(text: str, family: Family) -> None:
+    kind = socket.AF_INET if family is V4 else socket.AF_INET6
+    try:
+        expected = int.from_bytes(socket.inet_pton(kind, text))
+    except (OSError, UnicodeError):
+        with pytest.raises(ValueError, match=r".*"):
+            parse_exact_address(text, family)
+    else:
+        assert parse_exact_address(text, family) == expected
