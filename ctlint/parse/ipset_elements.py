@@ -7,7 +7,6 @@ element must be.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from itertools import product
@@ -16,11 +15,10 @@ from typing import Final, NamedTuple
 from ctlint.ir.ipset import Element, Interface, Part, Service
 from ctlint.parse.extensions.match_icmp import ICMP_TYPES
 from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
-from ctlint.wire.addresses import Family, Net
+from ctlint.wire.addresses import Family, Net, parse_exact_address
 from ctlint.wire.networks import cover
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP, parse_port, parse_protocol
 
-_IPV4: Final = re.compile(r"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})")
 _NUMERIC: Final = re.compile(r"[0-9./-]+|[0-9A-Fa-f.:/-]*:[0-9A-Za-z.:/%-]*")
 _MAC: Final = re.compile(r"[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5}")
 _WITH_PORTS: Final = frozenset({TCP, UDP, 132, 136})
@@ -285,15 +283,7 @@ def address_range(text: str, family: Family) -> tuple[int, int]:
 
 def read_address(text: str, family: Family) -> int | None:
     """An address written in full; None for anything else."""
-    if family is Family.IPV4:
-        found = _IPV4.fullmatch(text)
-        if found is None:
-            return None
-        one, two, three, four = map(int, found.groups())
-        if max(one, two, three, four) > 255:
-            return None
-        return one << 24 | two << 16 | three << 8 | four
     try:
-        return int(ipaddress.IPv6Address(text)) if "%" not in text else None
+        return parse_exact_address(text, family)
     except ValueError:
         return None

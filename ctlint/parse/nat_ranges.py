@@ -14,7 +14,7 @@ from ctlint.ir.rule import Option
 from ctlint.ir.values import AddressRange, NatRange, Range
 from ctlint.parse.extension import RuleContext
 from ctlint.parse.operands import UINT16, Operand, parse_integer
-from ctlint.wire.addresses import Family, format_address, parse_dotted_quad, parse_ipv6
+from ctlint.wire.addresses import Family, format_address, parse_dotted_quad, parse_exact_address
 from ctlint.wire.protocols import ICMP, TCP, UDP, parse_port
 
 _DCCP: Final = 33
@@ -31,7 +31,7 @@ _new = tuple.__new__
 def _parse_address(text: str, family: Family) -> int:
     """Read an address as inet_pton does: four decimal parts, or RFC 4291."""
     try:
-        return parse_dotted_quad(text) if family is Family.IPV4 else parse_ipv6(text)
+        return parse_exact_address(text, family)
     except ValueError:
         raise ValueError(f"{text!r} is not an IPv{int(family)} address") from None
 

@@ -20,8 +20,7 @@ from ctlint.wire.addresses import (
     Net,
     format_address,
     parse_address,
-    parse_dotted_quad,
-    parse_ipv6,
+    parse_exact_address,
     parse_mask,
     parse_net,
 )
@@ -268,7 +267,7 @@ INTERFACE: Final = Operand("an interface", parse_interface)
 
 def _parse_host(word: str, family: Family) -> Net | Hostname:
     try:
-        address = parse_dotted_quad(word) if family is Family.IPV4 else parse_ipv6(word)
+        address = parse_exact_address(word, family)
     except ValueError:
         if _NAME.fullmatch(word) and any(c.isalpha() for c in word) and ":" not in word:
             return Hostname(word)

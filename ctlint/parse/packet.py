@@ -8,7 +8,6 @@ Linux 5.10 (nf_log_syslog.c since 5.13).
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -26,7 +25,7 @@ from ctlint.parse.tcpdump_head import (
     take_head,
 )
 from ctlint.resources import grammar_text
-from ctlint.wire.addresses import Family
+from ctlint.wire.addresses import Family, parse_exact_address
 from ctlint.wire.encoding import IPV4_HEADER, IPV6_HEADER, total_length
 from ctlint.wire.header_field import HeaderField
 from ctlint.wire.packet import Packet
@@ -236,13 +235,20 @@ class _Reader:
         tokens = [child for child in tree.children if isinstance(child, Token)]
         address, last = tokens[0], tokens[-1]
         family = Family.IPV4 if address.type == "IPV4" else Family.IPV6
-        number = _address(str(address), family)
-        if number is None:
-            hint = _PORT_HINT if str(address).count(":") == 1 else None
-            self.refuse_token(address, f"not an IP address: {str(address)[:50]!r}", hint)
+        hint = _PORT_HINT if str(address).count(":") == 1 else None
+        said = f"not an IP address: {str(address)[:50]!r}"
+        number = self.address(str(address), family, address, said, hint)
         if last is address:
             return family, number, None, last
         return family, number, self.port(last), last
+
+    def address(
+        self, text: str, family: Family, token: Token, message: str, hint: str | None = None
+    ) -> int:
+        try:
+            return parse_exact_address(text, family)
+        except ValueError:
+            self.refuse_token(token, message, hint)
 
     def port(self, token: Token) -> int:
         try:
@@ -386,9 +392,8 @@ class _Reader:
         """``10.0.0.5.443`` or ``fd00::1.443``; without the port where there is none."""
         text = str(token)
         address, _, port = text.rpartition(".") if has_port else (text, "", "")
-        number = _address(address, family)
-        if number is None:
-            self.refuse_token(token, f"not an IP address and port: {text[:60]!r}", "use tcpdump -n")
+        said = f"not an IP address and port: {text[:60]!r}"
+        number = self.address(address, family, token, said, "use tcpdump -n")
         if not has_port:
             return number, None
         try:
@@ -420,9 +425,10 @@ class _Reader:
                 fragment = token
         source, target, proto = (self.pair(pairs, key) for key in ("SRC", "DST", "PROTO"))
         family = Family.IPV6 if ":" in source else Family.IPV4
-        saddr, daddr = (_address(str(token), family) for token in (source, target))
-        if saddr is None or daddr is None:
-            self.refuse_token(source if saddr is None else target, "not an IP address")
+        saddr, daddr = (
+            self.address(str(token), family, token, "not an IP address")
+            for token in (source, target)
+        )
         protocol = self.protocol(proto)
         packet = Packet(family, saddr, daddr, protocol)
         if fragment is not None:
@@ -559,13 +565,3 @@ def _sender(mac: Token | None) -> int | None:
 
 def _with_kind(packet: Packet, kind: tuple[int, int]) -> Packet:
     return packet._replace(icmp_type=kind[0], icmp_code=kind[1])
-
-
-def _address(text: str, family: Family) -> int | None:
-    """The number of an address that is written in full; None for anything else."""
-    try:
-        if family is Family.IPV4:
-            return int(ipaddress.IPv4Address(text))
-        return None if "%" in text else int(ipaddress.IPv6Address(text))
-    except ValueError:
-        return None

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ctlint.scenario.document import Doubled
 from ctlint.scenario.scenario import ScenarioError
-from ctlint.wire.addresses import Family, parse_dotted_quad, parse_ipv6
+from ctlint.wire.addresses import Family, parse_exact_address
 
 _T = TypeVar("_T")
 
@@ -103,7 +103,7 @@ def read_address(value: object, what: str, family: Family) -> int:
     try:
         text = read_text(value, what)
         if len(text) <= _SHOWN:
-            return parse_dotted_quad(text) if family is Family.IPV4 else parse_ipv6(text)
+            return parse_exact_address(text, family)
     except ScenarioError:
         raise
     except ValueError:
