@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from heapq import merge
 from typing import Final, NamedTuple
 
@@ -19,6 +19,7 @@ from ctlint.ir.rule import AnyMatch, Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.matches import Predicate, constant, predicates
+from ctlint.model.netfilter.matches.named import named_matches
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Field, Transit
@@ -229,6 +230,20 @@ class ChainStore:
         self._flag_readers: dict[tuple[str, str], bool] = {}
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
+
+    @cached_property
+    def named(self) -> tuple[Match, ...]:
+        """The matches that share something by a name; see make_named."""
+        return named_matches(self.ruleset)
+
+    @cached_property
+    def counts_traffic(self) -> bool:
+        """Whether a rule asks for what a connection has carried."""
+        return any(
+            isinstance(match, Match) and match.name == "connbytes"
+            for *_, rule in self.ruleset.rules()
+            for match in rule.matches
+        )
 
     def specialise(self, table: str, chain: str, question: Question) -> ReadyChain | None:
         """The chain for a question, or None where the rule set has no such chain."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, cast
 
-from ctlint.ir.rule import Match, Target
+from ctlint.ir.rule import Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import NO_TEMPLATE, NotModelledError, Tracked, Tracker
 from ctlint.model.conntrack.entry import Entry
@@ -76,15 +76,6 @@ def _stops(ruleset: Ruleset | None) -> dict[Hook, tuple[str, ...]]:
     }
 
 
-def _counts_traffic(ruleset: Ruleset) -> bool:
-    """Whether a rule asks for what a connection has carried."""
-    return any(
-        isinstance(match, Match) and match.name == "connbytes"
-        for *_, rule in ruleset.rules()
-        for match in rule.matches
-    )
-
-
 class _UndecidedError(Exception):
     """The packet's way is open from here on."""
 
@@ -135,9 +126,9 @@ class Stack:
         # Where nobody is asked before conntrack.
         self._tracks_first4 = "raw" not in self._stops4[Hook.PREROUTING]
         self._tracks_first6 = "raw" not in self._stops6[Hook.PREROUTING]
-        for ruleset in rulesets.values():
-            make_named(memory, ruleset)
-            if _counts_traffic(ruleset):
+        for family, store in chains.items():
+            make_named(memory, store.named, family)
+            if store.counts_traffic:
                 tracker.account()
         self._record = Record()
         self._is_steady = False

@@ -19,7 +19,7 @@ from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.host import Host
 from ctlint.model.netfilter.matches import predicates
-from ctlint.model.netfilter.matches.named import make_named
+from ctlint.model.netfilter.matches.named import make_named, named_matches
 from ctlint.model.netfilter.matches.rates import (
     BYTE_CREDITS,
     HASH_CREDITS,
@@ -62,7 +62,7 @@ class Asked:
         assert isinstance(match, Match)
         (self.predicate,) = predicates(match, self.facts)
         if self.box is not None:
-            make_named(self.box.memory, self.ruleset)
+            make_named(self.box.memory, named_matches(self.ruleset), self.ruleset.family)
 
     def at(
         self, seconds: float = 0, packet: Packet = SYN, entry: Entry | None = None, out: str = ""
@@ -288,7 +288,7 @@ def test_the_first_rule_gives_a_list_its_mask() -> None:
     )
     (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
     box = _box()
-    make_named(box.memory, ruleset)
+    make_named(box.memory, named_matches(ruleset), ruleset.family)
     Asked("recent --set --name x", box=box).at()
     assert Asked("recent --rcheck --name x", box=box).at(0, SYN._replace(saddr=0x0A636363)) is T
 
@@ -302,7 +302,7 @@ def test_a_mask_of_recent_may_be_a_name(mask: str) -> None:
     )
     (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
     box = _box()
-    make_named(box.memory, ruleset)
+    make_named(box.memory, named_matches(ruleset), ruleset.family)
     first = Asked(f"recent --set --name x --mask {mask}", box=box)
     other = Asked("recent --rcheck --name x --mask foo.example", box=box)
     is_known = mask != "foo.example"
