@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from ctlint.ir.rule import Option
 from ctlint.parse.operands import Operand
@@ -78,6 +79,8 @@ Check = Callable[[Sequence[Option], RuleContext], str | None]
 
 HookCheck = Callable[[Sequence[Option], str], str | None]
 """What is wrong with options in a base chain, or None."""
+
+_Where = TypeVar("_Where", RuleContext, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +170,6 @@ def only_in(name: str, *chains: str) -> HookCheck:
     return check
 
 
-def all_hook_checks(*checks: HookCheck) -> HookCheck:
-    """A check: the first complaint of several."""
-
-    def check(options: Sequence[Option], chain: str) -> str | None:
-        for each in checks:
-            complaint = each(options, chain)
-            if complaint is not None:
-                return complaint
-        return None
-
-    return check
-
-
 def one_of(*names: str) -> Check:
     """A check: at least one of the options must be given."""
 
@@ -191,12 +181,14 @@ def one_of(*names: str) -> Check:
     return check
 
 
-def all_checks(*checks: Check) -> Check:
-    """A check: the first complaint of several."""
+def all_checks(
+    *checks: Callable[[Sequence[Option], _Where], str | None],
+) -> Callable[[Sequence[Option], _Where], str | None]:
+    """A check, of the rule or of the base chain: the first complaint of several."""
 
-    def check(options: Sequence[Option], context: RuleContext) -> str | None:
+    def check(options: Sequence[Option], where: _Where) -> str | None:
         for each in checks:
-            complaint = each(options, context)
+            complaint = each(options, where)
             if complaint is not None:
                 return complaint
         return None

@@ -10,7 +10,6 @@ from ctlint.parse.extension import (
     OptionSpec,
     RuleContext,
     all_checks,
-    all_hook_checks,
     match,
     one_of,
     only_in,
@@ -57,7 +56,7 @@ EXTENSIONS = (
             one_of("src-type", "dst-type"),
             _check_family,
         ),
-        hook_check=all_hook_checks(
+        hook_check=all_checks(
             only_in("limit-iface-in", "PREROUTING", "INPUT", "FORWARD"),
             only_in("limit-iface-out", "FORWARD", "OUTPUT", "POSTROUTING"),
         ),

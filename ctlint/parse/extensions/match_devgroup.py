@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ctlint.ir.values import Masked
-from ctlint.parse.extension import OptionSpec, all_hook_checks, match, one_of, only_in
+from ctlint.parse.extension import OptionSpec, all_checks, match, one_of, only_in
 from ctlint.parse.operands import MARK, UINT32, Operand
 from ctlint.wire.addresses import Family
 
@@ -35,7 +35,7 @@ EXTENSIONS = (
         OptionSpec("src-group", (_GROUP,), negatable=True),
         OptionSpec("dst-group", (_GROUP,), negatable=True),
         check=one_of("src-group", "dst-group"),
-        hook_check=all_hook_checks(
+        hook_check=all_checks(
             only_in("src-group", "PREROUTING", "INPUT", "FORWARD"),
             only_in("dst-group", "FORWARD", "OUTPUT", "POSTROUTING"),
         ),
