@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from ctlint.ir.span import Span
 from ctlint.parse.errors import ParseError, Problem
-from ctlint.parse.extensions.match_icmp import ICMP_TYPES, icmp_type
-from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
+from ctlint.parse.extensions.match_icmp6 import parse_icmp_type
 from ctlint.parse.tcpdump_head import (
     Head,
     quoted_line,
@@ -264,11 +263,8 @@ class _Reader:
             self.refuse_token(token, str(error))
 
     def icmp(self, token: Token, family: Family) -> tuple[int, int]:
-        names = ICMP_TYPES if family is Family.IPV4 else ICMPV6_TYPES
         try:
-            found = icmp_type({k: v for k, v in names.items() if k != "any"}).parse(
-                str(token), family
-            )
+            found = parse_icmp_type(str(token), family)
         except ValueError as error:
             self.refuse_token(token, str(error), "for example echo-request, 8 or 3/1")
         return found.type, found.code_low

@@ -59,7 +59,7 @@ from ctlint.scenario.values import (
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import DEFAULT_TTL, TcpOptions
-from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
+from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP, is_icmp_error
 from ctlint.wire.sequence import LAST
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -123,10 +123,6 @@ _OWN_TRACKER: Final[Mapping[int, str]] = {
 """Protocols that conntrack follows in their own ways, which are not modelled."""
 # ipv6_ext_hdr() of net/ipv6/exthdrs_core.c.
 _EXTENSION_HEADERS: Final = frozenset((0, 43, 44, 51, 59, 60))
-# RFC 792; icmp_error_message() of net/netfilter/nf_conntrack_proto_icmp.c.
-_ICMP_ERRORS: Final = frozenset((3, 4, 5, 11, 12))
-# RFC 4443, section 2.1: errors have types below 128.
-_FIRST_INFORMATION: Final = 128
 
 # RFC 9293, section 3.1; RFC 7323, section 2.2 and 3.2; RFC 2018, section 2 and 3.
 _OPTIONS_ROOM: Final = 40
@@ -528,8 +524,7 @@ def _icmp(given: Mapping[str, Any], family: Family, protocol: int) -> Send:
     kind = default_icmp_type(family, sender, is_error=quote is not None)
     kind = read_whole(given.get("type", kind), "type", 0, 255)
     if quote is not None:
-        is_v6 = family is Family.IPV6
-        if not (kind < _FIRST_INFORMATION if is_v6 else kind in _ICMP_ERRORS):
+        if not is_icmp_error(protocol, kind):
             raise ScenarioError(f'"quote": an ICMP packet of type {kind} is no error')
         if quote is sender:
             raise ScenarioError('"quote": an end does not receive its own packets')

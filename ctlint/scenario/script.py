@@ -29,8 +29,7 @@ from ctlint.parse.connection_script import (
     parse_connection_script,
 )
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
-from ctlint.parse.extensions.match_icmp import ICMP_TYPES, icmp_type
-from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
+from ctlint.parse.extensions.match_icmp6 import parse_icmp_type
 from ctlint.scenario.expectation import (
     Claim,
     Delivered,
@@ -53,7 +52,7 @@ from ctlint.scenario.script_words import (
     read_sysctl,
 )
 from ctlint.wire.addresses import Family
-from ctlint.wire.protocols import parse_protocol
+from ctlint.wire.protocols import ICMP, ICMPV6, is_icmp_error, parse_protocol
 from ctlint.wire.tcp_flags import TcpFlags
 
 _OWN: Final = ("client", "server")
@@ -488,18 +487,14 @@ class _TestWriter:
 
     def kind(self, word: Word) -> tuple[int, int, bool]:
         """Type, code, and whether it is an error."""
-        is_v6 = self.family is Family.IPV6
-        names = ICMPV6_TYPES if is_v6 else ICMP_TYPES
         text = "destination-unreachable" if word.text == "unreachable" else word.text
         try:
-            found = icmp_type({k: v for k, v in names.items() if k != "any"}).parse(
-                text, self.family
-            )
+            found = parse_icmp_type(text, self.family)
         except ValueError as error:
             hint = "for example port-unreachable, echo-request, 8 or 3/1"
             raise StatementError(word.span, str(error), hint) from None
-        is_error = found.type < 128 if is_v6 else found.type in (3, 4, 5, 11, 12)
-        return found.type, found.code_low, is_error
+        protocol = ICMP if self.family is Family.IPV4 else ICMPV6
+        return found.type, found.code_low, is_icmp_error(protocol, found.type)
 
     # Expectations
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from ctlint.ir.values import IcmpType
 from ctlint.parse.extension import IPV6_ONLY, OptionSpec, match
-from ctlint.parse.extensions.match_icmp import icmp_type
+from ctlint.parse.extensions.match_icmp import ICMP_TYPES, icmp_type
+from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import ICMPV6
 
 ICMPV6_TYPES: Mapping[str, IcmpType] = {
@@ -44,6 +46,19 @@ ICMPV6_TYPES: Mapping[str, IcmpType] = {
     "neighbor-advertisement": IcmpType(136),
     "redirect": IcmpType(137),
 }
+
+_OF_A_PACKET: Final = {
+    Family.IPV4: icmp_type({name: found for name, found in ICMP_TYPES.items() if name != "any"}),
+    Family.IPV6: icmp_type(ICMPV6_TYPES),
+}
+
+
+def parse_icmp_type(text: str, family: Family) -> IcmpType:
+    """Read the type of a packet, which is not ``any``, as rules of the family name it. Raises
+    ValueError.
+    """
+    found: IcmpType = _OF_A_PACKET[family].parse(text, family)
+    return found
 
 EXTENSIONS = (
     match(
