@@ -60,6 +60,7 @@ def parse_icmp_type(text: str, family: Family) -> IcmpType:
     found: IcmpType = _OF_A_PACKET[family].parse(text, family)
     return found
 
+
 EXTENSIONS = (
     match(
         "icmp6",
