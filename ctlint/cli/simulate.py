@@ -246,7 +246,7 @@ def _tests(
                 checked,
                 told.places,
                 lines,
-                course.missing_sysctls(),
+                told.scenario.missing_sysctls(course.kernel),
             )
             del told
     except ParseError as error:
@@ -282,7 +282,6 @@ def _course(told: Told, kernel: KernelProfile | None, watch: TextIO | None) -> C
         running,
         iter(answers) if watch is None else watched(answers, len(scenario.steps), watch),
         player.entries,
-        lambda: player.missing_sysctls,
     )
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Problems of a text with the line that they stand in, and a mark below their place."""
+"""What cannot be read of a text, for standard error: with the line that it stands in and a mark
+below its place, where the text is at hand.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ _BEFORE: Final = 60
 def print_marked(problems: Sequence[Problem], texts: Mapping[str, str], stream: TextIO) -> None:
     """Writes ``FILE:LINE:COL: MESSAGE`` for each problem, and its hint. Between them stands the
     line with a mark under the place, where the text is given (by the name of its file) and the line
-    holds any.
+    holds any. What the stream's encoding cannot hold is escaped.
     """
     encoding = stream.encoding or "utf-8"  # a StringIO has none
     lines = {name: text.split("\n") for name, text in texts.items()}

@@ -22,7 +22,7 @@ class Course:
     """One scenario on one kernel.
 
     `title` names it where it has no name. `answers` are those to its steps, in order, each made
-    when it is asked for. `entries` and `missing_sysctls` are asked for once behind the last.
+    when it is asked for. `entries` are asked for once behind the last.
     """
 
     scenario: Scenario
@@ -30,4 +30,3 @@ class Course:
     kernel: KernelProfile
     answers: Iterator[PacketAnswer | OpAnswer]
     entries: Callable[[], Sequence[EntryAnswer]]
-    missing_sysctls: Callable[[], Sequence[str]]

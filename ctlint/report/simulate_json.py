@@ -27,7 +27,7 @@ def write_answer_json(course: Course, stream: TextIO, *, internals: bool) -> Non
         stream.write(f",{answer}")
     stream.write('],"entries":[')
     _write_list((encode(entry_to_json(entry, internals)) for entry in course.entries()), stream)
-    missing = course.missing_sysctls()
+    missing = course.scenario.missing_sysctls(course.kernel)
     stream.write(f'],"missing_sysctls":{encode(list(missing))}}}\n' if missing else "]}\n")
     stream.flush()
 

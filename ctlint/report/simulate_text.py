@@ -179,7 +179,7 @@ class _Report(Page):
         settings = ", ".join(_say_settings(scenario.sysctls))
         told = f"kernel {self.course.kernel.name}" + (f", {settings}" if settings else "")
         self.add_wrapped((told, _DIM), indent=2)
-        missing = ", ".join(_missing_sysctls(self.course))
+        missing = ", ".join(scenario.missing_sysctls(self.course.kernel))
         if missing:
             self.add_wrapped(
                 ("ignored: ", _OPEN), f"this kernel has no {missing}", indent=len("ignored: ")
@@ -365,13 +365,6 @@ class _Report(Page):
             self.add_wrapped(*pieces, first=(("       " if number else "Left:  ", _HEADING),))
             if number % _AT_ONCE == _AT_ONCE - 1:
                 self.flush()
-
-
-def _missing_sysctls(course: Course) -> Iterator[str]:
-    """The sysctls that are set from the start or later, and that the kernel does not have."""
-    steps = (step.sysctls for step in course.scenario.steps if isinstance(step, SetSysctls))
-    named = dict.fromkeys(chain(course.scenario.sysctls, chain.from_iterable(steps)))
-    return (name for name in named if not course.kernel.has_sysctl(name))
 
 
 # Cells

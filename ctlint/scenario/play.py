@@ -21,7 +21,6 @@ from ctlint.model.netfilter.set_state import SetState, load_sets
 from ctlint.model.netfilter.stack import Stack
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open
 from ctlint.parse.errors import ParseError
-from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.printer import print_match
 from ctlint.scenario.answer import (
     Ends,
@@ -33,7 +32,7 @@ from ctlint.scenario.answer import (
     ScenarioAnswer,
 )
 from ctlint.scenario.box import Box, UnroutableError
-from ctlint.scenario.rulesets import chains_of, unreadable
+from ctlint.scenario.rulesets import chains_of, ipsets_of, unreadable
 from ctlint.scenario.scenario import (
     Expire,
     Flow,
@@ -76,8 +75,6 @@ class Player:
         except UnroutableError as error:
             raise ScenarioError(str(error), name=scenario.name) from error
         self._sysctls = dict(scenario.sysctls)
-        self._missing: dict[str, None] = {}
-        self._note_missing(scenario.sysctls)
         self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
         self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
         sets = _sets(scenario)
@@ -99,16 +96,6 @@ class Player:
         flow = scenario.flow
         self._reply_flow = Flow(flow.daddr, flow.dport, flow.saddr, flow.sport)
         self._doubt: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def missing_sysctls(self) -> tuple[str, ...]:
-        """The sysctls that were given and that this kernel does not have."""
-        return tuple(self._missing)
-
-    def _note_missing(self, sysctls: Mapping[str, int]) -> None:
-        for name in sysctls:
-            if not self._kernel.has_sysctl(name):
-                self._missing[name] = None
 
     def step(self, step: Step) -> PacketAnswer | OpAnswer:
         """Do the next step. Raises ScenarioError, with the step's index."""
@@ -132,7 +119,6 @@ class Player:
         if isinstance(step, Wait):
             self._now += step.span
         elif isinstance(step, SetSysctls):
-            self._note_missing(step.sysctls)
             self._sysctls |= step.sysctls
             self._tracker.configure(read_settings(self._kernel, self._sysctls))
         else:  # to a table, all timers running out is the same as being emptied
@@ -307,7 +293,7 @@ class Player:
 def _sets(scenario: Scenario) -> dict[str, SetState]:
     """The ipsets of a scenario. Raises ScenarioError."""
     try:
-        return load_sets(parse_ipset_save(scenario.ipsets, "ipsets"))
+        return load_sets(ipsets_of(scenario.ipsets))
     except ParseError as error:
         raise unreadable("ipsets", error, scenario) from None
 
@@ -338,4 +324,6 @@ def play(scenario: Scenario, kernel: KernelProfile) -> ScenarioAnswer:
     """Play a whole scenario. Raises ScenarioError."""
     player = Player(scenario, kernel)
     answers = tuple(player.step(step) for step in scenario.steps)
-    return ScenarioAnswer(scenario.name, answers, player.entries(), player.missing_sysctls)
+    return ScenarioAnswer(
+        scenario.name, answers, player.entries(), scenario.missing_sysctls(kernel)
+    )

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from ctlint.ir.rule import Rule
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.parse.errors import ParseError
-from ctlint.scenario.rulesets import parsed
+from ctlint.scenario.rulesets import ruleset_of
 from ctlint.wire.addresses import Family
 
 _NAME: Final = re.compile(r"(?P<table>[^/]+)/(?P<chain>[^#\s]+)(?:#(?P<number>\d+)| (?P<end>\w+))")
@@ -31,14 +31,9 @@ class Wrong(NamedTuple):
 
 
 class RuleIndex:
-    """The rules of one family.
-
-    `is_of_family`: what was read holds rules of that family, or none at all.
-    """
+    """The rules of one family."""
 
     def __init__(self, rulesets: Iterable[Ruleset], family: Family) -> None:
-        rulesets = tuple(rulesets)
-        self.is_of_family = not rulesets or any(each.family is family for each in rulesets)
         self._tables = {
             name: table
             for ruleset in rulesets
@@ -117,6 +112,6 @@ class RuleIndex:
 def index_rules(text: str, file: str, family: Family) -> RuleIndex:
     """The rules of what iptables-save or ip6tables-save prints. Raises ParseError."""
     try:
-        return RuleIndex(parsed(text, family) if text else (), family)
+        return RuleIndex([ruleset_of(text, family)] if text else [], family)
     except ParseError as error:
         raise error.of_file(file) from None

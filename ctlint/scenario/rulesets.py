@@ -1,18 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rule sets of a scenario, read and made ready."""
+"""The rule sets and ipsets of a scenario, read and made ready.
+
+What was read is kept for the scenarios that follow on the same firewall. It and its errors know no
+file: the same text may stand in several.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
+from ctlint.ir.ipset import Ipset
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.transit import Facts, Mac, Owner
+from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.errors import ParseError
+from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.scenario.scenario import Scenario, ScenarioError
 from ctlint.wire.addresses import Family
-from ctlint.wire.moments import Micros
+
+
+@lru_cache(maxsize=8)
+def ruleset_of(text: str, family: Family) -> Ruleset:
+    """The one rule set of a text. Raises ParseError, and ScenarioError where it is another one's or
+    there are several.
+    """
+    found, *others = parse_rulesets(text, "", family)
+    if others:
+        raise ScenarioError("holds several dumps")
+    if found.family is not family:
+        other = "IPv4" if family is Family.IPV6 else "IPv6"
+        raise ScenarioError(f"holds rules of {other}")
+    return found
+
+
+@lru_cache(maxsize=4)
+def ipsets_of(text: str) -> Mapping[str, Ipset]:
+    """The ipsets of a text, by name. Raises ParseError."""
+    return parse_ipset_save(text, "")
 
 
 def rulesets_of(scenario: Scenario) -> dict[Family, Ruleset]:
@@ -25,52 +52,27 @@ def rulesets_of(scenario: Scenario) -> dict[Family, Ruleset]:
         if not text:
             continue
         try:
-            (found[family],) = parsed(text, family)
+            found[family] = ruleset_of(text, family)
         except ParseError as error:
             raise unreadable(key, error, scenario) from None
-        except ValueError:
-            raise ScenarioError(f"{key} holds several dumps", name=scenario.name) from None
-        if found[family].family is not family:
-            other = "IPv4" if family is Family.IPV6 else "IPv6"
-            raise ScenarioError(f"{key} holds rules of {other}", name=scenario.name)
+        except ScenarioError as error:
+            raise ScenarioError(f"{key} {error.message}", name=scenario.name) from None
     return found
 
 
 def chains_of(scenario: Scenario, counting_sets: frozenset[str]) -> dict[Family, ChainStore]:
-    """The same made ready for walking, once for scenarios that follow one another on one firewall.
+    """The same made ready for walking. `counting_sets` are its ipsets that count packets.
 
-    `counting_sets` are its ipsets that count packets. Raises ScenarioError as `rulesets_of` does.
+    Raises ScenarioError as `rulesets_of` does.
     """
-    found: dict[Family, ChainStore] = {}
-    facts = scenario.facts
-    rest = (facts.clock, facts.owner, facts.mac, counting_sets)
-    for family in rulesets_of(scenario):
-        text = scenario.ruleset if family is Family.IPV4 else scenario.ruleset6
-        found[family] = _ready(text, family, *rest)
-    return found
-
-
-@lru_cache(maxsize=8)
-def parsed(text: str, family: Family) -> tuple[Ruleset, ...]:
-    """The rule sets of a text, kept for the next scenario with the same.
-
-    They and the ParseError that it raises know no file: the text has any number of them.
-    """
-    return parse_rulesets(text, "", family)
+    facts = replace(scenario.facts, counting_sets=counting_sets)
+    texts = {Family.IPV4: scenario.ruleset, Family.IPV6: scenario.ruleset6}
+    return {family: _ready(texts[family], family, facts) for family in rulesets_of(scenario)}
 
 
 @lru_cache(maxsize=4)
-def _ready(
-    text: str,
-    family: Family,
-    clock: Micros | None,
-    owner: Owner | None,
-    mac: Mac | None,
-    counting_sets: frozenset[str],
-) -> ChainStore:
-    (ruleset,) = parsed(text, family)
-    facts = Facts(clock=clock, owner=owner, mac=mac, counting_sets=counting_sets)
-    return ChainStore(ruleset, facts)
+def _ready(text: str, family: Family, facts: Facts) -> ChainStore:
+    return ChainStore(ruleset_of(text, family), facts)
 
 
 def unreadable(key: str, error: ParseError, scenario: Scenario) -> ScenarioError:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, TypeAlias
 
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.transit import Facts
 from ctlint.scenario.expectation import Expectation
 from ctlint.wire.addresses import Family
@@ -176,3 +178,9 @@ class Scenario:
     ipsets: str = ""
     facts: Facts = NO_FACTS
     expectations: tuple[Expectation, ...] = ()
+
+    def missing_sysctls(self, kernel: KernelProfile) -> tuple[str, ...]:
+        """The sysctls that it sets, from the start or later, and that the kernel does not have."""
+        later = (step.sysctls for step in self.steps if isinstance(step, SetSysctls))
+        named = dict.fromkeys(chain(self.sysctls, *later))
+        return tuple(name for name in named if not kernel.has_sysctl(name))

@@ -16,10 +16,10 @@ from typing import Final, NoReturn
 from ctlint.ir.span import Span
 from ctlint.parse.connection_script import begins_as_script
 from ctlint.parse.errors import ParseError, Problem
-from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.scenario.document import ScenarioSyntaxError
 from ctlint.scenario.reader import MAX_TEXT, ScenarioReader, read_scenarios
 from ctlint.scenario.rule_index import RuleIndex, index_rules
+from ctlint.scenario.rulesets import ipsets_of, ruleset_of, rulesets_of
 from ctlint.scenario.scenario import Scenario, ScenarioError
 from ctlint.scenario.script import Script, read_script, script_tests
 from ctlint.scenario.script_settings import Reference
@@ -66,24 +66,16 @@ class Told:
         It must have some where it has rules of the other: nearly any expectation would be met.
         """
         family = self.scenario.topology.family
-        is_v6 = family is Family.IPV6
-        text, other = self.scenario.ruleset, self.scenario.ruleset6
-        key, given = "ruleset", "ruleset6"
-        if is_v6:
-            text, other, key, given = other, text, given, key
-        if other and not text:
-            here = "IPv6" if is_v6 else "IPv4"
-            raise self.fault(ScenarioError(f'it is {here}, and has a "{given}" but no "{key}"'))
         try:
-            index = index_rules(text, key, family)
-        except ParseError as error:
-            (span, message, _), *_ = error.problems
-            said = f'"{key}", line {span.line}: {message}'
-            raise self.fault(ScenarioError(said)) from None
-        if not index.is_of_family:
-            other = "IPv4" if is_v6 else "IPv6"
-            raise self.fault(ScenarioError(f'"{key}" holds rules of {other}'))
-        return index
+            found = rulesets_of(self.scenario)
+        except ScenarioError as error:
+            raise self.fault(error) from None
+        if found and family not in found:
+            said = 'IPv4, and has a "ruleset6" but no "ruleset"'
+            if family is Family.IPV6:
+                said = 'IPv6, and has a "ruleset" but no "ruleset6"'
+            raise self.fault(ScenarioError(f"it is {said}"))
+        return RuleIndex(found.values(), family)
 
 
 def _fault(
@@ -205,24 +197,18 @@ def _contents(script: Script) -> tuple[dict[Reference, str], dict[Reference, str
             text = read_text(path)
             if reference.kind in _FAMILIES:
                 require_dump(text, path)
-                family = _FAMILIES[reference.kind]
-                if not index_rules(text, path, family).is_of_family:
-                    problems.append(_other_family(reference, path))
-                    continue
+                ruleset_of(text, _FAMILIES[reference.kind])
             else:
-                parse_ipset_save(text, path)
+                ipsets_of(text)
         except SourceError as error:
             problems.append(Problem(reference.span, error.message, error.hint))
-            continue
-        contents[reference], paths[reference] = text, path
+        except ScenarioError as error:
+            hint = "rules names a dump of IPv4, rules6 one of IPv6"
+            problems.append(Problem(reference.span, f"{path} {error.message}", hint))
+        except ParseError as error:
+            raise error.of_file(path) from None
+        else:
+            contents[reference], paths[reference] = text, path
     if problems:
         raise ParseError(tuple(problems))
     return contents, paths
-
-
-def _other_family(reference: Reference, path: str) -> Problem:
-    here, other, word = "IPv4", "IPv6", "rules6"
-    if reference.kind == "rules6":
-        here, other, word = other, here, "rules"
-    said = f"{path} holds rules of {other}, and {reference.kind} names those of {here}"
-    return Problem(reference.span, said, f"write: {word} {reference.path}")

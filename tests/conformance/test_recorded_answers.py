@@ -46,7 +46,8 @@ def play_recorded(recorded: RecordedAnswer, *, targets_first: bool = False) -> S
     for step, answer in zip(scenario.steps, recorded.packets, strict=True):
         lots.look_at_recorded(answer, step.protocol if isinstance(step, Send) else 0)
         packets.append(player.step(step))
-    return ScenarioAnswer(scenario.name, tuple(packets), player.entries(), player.missing_sysctls)
+    missing = scenario.missing_sysctls(recorded.recording.kernel)
+    return ScenarioAnswer(scenario.name, tuple(packets), player.entries(), missing)
 
 
 def differences(recorded: RecordedAnswer) -> list[Difference]:

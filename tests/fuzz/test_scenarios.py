@@ -70,7 +70,7 @@ def check_play(scenario: Scenario) -> None:
 
     def course() -> Course:
         packets, entries = iter(answer.packets), answer.entries
-        return Course(scenario, "t", kernel, packets, lambda: entries, lambda: ())
+        return Course(scenario, "t", kernel, packets, lambda: entries)
 
     line = io.StringIO()
     write_answer_json(course(), line, internals=True)

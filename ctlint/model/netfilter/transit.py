@@ -81,7 +81,7 @@ class Facts:
     that they are asked for.
     """
 
-    sets: Mapping[str, AddressSet] = field(default_factory=dict)
+    sets: Mapping[str, AddressSet] = field(default_factory=dict, hash=False)
     clock: Micros | None = None
     owner: Owner | None = None
     mac: Mac | None = None

@@ -9,15 +9,15 @@ import pytest
 
 from ctlint.ir.span import Span
 from ctlint.parse.errors import Problem
+from ctlint.report.caret import print_marked
 from ctlint.report.concise import render_concise
-from ctlint.report.problems import print_problems
 from tests.unit.report.results import EXAMPLE, HOSTILE, hostile_result
 
 
 def _printed(problem: Problem, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding, errors="strict", newline="\n")
-    print_problems([problem], stream)
+    print_marked([problem], {}, stream)
     stream.flush()
     return raw.getvalue().decode(encoding)
 
@@ -39,11 +39,12 @@ def test_a_concise_finding_is_one_line(text: str) -> None:
 
 def test_problems() -> None:
     stream = io.StringIO()
-    print_problems(
+    print_marked(
         [
             Problem(Span("rules.v4", 3, 10), "unknown option --dprot", "did you mean --dport?"),
             Problem(Span("rules.v4", 9), "COMMIT is missing"),
         ],
+        {},
         stream,
     )
     assert stream.getvalue() == (

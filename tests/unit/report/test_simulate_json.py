@@ -24,7 +24,7 @@ SYN = {"dir": "orig", "flags": "S"}
 def course(scenario: Scenario) -> Course:
     player = Player(scenario, KERNEL)
     answers = map(player.step, scenario.steps)
-    return Course(scenario, "t", KERNEL, answers, player.entries, lambda: player.missing_sysctls)
+    return Course(scenario, "t", KERNEL, answers, player.entries)
 
 
 @pytest.mark.parametrize("internals", [False, True])
@@ -62,6 +62,6 @@ def test_answers_are_asked_for_as_they_are_written() -> None:
             yield OpAnswer("flush")
 
     scenario = scenario_from_json({"packets": []})
-    played = Course(scenario, "t", KERNEL, answers(), lambda: (), lambda: ())
+    played = Course(scenario, "t", KERNEL, answers(), lambda: ())
     write_answer_json(played, stream, internals=False)
     assert written == [0] * WINDOW + list(range(WINDOW, 3 * WINDOW))

@@ -49,9 +49,7 @@ def render(
     stream = io.StringIO()
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     scenario = scenario_from_json({"packets": packets} | keys)
-    course = Course(
-        scenario, "scenario 4", profile("6.18"), iter(answers), lambda: entries, lambda: ()
-    )
+    course = Course(scenario, "scenario 4", profile("6.18"), iter(answers), lambda: entries)
     render_simulation(course, internals=False, console=console)
     return stream.getvalue().splitlines()
 
@@ -366,7 +364,7 @@ def test_answers_are_asked_for_as_they_are_printed() -> None:
             yield answer("NEW", entry("ESTABLISHED", 100))
 
     scenario = scenario_from_json({"packets": [{"dir": "orig", "flags": "A"}] * count})
-    course = Course(scenario, "t", profile("6.18"), answers(), lambda: (), lambda: ())
+    course = Course(scenario, "t", profile("6.18"), answers(), lambda: ())
     render_simulation(course, internals=False, console=Console(file=stream, width=100))
     assert printed[WINDOW - 1] == 0
     assert printed[WINDOW + 1] > WINDOW - 201
@@ -407,7 +405,6 @@ def test_what_ends_a_packets_way_stands_as_it_is_written() -> None:
         kernel,
         map(player.step, scenario.steps),
         player.entries,
-        lambda: (),
     )
     page = Console(file=stream, width=120)
     render_simulation(course, internals=False, console=page, is_first=True)
