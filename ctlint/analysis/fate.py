@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
 
-from ctlint.analysis.translation import BlindChains, Bound, Translation
+from ctlint.analysis.translation import Bound, Translation
 from ctlint.analysis.way import Ends, Way
 from ctlint.ir.rule import Target
 from ctlint.ir.ruleset import Ruleset
@@ -153,7 +153,7 @@ def send(
             if transit.known:
                 transit.known -= _altered(chains.ruleset, stop.table)
             if explain:
-                fate.seen.append((dataclasses.replace(transit), sight.unknown))
+                fate.seen.append((dataclasses.replace(transit), sight.chains.unknown))
             result = walk(sight.chains, stop.table, stop.chain, transit, explain=explain)
             goes_on = _record(fate, stop, result, transit, explain=explain)
         if not goes_on:
@@ -170,7 +170,7 @@ def send(
                 way.turn(translation.path, hook)
     fate.ends.append(End(Disposition.DELIVERED))
     fate.packet = transit.packet
-    fate.unknown = sight.unknown
+    fate.unknown = sight.chains.unknown
     fate.ends_at_host = way.ends.path in (Path.IN, Path.LOOPBACK)
     return fate
 
@@ -183,10 +183,6 @@ class _Sight:
     ) -> None:
         self.chains = self._all = chains
         self.direction = Dir.ORIGINAL if entry is None else entry.direction
-        self.unknown: Mapping[Field, str] = (
-            chains.unknown if isinstance(chains, BlindChains) else {}
-        )
-        self._own = self.unknown
         self._translation = translation
         self._done: frozenset[Manip] = frozenset()
         self._look()
@@ -209,9 +205,7 @@ class _Sight:
     def _look(self) -> None:
         translation = self._translation
         if translation is not None:
-            found = translation.unknown(self.direction, self._done)
-            self.unknown = {**self._own, **found}
-            self.chains = BlindChains(self._all, found) if found else self._all
+            self.chains = self._all.blind(translation.unknown(self.direction, self._done))
 
 
 def _record(fate: Fate, stop: Stop, result: Walk, transit: Transit, *, explain: bool) -> bool:

@@ -21,7 +21,6 @@ from ctlint.analysis.tracking import (
     track,
 )
 from ctlint.analysis.translation import (
-    BlindChains,
     Bound,
     Translation,
     first_packets_behind,
@@ -102,7 +101,7 @@ def _lost(
     unknown = found[0].unknown(Dir.REPLY, frozenset({Manip.SRC}))
     unknown = {field: why for field, why in unknown.items() if field is not Field.ADDRESS_TYPE}
     asked = replace(inquiry, packet=found[0].as_sent(packet), role=Role.CLIENT, out_interface=None)
-    return BlindChains(chains, unknown), asked, bound
+    return chains.blind(unknown), asked, bound
 
 
 def opened(chains: ChainStore, inquiry: Inquiry, settings: Settings) -> list[Translation]:

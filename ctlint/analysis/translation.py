@@ -22,12 +22,10 @@ from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState, Dir, EntryStatus
 from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.netfilter.chains import ChainStore, Open, RuleRef
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
-from ctlint.model.netfilter.matches import Predicate
 from ctlint.model.netfilter.nat import MANIP, Binding, Manip, Nat
 from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
-from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import EntryView, Field, Transit
 from ctlint.model.netfilter.traverse import Open as OpenMatch
 from ctlint.model.netfilter.traverse import Verdict, Walk, walk
@@ -203,38 +201,6 @@ class Translation:
         return found
 
 
-class BlindChains(ChainStore):
-    """Chains for packets of which something is not known: what reads that is not decided."""
-
-    def __init__(self, chains: ChainStore, unknown: Mapping[Field, str]) -> None:
-        super().__init__(chains.ruleset, chains.facts)
-        before = chains.unknown if isinstance(chains, BlindChains) else {}
-        self.unknown: Mapping[Field, str] = {**before, **unknown}
-
-    def _split(self, match: AnyMatch) -> tuple[Open, Open]:
-        fixed, rest = super()._split(match)
-        return fixed, tuple((self._blinded(predicate), own) for predicate, own in rest)
-
-    def _blinded(self, predicate: Predicate) -> Predicate:
-        why = why_unknown(predicate.reads, self.unknown)
-        if why is None:
-            return predicate
-        return Predicate(_never_known, predicate.reads, None, why)
-
-
-def why_unknown(reads: frozenset[Field], unknown: Mapping[Field, str]) -> str | None:
-    """Why a condition that reads these cannot be decided; None where it can. What asks for the type
-    of an address needs to know that alone.
-    """
-    if Field.ADDRESS_TYPE in reads:
-        return unknown.get(Field.ADDRESS_TYPE)
-    return next((why for field, why in unknown.items() if field in reads), None)
-
-
-def _never_known(_: Transit) -> Tern:
-    return Tern.UNKNOWN
-
-
 def translations(
     chains: ChainStore, first: Packet, ends: Ends, mark: int, kernel: KernelProfile
 ) -> tuple[list[Translation], bool]:
@@ -280,8 +246,7 @@ def _translation(
             transit.entry = made.view(Dir.ORIGINAL, EntryStatus(0))
         result = Walk()
         if chains.ruleset.chain(stop.table, stop.chain) is not None:
-            unknown = made.unknown(Dir.ORIGINAL, done)
-            store = BlindChains(chains, unknown) if unknown else chains
+            store = chains.blind(made.unknown(Dir.ORIGINAL, done))
             result = walk(store, stop.table, stop.chain, transit)
         if stop.table != "nat":
             continue

@@ -10,15 +10,16 @@ a packet meets few rules even in a list of 100,000.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from heapq import merge
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import AnyMatch, Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset
 from ctlint.model.conntrack.status import CtState
-from ctlint.model.netfilter.matches import Predicate, constant, predicates
+from ctlint.model.netfilter.matches import Predicate, constant, predicates, undecided
 from ctlint.model.netfilter.matches.named import named_matches
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern
@@ -218,11 +219,19 @@ def _value(field: Field, transit: Transit) -> object:
     return transit.in_interface if field is Field.IN_INTERFACE else transit.out_interface
 
 
-class ChainStore:
-    """The chains of a rule set for one set of facts."""
+_ALL_KNOWN: Final[Mapping[Field, str]] = MappingProxyType({})
 
-    def __init__(self, ruleset: Ruleset, facts: Facts) -> None:
+
+class ChainStore:
+    """The chains of a rule set for one set of facts. ``unknown`` is what is not known of packets,
+    and why: what reads that is not decided.
+    """
+
+    def __init__(
+        self, ruleset: Ruleset, facts: Facts, unknown: Mapping[Field, str] = _ALL_KNOWN
+    ) -> None:
         self.ruleset = ruleset
+        self.unknown = unknown
         self.steps = 0
         """Rules that walks have been given so far: a measure of work for budgets."""
         self.facts = facts
@@ -230,6 +239,19 @@ class ChainStore:
         self._flag_readers: dict[tuple[str, str], bool] = {}
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
+        self._blind: dict[tuple[tuple[Field, str], ...], ChainStore] = {}
+
+    def blind(self, unknown: Mapping[Field, str]) -> ChainStore:
+        """The same chains for packets of which this is not known either."""
+        if not unknown:
+            return self
+        # The first reason is given, so their order counts.
+        key = tuple(unknown.items())
+        found = self._blind.get(key)
+        if found is None:
+            both = {**self.unknown, **unknown}
+            found = self._blind[key] = ChainStore(self.ruleset, self.facts, both)
+        return found
 
     @cached_property
     def named(self) -> tuple[Match, ...]:
@@ -318,11 +340,28 @@ class ChainStore:
         """
         found = self._splits.get(id(match))
         if found is None:
-            pairs = [(predicate, match) for predicate in predicates(match, self.facts)]
+            pairs = [
+                (_blinded(predicate, self.unknown), match)
+                for predicate in predicates(match, self.facts)
+            ]
             fixed = tuple(pair for pair in pairs if pair[0].reads <= _FIXED)
             rest = tuple(pair for pair in pairs if not pair[0].reads <= _FIXED)
             found = self._splits[id(match)] = (fixed, rest)
         return found
+
+
+def why_unknown(reads: frozenset[Field], unknown: Mapping[Field, str]) -> str | None:
+    """Why a condition that reads these cannot be decided; None where it can. What asks for the type
+    of an address needs to know that alone.
+    """
+    if Field.ADDRESS_TYPE in reads:
+        return unknown.get(Field.ADDRESS_TYPE)
+    return next((why for field, why in unknown.items() if field in reads), None)
+
+
+def _blinded(predicate: Predicate, unknown: Mapping[Field, str]) -> Predicate:
+    why = why_unknown(predicate.reads, unknown) if unknown else None
+    return predicate if why is None else undecided(why, predicate.reads)
 
 
 _NOT_ASKED: Final[Open] = ((Predicate(lambda _: FALSE, frozenset()), Match("")),)

@@ -33,7 +33,7 @@ from ctlint.model.netfilter.matches import (
 from ctlint.model.netfilter.matches.predicate import Predicate, Row, Rows, constant, undecided
 from ctlint.model.netfilter.transit import Facts
 
-__all__ = ["Predicate", "constant", "predicates"]
+__all__ = ["Predicate", "constant", "predicates", "undecided"]
 
 
 def predicates(match: AnyMatch, facts: Facts) -> tuple[Predicate, ...]:

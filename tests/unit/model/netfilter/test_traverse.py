@@ -18,7 +18,7 @@ from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.host import Host
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.set_state import load_sets
-from ctlint.model.netfilter.transit import Facts, Transit
+from ctlint.model.netfilter.transit import Facts, Field, Transit
 from ctlint.model.netfilter.traverse import EndlessWalkError, Verdict, Walk, walk
 from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.iptables_save import parse_rulesets
@@ -360,3 +360,24 @@ def test_a_mark_comes_from_a_set() -> None:
     )
     assert verdict(result) is Verdict.DROP
     assert transit.mark == 7
+
+
+def test_chains_for_packets_that_are_not_wholly_known_are_kept() -> None:
+    text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 10.2.0.2 -p tcp --dport 22 -j DROP\nCOMMIT\n"
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+    packet = Packet(Family.IPV4, 0x0A020002, 0x0A010001, 6, 40000, 22, SYN)
+    chains = ChainStore(ruleset, Facts())
+    assert chains.blind({}) is chains
+    source = chains.blind({Field.SADDR: "no source"})
+    assert source is chains.blind({Field.SADDR: "no source"})
+    assert source is not chains.blind({Field.SADDR: "another reason"})
+    for store, why in (
+        (source, ["no source"]),
+        (source.blind({Field.DPORT: "no port"}), ["no source", "no port"]),
+    ):
+        result = walk(store, "filter", "INPUT", Transit(packet, CtState.NEW))
+        assert result.verdicts() == {Verdict.DROP, Verdict.ACCEPT}
+        assert [one.why for one in result.open] == why
+    assert walk(chains, "filter", "INPUT", Transit(packet, CtState.NEW)).verdicts() == {
+        Verdict.DROP
+    }
