@@ -31,6 +31,7 @@ from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts, Mac
 from ctlint.parse.errors import ParseError
 from ctlint.parse.packet import PacketText, parse_packet
+from ctlint.report.caret import print_marked
 from ctlint.source.errors import SourceError
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.wire.addresses import Family
@@ -144,8 +145,6 @@ def _packet_text(packet: str) -> PacketText:
     try:
         return parse_packet(packet)
     except ParseError as error:
-        from ctlint.report.caret import print_marked
-
         # Lines that tcpdump -v breaks are read as one.
         try:
             print_marked(error.problems, {"PACKET": packet.replace("\n", " ")}, sys.stderr)

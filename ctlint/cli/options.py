@@ -17,8 +17,8 @@ from ctlint.cli.exit_codes import EXIT_UNUSABLE
 from ctlint.cli.streams import silence, tell
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, profile
 from ctlint.parse.errors import ParseError, Problem
+from ctlint.report.caret import print_marked
 from ctlint.report.escape import visible
-from ctlint.report.problems import print_problems
 from ctlint.source.errors import SourceError
 from ctlint.source.outputs import OutputError
 
@@ -101,7 +101,7 @@ def unusable_input() -> Iterator[None]:
 
 def _tell_problems(problems: Sequence[Problem]) -> None:
     try:
-        print_problems(problems, sys.stderr)
+        print_marked(problems, {}, sys.stderr)
     except OSError:
         silence(sys.stderr)
 
