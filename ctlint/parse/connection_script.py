@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
 from ctlint.ir.span import Span
-from ctlint.parse.errors import ParseError, Problem
+from ctlint.parse.errors import ParseError, Problem, expected_terminals
 from ctlint.resources import grammar_text
 
 if TYPE_CHECKING:
@@ -267,16 +267,8 @@ class _Reader:
         raise ParseError((Problem(self.span(start, end), message, hint),))
 
     def refuse_syntax(self, error: UnexpectedInput) -> NoReturn:
-        from lark import UnexpectedCharacters, UnexpectedToken
-
-        expected: set[str] = set()
-        start = error.pos_in_stream
-        if isinstance(error, UnexpectedCharacters):
-            expected = set(error.allowed or ())
-        elif isinstance(error, UnexpectedToken):
-            expected = set(error.accepts or error.expected)
-            if error.token.type == "$END":
-                start = len(self.text.rstrip())
+        expected, is_end = expected_terminals(error)
+        start = len(self.text.rstrip()) if is_end else error.pos_in_stream
         position = len(self.text) if start is None else start
         found = self.word_at(position)
         what, meant = next(

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctlint.ir.span import Span
+
+if TYPE_CHECKING:
+    from lark import UnexpectedInput
 
 MAX_PROBLEMS = 100
 """How many problems of one file are reported; the count of the rest is named."""
@@ -33,3 +36,16 @@ class ParseError(Exception):
                 problem._replace(span=problem.span._replace(file=file)) for problem in self.problems
             )
         )
+
+
+def expected_terminals(error: UnexpectedInput) -> tuple[set[str], bool]:
+    """The terminals of the grammar that may stand where its parser stopped, and whether that is the
+    end of the text.
+    """
+    from lark import UnexpectedCharacters, UnexpectedToken
+
+    if isinstance(error, UnexpectedCharacters):
+        return set(error.allowed or ()), False
+    if isinstance(error, UnexpectedToken):
+        return set(error.accepts or error.expected), error.token.type == "$END"
+    return set(), False

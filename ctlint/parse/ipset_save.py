@@ -18,7 +18,7 @@ from ctlint.ir.ipset import ALL_BITS, ONE_ADDRESS, Element, Extensions, Ipset
 from ctlint.ir.ipset import MAX_ELEMENTS as MOST_IN_A_SET
 from ctlint.ir.span import Span
 from ctlint.ir.values import Masked
-from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
+from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem, expected_terminals
 from ctlint.parse.ipset_elements import (
     TYPES,
     InvalidElementError,
@@ -233,16 +233,8 @@ class _Reader:
         self.run(tree, line, number)
 
     def refuse_syntax(self, error: UnexpectedInput, line: str, number: int) -> NoReturn:
-        from lark import UnexpectedCharacters, UnexpectedToken
-
         words = line.rstrip(" \t")
-        expected: set[str] = set()
-        is_end = False
-        if isinstance(error, UnexpectedCharacters):
-            expected = set(error.allowed or ())
-        elif isinstance(error, UnexpectedToken):
-            expected = set(error.accepts or error.expected)
-            is_end = error.token.type == "$END"
+        expected, is_end = expected_terminals(error)
         position = len(words) if is_end else min(error.column - 1, len(words))
         found = words[position:].split(" ")[0][:40]
         if "_CREATE" in expected:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from ctlint.ir.span import Span
-from ctlint.parse.errors import ParseError, Problem
+from ctlint.parse.errors import ParseError, Problem, expected_terminals
 from ctlint.parse.extensions.match_icmp6 import parse_icmp_type
 from ctlint.parse.tcpdump_head import (
     Head,
@@ -173,16 +173,8 @@ class _Reader:
             self.refuse_syntax(error)
 
     def refuse_syntax(self, error: UnexpectedInput) -> NoReturn:
-        from lark import UnexpectedCharacters, UnexpectedToken
-
-        expected: set[str] = set()
-        position = error.column - 1
-        if isinstance(error, UnexpectedCharacters):
-            expected = set(error.allowed or ())
-        elif isinstance(error, UnexpectedToken):
-            expected = set(error.accepts or error.expected)
-            if error.token.type == "$END":
-                position = len(self.text)
+        expected, is_end = expected_terminals(error)
+        position = len(self.text) if is_end else error.column - 1
         what = next((text for names, text in _EXPECTED if names & expected), "the end")
         found = self.text[position:].split(" ")[0][:40]
         message = f"expected {what}, found {found!r}" if found else f"expected {what} at the end"

@@ -27,7 +27,7 @@ from ctlint.ir.sysctl import (
     canonical_key,
     key_levels,
 )
-from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
+from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem, expected_terminals
 from ctlint.resources import grammar_text
 
 if TYPE_CHECKING:
@@ -154,14 +154,12 @@ def _span(line: str, file: str, number: int, start: int) -> Span:
 
 def _problem(error: UnexpectedInput, line: str, file: str, number: int) -> Problem:
     """What the parser's refusal means to the writer of the line."""
-    from lark import UnexpectedToken
-
     text = line.rstrip(_BLANKS)
     if control := _CONTROL.search(text):
         span = _span(line, file, number, control.start())
         code = ord(control[0])
         return Problem(span, f"control character U+{code:04X}", "is this a text file?")
-    at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    _, at_end = expected_terminals(error)
     position = len(text) if at_end else error.column - 1
     found = text[position : position + 1]
     span = _span(line, file, number, position)
