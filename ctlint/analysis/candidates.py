@@ -32,6 +32,7 @@ from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, Question
 from ctlint.model.netfilter.hooks import Path, Stop, stops
+from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.targets import Action
 from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import TCP
@@ -64,7 +65,6 @@ _UNNAMED: Final = {
 """Addresses to choose from where rules lose the ordinary ones, private networks for example."""
 _INTERFACES: Final = ("eth1", "eth2", "wan0", "lan0", "tun0")
 _HOST: Final = {Family.IPV4: 0x0A010001, Family.IPV6: (0xFD01 << 112) + 1}
-_LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
 _SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
 _CLIENT_PORTS: Final = (40000, 44321, 50001, 51999, 36017, 58888)
 
@@ -260,7 +260,7 @@ class Candidates:
             else sports[0].low
         )
         if role is Role.LOOPBACK:
-            home = _LOOPBACK[family]
+            home = LOOPBACK_ADDRESS[family]
             for source, destination in product(
                 _values(need.source, [home]), _values(need.destination, [home])
             ):

@@ -24,12 +24,13 @@ from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
+from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.nat import MANIP, Binding, Manip, Nat
-from ctlint.model.netfilter.nat_targets import UndecidedBindingError, binding_of
+from ctlint.model.netfilter.nat_targets import UndecidedBindingError, bind_to, binding_of
 from ctlint.model.netfilter.transit import EntryView, Field, Transit
 from ctlint.model.netfilter.traverse import Open as OpenMatch
 from ctlint.model.netfilter.traverse import Verdict, Walk, walk
-from ctlint.wire.addresses import Family, Net
+from ctlint.wire.addresses import Net
 from ctlint.wire.packet import Packet
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -37,7 +38,6 @@ MOST_TRANSLATIONS: Final = 16
 """Translations of one connection that are followed, where matches leave several."""
 
 _ASKED: Final = frozenset({"raw", "mangle", "nat"})
-_LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
 _NAT: Final = int(EntryStatus.SRC_NAT | EntryStatus.DST_NAT)
 _BY_LOT: Final = "the port is drawn by lot"
 
@@ -287,18 +287,15 @@ def _binding(target: Target, transit: Transit) -> tuple[Binding, str]:
         assert found is not None
         return found, ""
     packet = transit.packet
-    option = target.get("to-ports")
-    mapped: NatRange = NatRange(None) if option is None else option.value
-    is_random = target.get("random") is not None or target.get("random-fully") is not None
     if target.name == "MASQUERADE":
         address, interface = packet.saddr, transit.out_interface or "the outgoing interface"
         whose = f"the address of {interface}"
     elif transit.hook is Hook.LOCAL_OUT:
-        address, whose = _LOOPBACK[packet.family], ""
+        address, whose = LOOPBACK_ADDRESS[packet.family], ""
     else:
         address, interface = packet.daddr, transit.in_interface or "the incoming interface"
         whose = f"the address of {interface}"
-    return Binding(address, address, mapped.ports, mapped.base, is_random), whose
+    return bind_to(target, address), whose
 
 
 def first_packets_behind(

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from ctlint.wire.addresses import Family, Net
 
 LOOPBACK: Final = "lo"
+LOOPBACK_ADDRESS: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
 _LIMITED_BROADCAST: Final = 0xFFFFFFFF
 _LOOPBACK_BROADCAST: Final = 0x7FFFFFFF
 

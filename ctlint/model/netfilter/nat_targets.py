@@ -6,16 +6,13 @@ Source: net/netfilter/xt_nat.c, nf_nat_masquerade.c, nf_nat_redirect.c and xt_NE
 
 from __future__ import annotations
 
-from typing import Final
-
 from ctlint.ir.rule import Target
 from ctlint.ir.values import NatRange
 from ctlint.model.netfilter.hooks import Hook
+from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.nat import MANIP, Binding, Manip
 from ctlint.model.netfilter.transit import Transit
-from ctlint.wire.addresses import Family, Hostname, Net
-
-_LOOPBACK: Final = {Family.IPV4: 0x7F000001, Family.IPV6: 1}
+from ctlint.wire.addresses import Hostname, Net
 
 
 class UndecidedBindingError(Exception):
@@ -27,7 +24,6 @@ def binding_of(target: Target, transit: Transit) -> Binding | None:
 
     Raises UndecidedBindingError.
     """
-    is_random = target.get("random") is not None or target.get("random-fully") is not None
     name = target.name
     if name in ("SNAT", "DNAT"):
         option = target.get("to-source" if name == "SNAT" else "to-destination")
@@ -37,16 +33,25 @@ def binding_of(target: Target, transit: Transit) -> Binding | None:
         if given.addresses is not None:
             low, high = given.addresses.low, given.addresses.high
         return Binding(
-            low, high, given.ports, given.base, is_random, target.get("persistent") is not None
+            *(low, high, given.ports, given.base),
+            is_random=_is_random(target),
+            is_persistent=target.get("persistent") is not None,
         )
     if name == "NETMAP":
         return _netmap(target, transit)
+    address = _masquerade(transit) if name == "MASQUERADE" else _redirect(transit)
+    return None if address is None else bind_to(target, address)
+
+
+def bind_to(target: Target, address: int) -> Binding:
+    """What MASQUERADE or REDIRECT binds to, whose address the host gives."""
     ports = target.get("to-ports")
     mapped: NatRange = NatRange(None) if ports is None else ports.value
-    address = _masquerade(transit) if name == "MASQUERADE" else _redirect(transit)
-    if address is None:
-        return None
-    return Binding(address, address, mapped.ports, mapped.base, is_random)
+    return Binding(address, address, mapped.ports, mapped.base, _is_random(target))
+
+
+def _is_random(target: Target) -> bool:
+    return target.get("random") is not None or target.get("random-fully") is not None
 
 
 def _netmap(target: Target, transit: Transit) -> Binding:
@@ -74,5 +79,5 @@ def _redirect(transit: Transit) -> int | None:
     assert transit.box is not None
     family = transit.packet.family
     if transit.hook is Hook.LOCAL_OUT:
-        return _LOOPBACK[family]
+        return LOOPBACK_ADDRESS[family]
     return transit.box.host.first_address(transit.in_interface or "", family)
