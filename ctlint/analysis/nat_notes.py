@@ -14,7 +14,7 @@ from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.transit import Field
-from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.addresses import Family, format_address, format_end
 from ctlint.wire.packet import Packet
 
 _ENDS = {Manip.SRC: "source", Manip.DST: "destination"}
@@ -28,7 +28,7 @@ def nat_notes(
         return
     if sent.lost is not None:
         family, bound = inquiry.packet.family, sent.lost
-        new, own = _say_bound(family, bound), _say_end(family, *bound.own)
+        new, own = _say_bound(family, bound), format_end(family, *bound.own)
         yield (
             f"no entry leads it from {new}, which {_say_rule(chains, bound.ref)} made of the "
             f"client's source, back to {own}: it comes to this host's own address and stays here"
@@ -77,7 +77,7 @@ def _done(chains: ChainStore, inquiry: Inquiry, sent: Sent) -> Iterator[str]:
     bounds = list(dict.fromkeys(one for each in sent.translations for one in each.bounds))
     for bound in reversed(bounds) if is_reply else bounds:
         rule = _say_rule(chains, bound.ref)
-        own, new = _say_end(family, *bound.own), _say_bound(family, bound)
+        own, new = format_end(family, *bound.own), _say_bound(family, bound)
         end, other = _ENDS[bound.manip], _ENDS[Manip(1 - bound.manip)]
         is_certain = sent.is_certain(bound)
         if sent.tracking.makes_entry:
@@ -115,7 +115,7 @@ def _missed(
     leaves = "leaves" if gets_out else "would leave"
     for bound in bounds:
         rule = _say_rule(chains, bound.ref)
-        own = _say_end(family, *bound.own)
+        own = format_end(family, *bound.own)
         may = "" if all(bound in each.bounds for each in found) else "perhaps "
         new = _say_bound(family, bound)
         lead = f"an {ctstate.name} packet is not translated"
@@ -134,11 +134,11 @@ def _missed(
         elif bound.manip is Manip.SRC:
             yield (
                 f"{lead}: {rule} never sees it; it {leaves} as "
-                f"{_say_end(family, packet.saddr, packet.sport)}, and the outer end, which "
+                f"{format_end(family, packet.saddr, packet.sport)}, and the outer end, which "
                 f"{may}knows the connection as {new}, does not know it"
             )
         else:
-            own = _say_end(family, packet.daddr, packet.dport)
+            own = format_end(family, packet.daddr, packet.dport)
             goes = "goes" if gets_out else "would go"
             yield f"{lead}: {rule} never sees it; it {goes} to {own} itself, {may}not to {new}"
 
@@ -148,18 +148,11 @@ def _say_rule(chains: ChainStore, ref: RuleRef) -> str:
     return f"{ref} ({location.file}:{location.line})"
 
 
-def _say_end(family: Family, address: int, port: int | None) -> str:
-    text = format_address(family, address)
-    if port is None:
-        return text
-    return f"[{text}]:{port}" if family is Family.IPV6 else f"{text}:{port}"
-
-
 def _say_bound(family: Family, bound: Bound) -> str:
     """What a rule makes of one end, as far as it is known."""
     has_port = bound.own[1] is not None
     if bound.address is not None and (bound.port is not None or not has_port):
-        return _say_end(family, bound.address, bound.port)
+        return format_end(family, bound.address, bound.port)
     text = bound.whose if bound.address is None else format_address(family, bound.address)
     if not has_port:
         return text

@@ -27,7 +27,7 @@ from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
 from ctlint.report.kernel_facts import SHORT_NAMES, short_name
 from ctlint.report.page import Page, Piece
 from ctlint.report.sentence import say_flags
-from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.addresses import Family, format_end
 from ctlint.wire.packet import Packet
 
 if TYPE_CHECKING:
@@ -372,10 +372,7 @@ def _say_end(end: tuple[int | None, int | None], whose: str, family: Family) -> 
     address, port = end
     if address is None:
         return f"{whose}, port {port}" if port is not None else whose
-    text = format_address(family, address)
-    if port is None:
-        return text
-    return f"[{text}]:{port}" if family is Family.IPV6 else f"{text}:{port}"
+    return format_end(family, address, port)
 
 
 def _is_plain_accept(phase: Phase) -> bool:

@@ -178,3 +178,15 @@ def format_address(family: Family, address: int) -> str:
         prefix = "::ffff:" if high else "::"
         return prefix + format_address(Family.IPV4, low)
     return str(ipaddress.IPv6Address(address))
+
+
+def format_end(family: Family, address: int, port: int | None) -> str:
+    """An address, with its port where there is one, as RFC 5952 writes them in section 6."""
+    return with_port(format_address(family, address), port)
+
+
+def with_port(address: str, port: int | None) -> str:
+    """The same of an address that is written."""
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -7,7 +7,14 @@ import socket
 
 import pytest
 
-from ctlint.wire.addresses import Family, Net, format_address, parse_exact_address, parse_net
+from ctlint.wire.addresses import (
+    Family,
+    Net,
+    format_address,
+    format_end,
+    parse_exact_address,
+    parse_net,
+)
 
 V4 = Family.IPV4
 V6 = Family.IPV6
@@ -74,6 +81,21 @@ def test_a_net_contains_what_agrees_under_its_mask() -> None:
 def test_prints_addresses() -> None:
     assert format_address(V4, 0x0A010203) == "10.1.2.3"
     assert format_address(V6, (0xFD01 << 112) + 2) == "fd01::2"
+
+
+@pytest.mark.parametrize(
+    ("family", "text", "port", "expected"),
+    [
+        (V6, "2001:db8::1", 80, "[2001:db8::1]:80"),
+        (V6, "2001:db8::1", 0, "[2001:db8::1]:0"),
+        (V6, "2001:db8::1", None, "2001:db8::1"),
+        (V4, "10.1.2.3", 80, "10.1.2.3:80"),
+        (V4, "10.1.2.3", None, "10.1.2.3"),
+    ],
+)
+def test_addresses_with_ports(family: Family, text: str, port: int | None, expected: str) -> None:
+    """RFC 5952, section 6."""
+    assert format_end(family, parse_exact_address(text, family), port) == expected
 
 
 @pytest.mark.parametrize(
