@@ -10,7 +10,7 @@ import pytest
 
 from tests.corpus import REPOSITORY
 
-MODULES = ("concise", "escape", "github", "gitlab", "junit", "lint_json", "problems", "sarif")
+MODULES = ("caret", "concise", "escape", "github", "gitlab", "junit", "lint_json", "sarif")
 
 
 def _run(script: str, seed: str = "0") -> str:
