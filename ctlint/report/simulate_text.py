@@ -33,7 +33,7 @@ from ctlint.scenario.scenario import (
     Step,
     Wait,
 )
-from ctlint.wire.addresses import Family, format_address
+from ctlint.wire.addresses import format_address, format_end, with_port
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.protocols import ICMP, ICMPV6, TCP, UDP
 from ctlint.wire.sequence import MODULUS
@@ -318,12 +318,10 @@ class _Report(Page):
         """What NAT may have changed of a packet."""
         if protocol not in (TCP, UDP):
             return self.say_out(out, protocol)
-        family = self.scenario.topology.family
-        return _say_tuple(family, protocol, (out.src, out.sport, out.dst, out.dport))
+        return _say_tuple(protocol, (out.src, out.sport, out.dst, out.dport))
 
     def say_out(self, out: OutPacket, protocol: int) -> str:
-        family = self.scenario.topology.family
-        said = _say_tuple(family, protocol, (out.src, out.sport, out.dst, out.dport))
+        said = _say_tuple(protocol, (out.src, out.sport, out.dst, out.dport))
         if out.flags is not None:
             said += f" {out.flags or 'no flags'} seq {out.seq} ack {out.ack} win {out.win}"
         elif protocol != UDP:
@@ -344,7 +342,6 @@ class _Report(Page):
     # What is left
 
     def entries(self) -> None:
-        family = self.scenario.topology.family
         entries = self.course.entries()
         if self.scenario.steps:
             self.add()
@@ -354,12 +351,12 @@ class _Report(Page):
             protocol = self.entries_seen.protocol(entry)
             what = entry.state or _say_protocol(protocol, entry.orig[1], entry.orig[3])
             pieces: list[Piece] = [
-                f"{_say_tuple(family, protocol, entry.orig)}, ",
+                f"{_say_tuple(protocol, entry.orig)}, ",
                 f"{what}, {_say_seconds(entry.timeout)}",
             ]
             pieces += _say_marks(entry)
             if _is_translated(entry, protocol):
-                pieces.append(f", answered as {_say_tuple(family, protocol, entry.reply)}")
+                pieces.append(f", answered as {_say_tuple(protocol, entry.reply)}")
                 if protocol in (ICMP, ICMPV6):
                     pieces.append(f", {_say_protocol(protocol, entry.reply[1], entry.reply[3])}")
             self.add_wrapped(*pieces, first=(("       " if number else "Left:  ", _HEADING),))
@@ -527,8 +524,8 @@ def _is_reopened(answer: PacketAnswer, before: _Known) -> bool:
 def _say_stage(scenario: Scenario) -> str:
     topology, flow = scenario.topology, scenario.flow
     family = topology.family
-    source = _say_end(family, format_address(family, flow.saddr), flow.sport)
-    target = _say_end(family, format_address(family, flow.daddr), flow.dport)
+    source = format_end(family, flow.saddr, flow.sport)
+    target = format_end(family, flow.daddr, flow.dport)
     if isinstance(topology, Forward):
         where = f"routed from {topology.left_if} to {topology.right_if}"
     elif isinstance(topology, Host):
@@ -539,14 +536,10 @@ def _say_stage(scenario: Scenario) -> str:
     return f"{source} > {target}, {where}"
 
 
-def _say_tuple(family: Family, protocol: int, ends: Ends) -> str:
+def _say_tuple(protocol: int, ends: Ends) -> str:
     if protocol not in (TCP, UDP):
         return f"{ends[0]} > {ends[2]}"
-    return f"{_say_end(family, ends[0], ends[1])} > {_say_end(family, ends[2], ends[3])}"
-
-
-def _say_end(family: Family, address: str, port: int) -> str:
-    return f"[{address}]:{port}" if family is Family.IPV6 else f"{address}:{port}"
+    return f"{with_port(ends[0], ends[1])} > {with_port(ends[2], ends[3])}"
 
 
 def _say_protocol(protocol: int, sport: int, dport: int) -> str:
