@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from ctlint.report.simulate_course import Course
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT
-from ctlint.source.outputs import OutputError, opened_output
+from ctlint.source.outputs import opened_output, require_no_input
 from ctlint.source.scenario_files import ScenarioFile, Told, scenario_files
 
 if TYPE_CHECKING:
@@ -141,21 +140,12 @@ def _simulate(
     opened = ScenarioFile(file)
     with _marked_problems(opened):
         for told in opened:
-            _require_other(output, opened)
+            require_no_input(output, opened.named)
             try:
                 printer(_course(told, kernel, stream))
             except ScenarioError as error:
                 raise told.fault(error) from None
             del told  # while the next is read, its memory is for that
-
-
-def _require_other(output: str, opened: ScenarioFile) -> None:
-    """Raises OutputError for an output that a script names. It was opened before the script was
-    read, but is written only when all has been played.
-    """
-    for path in opened.named:
-        if output != "-" and os.path.isfile(output) and os.path.samefile(output, path):  # noqa: PTH113, PTH121
-            raise OutputError(f"cannot write {output}: it is an input ({path})")
 
 
 @contextmanager
@@ -230,7 +220,7 @@ def _tests(
     lines = () if opened.script is None else tuple(opened.script.split("\n"))
     try:
         for told in opened:
-            _require_other(output, opened)
+            require_no_input(output, opened.named)
             try:
                 index = told.rule_index()
                 require_rules(told.scenario, index)

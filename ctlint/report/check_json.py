@@ -47,7 +47,7 @@ def write_tally_json(tally: Tally, stream: TextIO) -> None:
 def _unmet(result: TestResult, unmet: Unmet) -> dict[str, Any]:
     return {
         "packet": unmet.expectation.packet,
-        "line": unmet.expectation.line,
+        "line": result.line_of(unmet),
         "statement": result.statement(unmet),
         "misses": [
             {"expected": miss.expected, "got": miss.got, "undecided": miss.is_open}

@@ -60,6 +60,10 @@ class TestResult:
             return self.lines[place.line - 1][place.column - 1 : place.end_column - 1].rstrip()
         return self._sent(index)
 
+    def line_of(self, unmet: Unmet) -> int | None:
+        """Where the packet stands in the script, from 1; None for JSON."""
+        return self.places[unmet.expectation.packet].line if self.places else None
+
     def one_of_several(self, unmet: Unmet) -> str | None:
         """The packet in the words of a script, where its statement sends others too."""
         index = unmet.expectation.packet

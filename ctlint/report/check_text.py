@@ -53,8 +53,9 @@ def render_check(result: TestResult, *, console: Console) -> None:
 
 def _add_unmet(page: Page, result: TestResult, unmet: Unmet) -> None:
     where = f"packet {unmet.expectation.packet}"
-    if unmet.expectation.line is not None:
-        where = f"line {unmet.expectation.line}"
+    line = result.line_of(unmet)
+    if line is not None:
+        where = f"line {line}"
     one = result.one_of_several(unmet)
     if one is not None:
         where += f", its {one}"

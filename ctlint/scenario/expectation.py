@@ -7,7 +7,7 @@ An expectation is a list of claims, each of which is met or not by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 CTSTATES: Final = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
@@ -133,9 +133,7 @@ class Expectation:
     """What is expected of the answer to one packet, by its index among packets and operations.
 
     `claims` are in the order of :func:`in_order`.
-    `line` is where it stands in a script, from 1; None elsewhere.
     """
 
     packet: int
     claims: tuple[Claim, ...]
-    line: int | None = field(default=None, compare=False)

@@ -208,12 +208,9 @@ class ScenarioReader:
             yield scenario_from_json(given)
 
 
-def scenario_from_json(obj: object, *, name_hint: str | None = None) -> Scenario:
-    """The scenario that a JSON value says, with all defaults filled in.
-
-    `name_hint` names a scenario without a name in errors. Raises ScenarioError.
-    """
-    name = name_hint
+def scenario_from_json(obj: object) -> Scenario:
+    """The scenario that a JSON value says, with all defaults filled in. Raises ScenarioError."""
+    name = None
     try:
         given = read_object(obj, _SCENARIO_KEYS, "a scenario", _BARE_KEYS)
         if "name" in given:
@@ -235,7 +232,7 @@ def _scenario(given: Mapping[str, Any]) -> Scenario:
     return Scenario(
         name=read_text(given["name"], "name") if "name" in given else None,
         kernel=_kernel(given["kernel"]) if "kernel" in given else None,
-        sysctls=_sysctls(given.get("sysctls", {})),
+        sysctls=read_sysctls(given.get("sysctls", {})),
         ruleset=read_text(given.get("ruleset", ""), "ruleset"),
         ruleset6=read_text(given.get("ruleset6", ""), "ruleset6"),
         topology=topology,
@@ -256,7 +253,8 @@ def _kernel(value: object) -> str:
     return name
 
 
-def _sysctls(value: object) -> dict[str, int]:
+def read_sysctls(value: object) -> dict[str, int]:
+    """Settings by their full names. Raises ScenarioError."""
     found: dict[str, int] = {}
     for name, setting in read_object(value, None, '"sysctls"').items():
         sysctl = _sysctl(name)
@@ -481,7 +479,7 @@ def _operation(given: Mapping[str, Any]) -> Step:
         return Flush()
     if op == Wait.op:
         return Wait(_span(require(given, "dt", 'operation "wait"')))
-    return SetSysctls(_sysctls(require(given, "sysctls", 'operation "sysctl"')))
+    return SetSysctls(read_sysctls(require(given, "sysctls", 'operation "sysctl"')))
 
 
 def _protocol(value: object, family: Family) -> int:

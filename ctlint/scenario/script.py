@@ -340,7 +340,7 @@ class _TestWriter:
             written = {"dir": _DIRS[sender], "flags": letters}
             flags, is_lost = TcpFlags.parse(letters), _is_lost(claims)
             self.segments.write(written, sender, flags, 0, {}, is_again=False, is_lost=is_lost)
-            self.expect(text, claims)
+            self.expect(claims)
             self.step(text, written)
 
     def packet(self, text: PacketText) -> None:
@@ -379,7 +379,7 @@ class _TestWriter:
             raise StatementError(
                 self.mark(text), "only what has numbers is sent again: leave it out"
             )
-        self.expect(text, claims)
+        self.expect(claims)
         self.step(text, written)
 
     def mark(self, text: PacketText) -> Span:
@@ -498,9 +498,9 @@ class _TestWriter:
 
     # Expectations
 
-    def expect(self, text: PacketText | ExchangeText, claims: tuple[Claim, ...]) -> None:
+    def expect(self, claims: tuple[Claim, ...]) -> None:
         if claims:
-            self.expectations.append(Expectation(len(self.packets), claims, text.span.line))
+            self.expectations.append(Expectation(len(self.packets), claims))
 
 
 def _kind(text: PacketText) -> str:

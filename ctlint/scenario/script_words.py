@@ -22,7 +22,7 @@ from ctlint.parse.connection_script import (
     Word,
 )
 from ctlint.parse.errors import Problem
-from ctlint.scenario.reader import scenario_from_json
+from ctlint.scenario.reader import read_sysctls
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.wire.addresses import Family, format_address, parse_exact_address
 from ctlint.wire.moments import SECOND
@@ -85,11 +85,10 @@ def read_sysctl(pair: Pair) -> dict[str, int]:
         raise StatementError(value.span, "a number of at most 20 digits is expected")
     name = key.text.replace("/", ".")
     try:
-        found = scenario_from_json({"sysctls": {name: int(value.text)}, "packets": []})
+        return read_sysctls({name: int(value.text)})
     except ScenarioError as error:
         span = value.span if error.message.startswith(f'"{name}" must') else key.span
         raise StatementError(span, plain(error.message)) from None
-    return dict(found.sysctls)
 
 
 def read_integer(word: Word, text: str) -> int:

@@ -55,8 +55,7 @@ def opened_output(path: str, inputs: Iterable[str]) -> Iterator[TextIO]:
         if path.endswith("/"):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         known = _status(path)
-        if known is not None:
-            _require_no_input(path, known, inputs)
+        require_no_input(path, inputs)
         target = _direct_target(path, known)
         if target is not None:
             with open(  # noqa: PTH123
@@ -88,10 +87,16 @@ def _status(path: str) -> os.stat_result | None:
         raise OutputError(f"cannot write {path!r}: {error}") from error
 
 
-def _require_no_input(path: str, known: os.stat_result, inputs: Iterable[str]) -> None:
+def require_no_input(path: str, inputs: Iterable[str]) -> None:
+    """Raises OutputError for an output that is one of the inputs (paths, folders of hosts, ``-``),
+    for those that are known only when it is open already: it is written in the end.
+    """
+    known = _status(path)
+    if known is None or not stat.S_ISREG(known.st_mode):
+        return
     for given in inputs:
         for each in _files_of(given):
-            if stat.S_ISREG(known.st_mode) and os.path.samestat(known, each):
+            if os.path.samestat(known, each):
                 raise OutputError(f"cannot write {path}: it is an input ({given})")
 
 

@@ -23,8 +23,12 @@ RULE = "filter/INPUT#2"
 TEXT = "-A INPUT -m conntrack --ctstate INVALID -j DROP"
 
 
-def unmet(packet: int = 0, line: int | None = None, *, is_open: bool = False) -> Unmet:
-    expectation = Expectation(packet, (Delivered(True),), line)
+LINE = 9
+"""Where the statement stands in its script."""
+
+
+def unmet(packet: int = 0, *, is_open: bool = False) -> Unmet:
+    expectation = Expectation(packet, (Delivered(True),))
     misses = (Miss("delivered", f"dropped by {RULE}", is_open), Miss("NEW", "INVALID"))
     return Unmet(expectation, misses, RULE, TEXT, (RULE,))
 
@@ -39,9 +43,10 @@ def result(
 ) -> TestResult:
     packets = [packet or {"dir": "orig", "flags": "FA"}] * steps
     scenario = scenario_from_json({"packets": packets} | keys)
-    places = tuple(Span("f.ct", 1, 1, len(script) + 1) for _ in packets) if script else ()
+    places = tuple(Span("f.ct", LINE, 1, len(script) + 1) for _ in packets) if script else ()
     checked = Checked(scenario.name, expected, missed)
-    return TestResult("f.ct", 7, "test 2", scenario, checked, places, script.split("\n"))
+    lines = ["connect"] * (LINE - 1) + [script]
+    return TestResult("f.ct", 7, "test 2", scenario, checked, places, lines)
 
 
 def text(one: TestResult, width: int = 80) -> list[str]:
@@ -63,7 +68,7 @@ def test_a_test_that_expects_nothing_says_so() -> None:
 
 
 def test_what_failed() -> None:
-    one = result(unmet(line=9), script="client FIN => delivered, NEW")
+    one = result(unmet(), script="client FIN => delivered, NEW")
     assert one.status is Status.FAILED
     assert text(one, 90) == [
         "FAIL  f.ct:7  test 2",
@@ -79,7 +84,7 @@ def test_what_failed() -> None:
 
 def test_which_packet_of_an_exchange_failed() -> None:
     script = "connect => delivered"
-    one = result(unmet(line=9), script=script, steps=3)
+    one = result(unmet(), script=script, steps=3)
     assert text(one)[1] == "      line 9, its client FIN,ACK: connect => delivered"
 
 
@@ -134,7 +139,7 @@ def test_sums() -> None:
 
 def test_json() -> None:
     stream = io.StringIO()
-    write_check_json(result(unmet(line=9, is_open=True), script="client FIN", name="ä"), stream)
+    write_check_json(result(unmet(is_open=True), script="client FIN", name="ä"), stream)
     write_tally_json(Tally(1, 2, 3, 4), stream)
     assert stream.getvalue().isascii()
     one, sums = (json.loads(line) for line in stream.getvalue().splitlines())

@@ -456,12 +456,12 @@ def test_scenarios_that_cannot_be(keys: dict[str, Any], words: str) -> None:
     assert len(error.message) < 250
 
 
-def test_an_error_has_the_scenarios_name_or_what_stands_for_it() -> None:
+def test_an_error_has_the_scenarios_name() -> None:
     with pytest.raises(ScenarioError) as caught:
-        scenario_from_json({"packets": 1}, name_hint="third")
-    assert caught.value.name == "third"
+        scenario_from_json({"packets": 1})
+    assert caught.value.name is None
     with pytest.raises(ScenarioError) as caught:
-        scenario_from_json({"packets": 1, "name": "own"}, name_hint="third")
+        scenario_from_json({"packets": 1, "name": "own"})
     assert caught.value.name == "own"
 
 
