@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from ctlint.wire.addresses import with_port
+
 CTSTATES: Final = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 """What conntrack may call a packet."""
 
@@ -29,13 +31,7 @@ class Seen(NamedTuple):
     dport: int | None
 
     def __str__(self) -> str:
-        return f"{_end(self.saddr, self.sport)} > {_end(self.daddr, self.dport)}"
-
-
-def _end(address: str, port: int | None) -> str:
-    if port is None:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return f"{with_port(self.saddr, self.sport)} > {with_port(self.daddr, self.dport)}"
 
 
 class Ctstate(NamedTuple):
