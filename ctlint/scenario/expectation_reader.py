@@ -21,6 +21,7 @@ from ctlint.scenario.expectation import (
     Rejected,
     Rules,
     Seen,
+    in_order,
 )
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.scenario.values import (
@@ -45,10 +46,9 @@ RULE: Final = re.compile(r"[a-z]{1,16}/[^\s/]{1,32}(?:#[1-9][0-9]{0,8}| policy| 
 """How a rule, a policy or the end of a user chain is named."""
 
 
-def read_claims(value: object, family: Family) -> tuple[Claim, ...]:
-    """What an object of expectations claims, in the order in which its keys are documented.
-
-    Raises ScenarioError.
+def read_claims(value: object, family: Family, others: tuple[Claim, ...] = ()) -> tuple[Claim, ...]:
+    """What an object of expectations claims, and the others of its packet, in the order in which
+    the keys are documented. Raises ScenarioError.
     """
     given = read_object(value, CLAIM_KEYS, "an expectation")
     if not given:
@@ -80,7 +80,28 @@ def read_claims(value: object, family: Family) -> tuple[Claim, ...]:
             claims.append(HasEntry())
         else:
             claims.append(HasEntry(read_choice(said, _ENTRY_STATES, "entry")))
-    return tuple(claims)
+    for claim in claims:
+        if not isinstance(claim, Matched) and any(type(claim) is type(one) for one in others):
+            raise ScenarioError(f'"expect": "{claim}" is the second of its kind')
+    joined = in_order((*others, *claims))
+    arrives, stops = (
+        [claim for claim in joined if _is_of_arrival(claim) is arrival] for arrival in (True, False)
+    )
+    if arrives and stops:
+        raise ScenarioError(f'"expect": {arrives[0]} and {stops[0]} exclude each other')
+    return joined
+
+
+def _is_of_arrival(claim: Claim) -> bool | None:
+    """Whether a packet can only come through as claimed, or (False) only be stopped."""
+    match claim:
+        case Delivered():
+            return claim.delivered
+        case Rejected(rejected=True) | By():
+            return False
+        case As():
+            return True
+    return None
 
 
 def _rule(value: object, what: str) -> str:

@@ -26,7 +26,7 @@ from ctlint.scenario.defaults import (
     default_icmp_type,
 )
 from ctlint.scenario.document import Document, Elements, ScenarioSyntaxError
-from ctlint.scenario.expectation import Expectation, Matched, in_order
+from ctlint.scenario.expectation import Expectation
 from ctlint.scenario.expectation_reader import CLAIM_KEYS, read_claims
 from ctlint.scenario.facts_reader import read_facts
 from ctlint.scenario.scenario import (
@@ -441,13 +441,7 @@ def _expectations(
             raise ScenarioError('"expect": this is an operation, not a packet', packet)
         rest = {key: value for key, value in given.items() if key != "packet"}
         try:
-            more = read_claims(rest, family)
-            before = claims.get(packet, ())
-            for claim in more:
-                is_single = not isinstance(claim, Matched)
-                if is_single and any(type(claim) is type(other) for other in before):
-                    raise ScenarioError(f'"expect": "{claim}" is the second of its kind')
-            claims[packet] = in_order(before + more)
+            claims[packet] = read_claims(rest, family, claims.get(packet, ()))
         except ScenarioError as error:
             raise ScenarioError(error.message, packet) from None
     return tuple(Expectation(packet, claims[packet]) for packet in sorted(claims))

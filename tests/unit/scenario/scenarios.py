@@ -201,12 +201,13 @@ def claims(family: Family) -> SearchStrategy[tuple[Claim, ...]]:
     rule = st.sampled_from(("filter/FORWARD#2", "nat/PREROUTING policy", "filter/a-b return"))
     port = st.none() | _PORTS
     address = _addresses(family).map(lambda number: format_address(family, number))
+    # A packet comes through or is stopped.
+    seen = st.builds(Seen, address, port, address, port)
+    arrives = st.just(Delivered(True)), st.just(Rejected(False)), st.builds(As, seen)
+    stops = st.just(Delivered(False)), st.builds(Rejected, st.booleans()), st.builds(By, rule)
     each: list[SearchStrategy[tuple[Claim, ...]]] = [
         st.builds(Ctstate, st.none() | st.sampled_from(CTSTATES)).map(lambda one: (one,)),
-        st.builds(Delivered, st.booleans()).map(lambda one: (one,)),
-        st.builds(Rejected, st.booleans()).map(lambda one: (one,)),
-        st.builds(By, rule).map(lambda one: (one,)),
-        st.builds(As, st.builds(Seen, address, port, address, port)).map(lambda one: (one,)),
+        st.one_of(_some_of(*arrives), _some_of(*stops)),
         st.lists(st.builds(Matched, rule), min_size=1, max_size=3).map(tuple),
         st.builds(Rules, st.lists(rule, max_size=3).map(tuple)).map(lambda one: (one,)),
         st.one_of(
@@ -215,6 +216,11 @@ def claims(family: Family) -> SearchStrategy[tuple[Claim, ...]]:
     ]
     parts = [st.just(()) | one for one in each]
     return st.tuples(*parts).map(lambda found: sum(found, ())).filter(bool)
+
+
+def _some_of(*claims: SearchStrategy[Any]) -> SearchStrategy[tuple[Claim, ...]]:
+    parts = [st.just(()) | one.map(lambda claim: (claim,)) for one in claims]
+    return st.tuples(*parts).map(lambda found: sum(found, ()))
 
 
 @st.composite

@@ -12,6 +12,7 @@ from ctlint.model.netfilter.transit import Mac, Owner
 from ctlint.scenario.expectation import (
     As,
     By,
+    Claim,
     Ctstate,
     Delivered,
     Expectation,
@@ -29,6 +30,7 @@ from tests.unit.cli.running import ctlint
 
 SYN = {"dir": "orig", "flags": "S"}
 WAIT = {"op": "wait", "dt": 1}
+SEEN = ["10.1.0.2", 1, "10.2.0.2", 2]
 
 
 def refusal(said: dict[str, Any]) -> str:
@@ -37,25 +39,36 @@ def refusal(said: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-def test_every_key_is_a_claim() -> None:
+@pytest.mark.parametrize(
+    ("fate", "claimed"),
+    [
+        (
+            {"by": "filter/INPUT#2", "rejected": True, "delivered": False},
+            (Delivered(False), Rejected(True), By("filter/INPUT#2")),
+        ),
+        (
+            {"as": ["10.1.0.1", 5, "10.2.0.2", None], "rejected": False, "delivered": True},
+            (Delivered(True), Rejected(False), As(Seen("10.1.0.1", 5, "10.2.0.2", None))),
+        ),
+    ],
+)
+def test_every_key_is_a_claim(fate: dict[str, Any], claimed: tuple[Claim, ...]) -> None:
     expect = {
         "entry": "CLOSE_WAIT",
         "rules": ["raw/PREROUTING#1", "filter/INPUT policy"],
         "rule": ["filter/INPUT#2", "filter/a-b:c return"],
-        "as": ["10.1.0.1", 5, "10.2.0.2", None],
-        "by": "filter/INPUT#2",
-        "rejected": True,
-        "delivered": False,
+        **fate,
         "ctstate": None,
     }
     scenario = scenario_from_json({"packets": [WAIT, SYN | {"expect": expect}]})
     claims = (
-        *(Ctstate(None), Delivered(False), Rejected(True), By("filter/INPUT#2")),
-        As(Seen("10.1.0.1", 5, "10.2.0.2", None)),
+        *(Ctstate(None), *claimed),
         *(Matched("filter/INPUT#2"), Matched("filter/a-b:c return")),
         *(Rules(("raw/PREROUTING#1", "filter/INPUT policy")), HasEntry("CLOSE_WAIT")),
     )
     assert scenario.expectations == (Expectation(1, claims),)
+    # Claims of different kinds may be equal as tuples.
+    assert [*map(type, scenario.expectations[0].claims)] == [*map(type, claims)]
     assert scenario_to_json(scenario)["packets"][1]["expect"] == expect
 
 
@@ -104,6 +117,10 @@ def test_witnesses_expect_what_scenarios_can() -> None:
         ({"as": ["10.1.0.1", 1, "fd00::1", 2]}, '"as" must be an IPv4 address'),
         ({"as": ["10.1.0.1", 65536, "10.1.0.1", 2]}, '"as" must be a whole number'),
         ({"entry": "ESTAB"}, '"entry" is "ESTAB"; did you mean'),
+        ({"delivered": True, "rejected": True}, "delivered and rejected exclude each other"),
+        ({"delivered": True, "by": "filter/INPUT#1"}, "delivered and by filter/INPUT#1 exclude"),
+        ({"delivered": False, "as": SEEN}, "as 10.1.0.2:1 > 10.2.0.2:2 and not delivered exclude"),
+        ({"rejected": True, "as": SEEN}, "as 10.1.0.2:1 > 10.2.0.2:2 and rejected exclude"),
     ],
 )
 def test_what_is_no_expectation(expect: object, message: str) -> None:
@@ -133,6 +150,13 @@ def test_a_packet_has_one_ctstate() -> None:
     more = {"packet": 0, "rule": "filter/INPUT#2"}
     (found,) = scenario_from_json({"packets": [own], "expect": [more]}).expectations
     assert found.claims[1:] == (Matched("filter/INPUT#1"), Matched("filter/INPUT#2"))
+
+
+def test_what_excludes_each_other_may_stand_apart() -> None:
+    own = SYN | {"expect": {"delivered": True}}
+    more = {"packet": 0, "by": "filter/INPUT#1"}
+    said = '"expect": delivered and by filter/INPUT#1 exclude each other'
+    assert said in refusal({"packets": [own], "expect": [more]})
 
 
 def test_an_operation_has_no_answer_to_expect() -> None:
