@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
 from typing import Final
@@ -27,6 +27,7 @@ from ctlint.lab.log import WATCH_GROUP
 from ctlint.lab.namespace import PrivateNetns
 from ctlint.lab.netlink import NETFILTER, Netlink
 from ctlint.lab.nft_trace import TraceStep, rule_numbers
+from ctlint.parse.iptables_save import is_saved_by_nft
 from ctlint.wire.addresses import Family
 
 HOOKS: Final = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT")
@@ -69,9 +70,12 @@ class Backend(Enum):
     NFT = "nft"
 
 
-def default_backend() -> Backend:
-    """The backend that tells most, of those that are installed. Raises LabError."""
-    for backend in Backend:
+def default_backend(texts: Iterable[str]) -> Backend:
+    """The backend that has saved the rule sets, where they say so and it is installed, else the one
+    that tells most. Raises LabError.
+    """
+    is_nft = any(map(is_saved_by_nft, texts))
+    for backend in (Backend.NFT, Backend.LEGACY) if is_nft else Backend:
         if shutil.which(f"{_program(Family.IPV4, backend)}-restore") is not None:
             return backend
     raise LabError("needs iptables-restore to load a rule set")

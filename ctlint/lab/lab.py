@@ -233,7 +233,7 @@ class Lab:
     def start(self, scenario: Scenario, backend: Backend | None = None) -> None:
         """Load the rules, set the sysctls, lay the wires; there are no entries.
 
-        A rule set is loaded by the legacy backend where there is one and no other is asked for.
+        Where no backend is asked for, a rule set is loaded by that which has saved it.
         Raises CannotLoadError too.
         """
         self._playing = None
@@ -250,7 +250,7 @@ class Lab:
         kind = _Kind(None, (False, False))
         if has_rules:
             has_nat4, has_nat6 = (_names_nat(text) for text in texts.values())
-            kind = _Kind(backend or default_backend(), (has_nat4, has_nat6))
+            kind = _Kind(backend or default_backend(texts.values()), (has_nat4, has_nat6))
         if scenario.facts.mac is not None and scenario.facts.mac.address is not None:
             raise ScenarioError("the wires of the lab have no link-layer addresses")
         box = self._box(kind)

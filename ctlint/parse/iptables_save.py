@@ -52,7 +52,9 @@ _CHAIN_LINE: Final = re.compile(
 _USER_CHAIN: Final = re.compile(r":([A-Z][A-Z0-9_]?[A-Z0-9_a-z.@#:+/-]{0,26}) - \[0:0\]")
 _new: Final = tuple.__new__
 _COUNTED: Final = re.compile(r"\[([0-9]{1,19}):([0-9]{1,19})\] ")
-_SAVED_BY: Final = re.compile(r"#\s*(?:Generated|Completed) by (ip6?)tables(-nft|-legacy)?-save\b")
+_SAVED_BY: Final = re.compile(
+    r"^[ \t]*#[ \t]*(?:Generated|Completed) by (ip6?)tables(-nft|-legacy)?-save\b.*", re.MULTILINE
+)
 _HINT_LENGTH: Final = 1 << 16
 _IPV6_HINT: Final = re.compile(
     r"(?:^|\s)-(?:s|d|-source|-src|-destination|-dst)\s+(?:!\s+)?[0-9a-fA-F]*:[0-9a-fA-F:]*[/\s]"
@@ -87,6 +89,15 @@ def parse_rulesets(
         if not second.problems:
             reader = second
     return reader.rulesets()
+
+
+def _is_nft(saved_by: re.Match[str]) -> bool:
+    return saved_by[2] == "-nft" or "(nf_tables)" in saved_by[0]
+
+
+def is_saved_by_nft(text: str) -> bool:
+    """Whether a dump says of itself that iptables-nft has saved it: its table order is another."""
+    return any(_is_nft(found) for found in _SAVED_BY.finditer(text))
 
 
 def fits_shapes(line: str) -> bool:
@@ -126,7 +137,7 @@ class _DumpReader:
         """Read all lines; what is wrong is in ``problems`` then."""
         lines = text.split("\n")
         if "\r" in text:
-            lines = [line.removesuffix("\r") for line in lines]
+            lines = [line.rstrip("\r") for line in lines]
         self.lines = lines
         self.is_usual = "\t" not in text and "\0" not in text
         at = 0
@@ -185,7 +196,7 @@ class _DumpReader:
             saved_by = _SAVED_BY.match(stripped)
             if saved_by:
                 self.has_header = True
-                self.is_nft = saved_by[2] == "-nft" or "(nf_tables)" in stripped
+                self.is_nft = _is_nft(saved_by)
                 self.family = Family.IPV6 if saved_by[1] == "ip6" else Family.IPV4
             return
         if "\0" in line:

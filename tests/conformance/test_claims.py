@@ -25,7 +25,7 @@ from ctlint.scenario.play import play
 from ctlint.scenario.scenario import Scenario, Send
 from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
-from tests.conformance.claims.commands import is_saved_by_nft, saved_by_nft
+from tests.conformance.claims.commands import saved_by_nft
 from tests.conformance.claims.notation import FOLDER, Case, Claim, check, read_claims
 from tests.conformance.golden import golden_claims
 
@@ -96,12 +96,7 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture
 def on_kernel(lab: Lab) -> Play:
     """Plays on it; a rule set is loaded by the backend that it is for."""
-
-    def play_on_kernel(scenario: Scenario) -> ScenarioAnswer:
-        is_nft = is_saved_by_nft(scenario.ruleset) or is_saved_by_nft(scenario.ruleset6)
-        return lab.play(scenario, Backend.NFT if is_nft else None)
-
-    return play_on_kernel
+    return lab.play
 
 
 def _hold(cases: Iterable[Case], on: Play) -> None:
@@ -190,7 +185,7 @@ def test_model_knows_invalid_flags_in_every_state() -> None:
 @pytest.mark.netns
 @each_claim
 def test_kernel(claim: Claim, on_kernel: Play) -> None:
-    if claim.backend == "legacy" and default_backend() is not Backend.LEGACY:
+    if claim.backend == "legacy" and default_backend(()) is not Backend.LEGACY:
         pytest.skip("there is no iptables-legacy here")
     _hold(claim.cases, on_kernel)
 

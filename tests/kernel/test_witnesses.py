@@ -137,7 +137,7 @@ def test_witnesses_of_real_dumps(dump: Path, kernel: Lab) -> None:
         replay(finding, kernel)
 
 
-def replay(finding: Finding, kernel: Lab, backend: Backend = Backend.LEGACY) -> None:
+def replay(finding: Finding, kernel: Lab, backend: Backend | None = None) -> None:
     """Play the finding's witness, if it has one, and compare every expected answer."""
     witness = finding.witness
     if witness is None:

@@ -13,11 +13,6 @@ def saved_by_nft(text: str, program: str) -> str:
     return text and _SAVED_BY.format(program) + text
 
 
-def is_saved_by_nft(text: str) -> bool:
-    """Whether the first line says that."""
-    return "(nf_tables)" in text.partition("\n")[0]
-
-
 def ruleset_of(text: str) -> str:
     """The rule set that these commands make, one a line; "" where there are none.
 
