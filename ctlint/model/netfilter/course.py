@@ -51,18 +51,37 @@ Courses = list["Course | None"]
 """Those of the original direction and of the reply direction."""
 
 
-def follow(course: Course, packet: Packet, tracked: Tracked) -> Passage:
-    """Take a way that is known."""
-    interface = course.interface
+def follow(tracked: Tracked, interface: str, packet: Packet) -> Passage | None:
+    """Take the way of the packet's connection, if it is known."""
+    entry = tracked.entry
+    if entry is None:
+        return None
+    courses = cast("Courses | None", entry.extension)
+    if courses is None:
+        return None
+    ctinfo = tracked.ctinfo
+    if ctinfo is _ESTABLISHED:
+        course = courses[0]
+    elif ctinfo is _ESTABLISHED_REPLY:
+        course = courses[1]
+    else:  # an error about the connection
+        return None
+    if course is None or course.came_by != interface or packet.ttl <= 1:
+        return None
+    if course.by_flags is not None:
+        course = course.by_flags.get(int(packet.flags or 0))
+        if course is None:
+            return None
+    out_interface = course.interface
     arrived: Packet | None = None
     out: tuple[Emitted, ...] = ()
-    if interface is not None:
+    if out_interface is not None:
         fields = list(packet)
         fields[1:_FLAGS] = course.ends
         fields[_TTL] = packet.ttl - course.hops
         after = _make(Packet, fields)
-        if interface:
-            out = (_make(Emitted, (interface, after, True)),)
+        if out_interface:
+            out = (_make(Emitted, (out_interface, after, True)),)
         else:
             arrived = after
     return _make(
@@ -71,27 +90,8 @@ def follow(course: Course, packet: Packet, tracked: Tracked) -> Passage:
     )
 
 
-def course_of(tracked: Tracked, interface: str, packet: Packet) -> Course | None:
-    """The course of a packet of an open connection, if its way is known."""
-    entry = tracked.entry
-    if entry is None:
-        return None
-    courses = cast("Courses | None", entry.extension)
-    if courses is None:
-        return None
-    if tracked.ctinfo is CtInfo.ESTABLISHED:
-        course = courses[0]
-    elif tracked.ctinfo is CtInfo.ESTABLISHED_REPLY:
-        course = courses[1]
-    else:  # an error about the connection
-        return None
-    if course is None or course.came_by != interface or packet.ttl <= 1:
-        return None
-    if course.by_flags is not None:
-        return course.by_flags.get(int(packet.flags or 0))
-    return course
-
-
 _make = tuple.__new__
+_ESTABLISHED: Final = CtInfo.ESTABLISHED
+_ESTABLISHED_REPLY: Final = CtInfo.ESTABLISHED_REPLY
 _FLAGS: Final = Packet._fields.index("flags")
 _TTL: Final = Packet._fields.index("ttl")

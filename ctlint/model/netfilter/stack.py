@@ -20,7 +20,7 @@ from ctlint.model.conntrack.status import Verdict as CtVerdict
 from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.box import Box
 from ctlint.model.netfilter.chains import ChainStore
-from ctlint.model.netfilter.course import Course, Courses, course_of, follow
+from ctlint.model.netfilter.course import Course, Courses, follow
 from ctlint.model.netfilter.hooks import CONNTRACK, HAS_OUT, Hook, tables_at
 from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host
 from ctlint.model.netfilter.matches.named import make_named
@@ -62,6 +62,7 @@ _AMANDA_TIMEOUT: Final = 300 * SECOND
 
 _SHOWN_AT_ONCE: Final = frozenset({Hook.LOCAL_IN, Hook.FORWARD})
 _OPENING: Final = frozenset({CtInfo.NEW, CtInfo.RELATED, CtInfo.RELATED_REPLY})
+_IPV4: Final = Family.IPV4
 _ESTABLISHED: Final = frozenset({CtInfo.ESTABLISHED, CtInfo.ESTABLISHED_REPLY})
 _RELATED: Final = frozenset({CtInfo.RELATED, CtInfo.RELATED_REPLY})
 
@@ -142,12 +143,11 @@ class Stack:
         """A packet comes in by an interface."""
         self.box.now = now
         early: Tracked | None = None
-        is_ipv4 = packet.family is Family.IPV4
-        if self._tracks_first4 if is_ipv4 else self._tracks_first6:
+        if self._tracks_first4 if packet.family is _IPV4 else self._tracks_first6:
             early = self._tracker.nf_conntrack_in(packet, now)
-            course = course_of(early, interface, packet)
-            if course is not None:
-                return follow(course, packet, early)
+            passage = follow(early, interface, packet)
+            if passage is not None:
+                return passage
         traveller = _Traveller(
             Transit(packet, CtState.INVALID, interface, box=self.box), None, is_same=True
         )
