@@ -109,7 +109,9 @@ def read_endpoint(word: Word, family: Family) -> tuple[str, int | None]:
     elif text.count(":") > 1:
         address, port = text, ""
     else:
-        address, _, port = text.partition(":")
+        address, colon, port = text.partition(":")
+        if colon and not port:
+            raise StatementError(word.span, "a port is expected behind ':'")
     try:
         number = parse_exact_address(address, family)
     except ValueError:

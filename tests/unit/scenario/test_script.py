@@ -335,6 +335,7 @@ def test_expectations() -> None:
         ("flow 10.1:4 > 10.2.0.2; connect", (1, 6, 12), "not an IPv4 address: '10.1'", "write"),
         ("flow 10.1.0.3 > 010.2.0.2:80; connect", (1, 17, 29), "not an IPv4 address", "write"),
         ("flow 10.1.0.3:x > 10.2.0.2; connect", (1, 6, 16), "unknown port or service", None),
+        ("flow 10.1.0.3: > 10.2.0.2; connect", (1, 6, 15), "a port is expected behind ':'", None),
         ("flow 10.1.0.3 > fd01::1; connect", (1, 6, 14), "not an IPv6 address", "write 10.1"),
         ("fact time 2026-13-01T00:00:00Z; connect", (1, 11, 31), "time must be a moment", None),
         ("fact owner uid=x gid=0; connect", (1, 16, 17), "a whole number", None),
