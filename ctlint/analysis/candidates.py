@@ -15,6 +15,17 @@ from itertools import chain, product, zip_longest
 from typing import Final, TypeVar
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.coordinates import (
+    CLIENT_PORTS,
+    EPHEMERAL_PORTS,
+    HOST,
+    LEFT,
+    PATHS,
+    RIGHT,
+    SERVICE_PORTS,
+    UNNAMED,
+    covers,
+)
 from ctlint.analysis.needs import (
     NOTHING,
     Interval,
@@ -31,7 +42,7 @@ from ctlint.ir.rule import Rule
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, Question
-from ctlint.model.netfilter.hooks import Path, Stop, stops
+from ctlint.model.netfilter.hooks import Stop, stops
 from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.targets import Action
 from ctlint.wire.addresses import Family
@@ -55,30 +66,9 @@ SYN_ACK: Final = TcpFlags.SYN | TcpFlags.ACK
 FIN_ACK: Final = TcpFlags.FIN | TcpFlags.ACK
 ACK: Final = TcpFlags.ACK
 
-# Ordinary addresses: those of docs/scenario.md, so that a witness reads like the examples there.
-_LEFT: Final = {Family.IPV4: 0x0A010002, Family.IPV6: (0xFD01 << 112) + 2}
-_RIGHT: Final = {Family.IPV4: 0x0A020002, Family.IPV6: (0xFD02 << 112) + 2}
-_UNNAMED: Final = {
-    Family.IPV4: (0xC6336402, 0xCB007102, 0x09010002, 0x51010002, 0xAC100002, 0xC0A80002),
-    Family.IPV6: ((0x2001 << 112) + (0xDB8 << 96) + 2, (0x2A01 << 112) + 2, (0xFDFE << 112) + 2),
-}
-"""Addresses to choose from where rules lose the ordinary ones, private networks for example."""
 _INTERFACES: Final = ("eth1", "eth2", "wan0", "lan0", "tun0")
-_HOST: Final = {Family.IPV4: 0x0A010001, Family.IPV6: (0xFD01 << 112) + 1}
-_SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
-_CLIENT_PORTS: Final = (40000, 44321, 50001, 51999, 36017, 58888)
 
 _SIX_TO_FOUR: Final = 0x2002
-
-EPHEMERAL_PORTS: Final = Range(32768, 60999)
-"""Where clients draw their ports from: the default of net.ipv4.ip_local_port_range."""
-
-_PATHS: Final = {
-    Role.CLIENT: (Path.OUT, Path.IN),
-    Role.SERVER: (Path.IN, Path.OUT),
-    Role.FORWARD: (Path.FORWARD, Path.FORWARD),
-    Role.LOOPBACK: (Path.LOOPBACK, Path.LOOPBACK),
-}
 
 
 class Candidates:
@@ -167,7 +157,7 @@ class Candidates:
 
     def _stops(self, sender: Dir) -> Iterator[Stop]:
         """Where an end's packets meet rules that may accept or lose them, and know their state."""
-        path = _PATHS[self.role][sender]
+        path = PATHS[self.role][sender]
         way = stops(path, is_nft=self.chains.ruleset.is_nft)
         return (stop for stop in way if stop.table not in ("nat", "raw"))
 
@@ -252,10 +242,10 @@ class Candidates:
 
     def _connections(self, need: Need, ports: Range | None) -> Iterator[Connection]:
         role, family = self.role, self.family
-        reply_port = (ports.low if ports else _unnamed(_SERVICE_PORTS, self._named_ports)) or 1
+        reply_port = (ports.low if ports else _unnamed(SERVICE_PORTS, self._named_ports)) or 1
         sports = need.sports or (EPHEMERAL_PORTS,)
         orig_port = (
-            _unnamed(_CLIENT_PORTS, self._named_sports)
+            _unnamed(CLIENT_PORTS, self._named_sports)
             if EPHEMERAL_PORTS in sports
             else sports[0].low
         )
@@ -270,7 +260,7 @@ class Candidates:
                     )
             return
         pool = self._pool
-        host, left, right = _HOST[family], _LEFT[family], _RIGHT[family]
+        host, left, right = HOST[family], LEFT[family], RIGHT[family]
         if role is Role.CLIENT:
             sources, destinations = pool.source(host), pool.destination(right)
         elif role is Role.SERVER:
@@ -333,7 +323,7 @@ def is_ordinary(family: Family, address: int) -> bool:
 
 
 _ORDINARY: Final = {
-    family: (_LEFT[family], _RIGHT[family], _HOST[family], *_UNNAMED[family]) for family in Family
+    family: (LEFT[family], RIGHT[family], HOST[family], *UNNAMED[family]) for family in Family
 }
 
 
@@ -375,7 +365,7 @@ class _Pool:
     def interface(self, ordinary: str, others: Sequence[str]) -> list[str]:
         """Interfaces to try where a need leaves the interface open; never ``lo``."""
         names = dict.fromkeys((ordinary, *(_concrete(name) for name in others if name != "lo")))
-        return sorted(names, key=lambda name: any(_covers(one, name) for one in self._interfaces))
+        return sorted(names, key=lambda name: any(covers(one, name) for one in self._interfaces))
 
 
 def _unnamed_first(ordinary: int, pool: Iterable[int], named: Sequence[Interval]) -> list[int]:
@@ -386,7 +376,7 @@ def _unnamed_first(ordinary: int, pool: Iterable[int], named: Sequence[Interval]
 
 def _addresses(named: Sequence[Interval], family: Family) -> tuple[int, ...]:
     """An address that no rule names, then those that rules name."""
-    unnamed = (a for a in _UNNAMED[family] if not any(low <= a <= high for low, high in named))
+    unnamed = (a for a in UNNAMED[family] if not any(low <= a <= high for low, high in named))
     inside = (_ordinary_inside(family, interval) for interval in named)
     others = (address for address in inside if address is not None)
     return (*_first(unnamed, 1), *_first(others, MAX_POOL))
@@ -394,12 +384,8 @@ def _addresses(named: Sequence[Interval], family: Family) -> tuple[int, ...]:
 
 def _interfaces(named: Sequence[str]) -> tuple[str, ...]:
     """An interface that no rule names, then those that rules name."""
-    unnamed = (name for name in _INTERFACES if not any(_covers(one, name) for one in named))
+    unnamed = (name for name in _INTERFACES if not any(covers(one, name) for one in named))
     return (*_first(unnamed, 1), *_first(named, MAX_POOL))
-
-
-def _covers(pattern: str, name: str) -> bool:
-    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
 
 
 def _first(values: Iterable[_T], most: int) -> tuple[_T, ...]:

@@ -15,9 +15,14 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.candidates import Candidates
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.coordinates import SERVER_PORT, Coordinates
 from ctlint.analysis.fate import Disposition, End, Fate, send
+from ctlint.analysis.regions import OPENING, SYN, SYN_ACK, Region, Surveyor
 from ctlint.analysis.settings import TCP_LOOSE, Settings
+from ctlint.analysis.sweep import Sweeper
 from ctlint.finding import Confidence, Role
+from ctlint.headerspace.boxes import merged
+from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import Match
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
@@ -38,11 +43,6 @@ FEW_TRIES: Final = 3
 """Behind so many connections that could not be established, so few are tried for each need: rules
 that let few connections through would otherwise take the time of all.
 """
-
-SYN: Final = TcpFlags.SYN
-ACK: Final = TcpFlags.ACK
-SYN_ACK: Final = SYN | ACK
-DATA: Final = TcpFlags.PSH | ACK
 
 
 class Kind(Enum):
@@ -150,9 +150,11 @@ class RoleReport:
     """What was found for one role.
 
     ``translating`` names the NAT rules whose connections were left out, ``always`` the rules
-    that lose a kind of packet of an open connection whatever its entry, ``left_out`` counts the
-    candidates beyond the limits, ``was_cut`` says that candidates were not taken from all rules,
-    ``ran_out`` that time ended the search.
+    that lose a kind of packet of an open connection whatever its entry. ``ports`` are the service
+    ports of all connections of which a cause loses a packet. ``was_sampled``: the rules were too
+    many for that, connections were tried; then ``left_out`` counts the candidates beyond the
+    limits, ``was_cut`` says that candidates were not taken from all rules, ``ran_out`` that time
+    ended the search.
     """
 
     role: Role
@@ -161,24 +163,34 @@ class RoleReport:
     open: list[Open] = field(default_factory=list)
     translating: list[RuleRef] = field(default_factory=list)
     always: dict[Cause, Kind] = field(default_factory=dict)
+    ports: dict[Cause, list[Range]] = field(default_factory=dict)
+    was_sampled: bool = False
     left_out: int = 0
     was_cut: bool = False
     ran_out: bool = False
 
 
 def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
-    """Find the strandings of one role."""
+    """Find the strandings of one role: of all connections, or of samples where that is too much."""
     report = RoleReport(role)
-    candidates = Candidates(chains, role, chains.ruleset.family)
     examiner = _Examiner(chains, settings, report)
-    for group in candidates.groups():
-        examiner.try_group(group)
-        if report.ran_out:
-            break
-    report.left_out = candidates.left_out
-    report.was_cut = candidates.was_cut
+    try:
+        examiner.survey()
+    except TooLargeError:
+        report.was_sampled = True
+        candidates = Candidates(chains, role, chains.ruleset.family)
+        for group in candidates.groups():
+            examiner.try_group(group)
+            if report.ran_out:
+                break
+        report.left_out = candidates.left_out
+        report.was_cut = candidates.was_cut
     report.strandings = list(_group(report))
     return report
+
+
+class DisagreementError(Exception):
+    """A connection fares otherwise by itself than in the set of those like it: our fault."""
 
 
 class _Examiner:
@@ -191,6 +203,61 @@ class _Examiner:
         self.seen: set[Connection] = set()
         self.failed = 0
         self.open: set[tuple[object, ...]] = set()
+
+    def survey(self) -> None:
+        """Judge a connection of each set of those that lose a packet in the same way.
+
+        Raises TooLargeError, with the report as it was.
+        """
+        coordinates = Coordinates(self.report.role, self.chains.ruleset)
+        sweeper = Sweeper(self.chains, coordinates)
+        surveyor = Surveyor(sweeper, loose=self.loose, kernel=self.kernel)
+        opened = surveyor.established()
+        found = [
+            (kind, region)
+            for sender in Dir
+            for kind in Kind
+            for region in surveyor.lost(opened, sender, kind.flags)
+        ]
+        usual = opened.possible if opened.certain.is_empty() else opened.certain
+        self.judge_one(coordinates, usual)
+        for kind, region in found:
+            rejected = region.end.disposition is Disposition.REJECTED
+            cause, _ = _blame(region.end, region.ctstate, rejected=rejected)
+            ports = region.possible.values(SERVER_PORT)
+            self.report.ports.setdefault(cause, []).extend(ports)
+            self.judge_region(coordinates, kind, region)
+        self.note_open(surveyor.open)
+        self.note_translating(surveyor.translating)
+        self.report.always = {cause: Kind(flags) for cause, flags in surveyor.always.items()}
+
+    def judge_one(self, coordinates: Coordinates, packets: PacketSet) -> Case | None:
+        """A case of a set that holds what can be opened; None where only a host talks to itself."""
+        for case in self.report.cases:
+            if packets.contains(coordinates.point(case.connection)):
+                return case
+        connection = coordinates.connection(packets)
+        if connection is None:
+            return None
+        established = self.establish(connection)
+        if established is None:
+            raise DisagreementError(f"{connection} can be opened, or not")
+        case = self.judge(connection, established)
+        self.report.cases.append(case)
+        return case
+
+    def judge_region(self, coordinates: Coordinates, kind: Kind, region: Region) -> None:
+        """See that a connection of a region is among the cases. Raises DisagreementError."""
+        packets = next(
+            some for some in (region.sole, region.certain, region.possible) if not some.is_empty()
+        )
+        case = self.judge_one(coordinates, packets)
+        if case is None:
+            return
+        if (region.sender, kind) in case.passed:
+            raise DisagreementError(
+                f"{case.connection}, {kind}: lost by {region.end.cause}, or not"
+            )
 
     def try_group(self, group: list[Connection]) -> None:
         """Judge the first connection of the group that can be established."""
@@ -214,7 +281,7 @@ class _Examiner:
         opening = handshake(self.chains, connection, loose=self.loose, kernel=self.kernel)
         for sender, fate in opening:
             if fate.translated and not _is_identity(fate, connection, sender):
-                self.translated(fate)
+                self.note_translating(fate.translated)
                 return None
             if fate.delivered is Tern.FALSE:
                 return None
@@ -238,7 +305,7 @@ class _Examiner:
                 )
                 if fate.translated and not _is_identity(fate, connection, sender):
                     # A new entry of its own, translated: the other end does not know its ends.
-                    self.translated(fate)
+                    self.note_translating(fate.translated)
                 elif fate.delivered is Tern.TRUE:
                     case.passed.add((sender, kind))
                 elif fate.delivered is Tern.UNKNOWN:
@@ -264,8 +331,8 @@ class _Examiner:
                 self.open.add(key)
                 self.report.open.append(item)
 
-    def translated(self, fate: Fate) -> None:
-        for ref in fate.translated:
+    def note_translating(self, refs: Iterable[RuleRef]) -> None:
+        for ref in refs:
             if ref not in self.report.translating:
                 self.report.translating.append(ref)
 
@@ -280,7 +347,7 @@ def handshake(
     client's packets are INVALID (measured on 6.18).
     """
     no_entry = no_answer = False
-    for sender, flags in _OPENING:
+    for sender, flags in OPENING:
         packet = connection.packet(sender, flags)
         view: EntryView | None
         if no_entry:
@@ -302,15 +369,6 @@ def handshake(
         no_entry = no_entry or (flags == SYN and fate.was_untracked)
         no_answer = no_answer or (flags == SYN_ACK and fate.was_untracked)
         yield sender, fate
-
-
-_OPENING: Final = (
-    (Dir.ORIGINAL, SYN),
-    (Dir.REPLY, SYN_ACK),
-    (Dir.ORIGINAL, ACK),
-    (Dir.ORIGINAL, DATA),
-    (Dir.REPLY, DATA),
-)
 
 
 def first_after_expiry(
@@ -410,7 +468,11 @@ def _group(report: RoleReport) -> Iterator[Stranding]:
             groups[cause].cases.append(case)
     for stranding in groups.values():
         stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
-        stranding.ports = _ports(stranding, report.cases)
+        if report.was_sampled:
+            stranding.ports = _ports(stranding, report.cases)
+        else:
+            found = merged(report.ports.get(stranding.cause, ()))
+            stranding.ports = () if found == (Range(1, MAX_PORT),) else found
         yield stranding
 
 
@@ -452,7 +514,7 @@ def _ports(stranding: Stranding, cases: list[Case]) -> tuple[Range, ...]:
     named = [case.connection.ports for case in affected if case.connection.ports is not None]
     anywhere = [case for case in affected if case.connection.ports is None]
     if not anywhere:
-        return _merged(named)
+        return merged(named)
     hit = {id(case) for case in affected}
     spared = [
         {
@@ -465,23 +527,13 @@ def _ports(stranding: Stranding, cases: list[Case]) -> tuple[Range, ...]:
         }
         for one in anywhere
     ]
-    safe = _merged(set.intersection(*spared))
+    safe = merged(set.intersection(*spared))
     return _without(safe) if safe else ()
 
 
 def _ends(connection: Connection) -> tuple[object, ...]:
     """What tells connections apart beyond the service port."""
     return connection._replace(reply_port=0, ports=None)
-
-
-def _merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    merged: list[Range] = []
-    for ports in sorted(set(ranges)):
-        if merged and ports.low <= merged[-1].high + 1:
-            merged[-1] = Range(merged[-1].low, max(merged[-1].high, ports.high))
-        else:
-            merged.append(ports)
-    return tuple(merged)
 
 
 def _without(safe: tuple[Range, ...]) -> tuple[Range, ...]:

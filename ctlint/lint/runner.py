@@ -200,6 +200,12 @@ def _chains_without_hook(ruleset: Ruleset) -> Iterator[tuple[str, Chain]]:
 def _limits(report: RoleReport, ruleset: Ruleset) -> Iterator[Undecided]:
     place = Location(ruleset.file, 1)
     role = report.role.value
+    if report.was_sampled:
+        yield Undecided(
+            place,
+            "",
+            f"role {role}: all connections together are too many sets, samples were tried",
+        )
     if report.left_out:
         yield Undecided(
             place,

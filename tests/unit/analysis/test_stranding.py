@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.analysis import needs
+from ctlint.analysis import needs, sweep
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import Kind, Nature, RoleReport, Stranding, examine
 from ctlint.finding import Confidence, Role
@@ -169,7 +169,7 @@ def test_an_untracked_connection_loses_nothing_to_a_drop_of_invalid() -> None:
 def test_connections_that_are_translated_are_named_and_left_out() -> None:
     text = (
         "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -j MASQUERADE\nCOMMIT\n"
+        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
     )
@@ -323,7 +323,7 @@ def test_an_answer_that_is_not_tracked_opens_no_connection(
 
 
 def test_zones_are_not_followed() -> None:
-    raw = "*raw\n-A PREROUTING -i eth0 -j CT --zone 1\nCOMMIT\n"
+    raw = "*raw\n-A PREROUTING -j CT --zone 1\nCOMMIT\n"
     found = report(f"{raw}{ACCEPTING}{DROP_INVALID}COMMIT\n", Role.SERVER)
     assert {case.confidence for case in found.cases} == {Confidence.POSSIBLE}
     assert [str(item.ref) for item in found.open] == ["raw/PREROUTING#1"]
@@ -351,15 +351,32 @@ def test_an_accept_behind_a_long_list_of_drops_is_found() -> None:
 
 
 def test_that_rules_were_not_looked_at_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "MAX_RULES", 0)
     monkeypatch.setattr(needs, "MAX_VISITS", 1)
     found = report(f"{DROPPING}{BOGONS}{STATE_22}COMMIT\n", Role.SERVER)
+    assert found.was_sampled
     assert found.was_cut
 
 
-def test_ports_of_a_finding_end_where_the_search_did() -> None:
-    lines = "".join(f"-A INPUT -p tcp -m tcp --dport {p} -j ACCEPT\n" for p in range(2000, 2060, 2))
-    new = STATE_22.replace("--dport 22", "--dport 1024:9000")
-    found = report(f"{DROPPING}{lines}{new}COMMIT\n", Role.SERVER)
+SPARED = range(2000, 2060, 2)
+"""Ports that take any packet, among others that take NEW and ESTABLISHED ones alone."""
+SPARING = (
+    DROPPING
+    + "".join(f"-A INPUT -p tcp -m tcp --dport {port} -j ACCEPT\n" for port in SPARED)
+    + STATE_22.replace("--dport 22", "--dport 1024:9000")
+    + "COMMIT\n"
+)
+
+
+def test_ports_of_a_finding_are_those_that_lose() -> None:
+    (stranding,) = report(SPARING, Role.SERVER).strandings
+    losing = {port for port in range(1024, 9001) if port not in SPARED}
+    assert {n for ports in stranding.ports for n in range(ports.low, ports.high + 1)} == losing
+
+
+def test_ports_of_a_finding_end_where_the_search_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "MAX_RULES", 0)
+    found = report(SPARING, Role.SERVER)
     (stranding,) = found.strandings
     assert not any(2020 in ports or 9000 in ports for ports in stranding.ports)
     assert found.left_out > 0

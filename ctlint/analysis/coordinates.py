@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The connections of a role as points of a header space.
+
+A point says which address and port each end has and by which interfaces the packets of each come;
+packets of both ends are sets over the same points, so that what the rules do to an answer can be
+compared with what they do to the SYN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_
+from typing import Final, NamedTuple
+
+from ctlint.analysis.connection import Connection
+from ctlint.finding import Role
+from ctlint.headerspace import space_over
+from ctlint.headerspace.space import Layout, PacketSet, Point, Space
+from ctlint.ir.rule import Match
+from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.values import Range
+from ctlint.model.conntrack.status import Dir
+from ctlint.model.netfilter.hooks import Path
+from ctlint.model.netfilter.host import LOOPBACK, LOOPBACK_ADDRESS
+from ctlint.wire.addresses import Family
+
+CLIENT_ADDRESS: Final = "client address"
+SERVER_ADDRESS: Final = "server address"
+CLIENT_PORT: Final = "client port"
+SERVER_PORT: Final = "server port"
+CLIENT_INTERFACE: Final = "client interface"
+SERVER_INTERFACE: Final = "server interface"
+
+EPHEMERAL_PORTS: Final = Range(32768, 60999)
+"""Where clients draw their ports from: the default of net.ipv4.ip_local_port_range."""
+
+PATHS: Final[Mapping[Role, tuple[Path, Path]]] = {
+    Role.CLIENT: (Path.OUT, Path.IN),
+    Role.SERVER: (Path.IN, Path.OUT),
+    Role.FORWARD: (Path.FORWARD, Path.FORWARD),
+    Role.LOOPBACK: (Path.LOOPBACK, Path.LOOPBACK),
+}
+"""The paths of the client's packets and of the server's."""
+
+# Ordinary addresses: those of docs/scenario.md, so that a witness reads like the examples there.
+LEFT: Final = {Family.IPV4: 0x0A010002, Family.IPV6: (0xFD01 << 112) + 2}
+RIGHT: Final = {Family.IPV4: 0x0A020002, Family.IPV6: (0xFD02 << 112) + 2}
+HOST: Final = {Family.IPV4: 0x0A010001, Family.IPV6: (0xFD01 << 112) + 1}
+UNNAMED: Final = {
+    Family.IPV4: (0xC6336402, 0xCB007102, 0x09010002, 0x51010002, 0xAC100002, 0xC0A80002),
+    Family.IPV6: ((0x2001 << 112) + (0xDB8 << 96) + 2, (0x2A01 << 112) + 2, (0xFDFE << 112) + 2),
+}
+"""Addresses to choose from where rules lose the ordinary ones, private networks for example."""
+SERVICE_PORTS: Final = (8088, 5000, 7000, 9000, 6001, 10007, 12001, 20011, 33, 47001)
+CLIENT_PORTS: Final = (40000, 44321, 50001, 51999, 36017, 58888)
+_INTERFACES: Final = ("eth0", "eth1", "eth2", "wan0", "lan0", "tun0")
+_RANGES_TRIED: Final = 8
+_TRIES: Final = 4
+_ADDRESS_PARTS: Final = (CLIENT_ADDRESS, SERVER_ADDRESS)
+
+
+class Ends(NamedTuple):
+    """Which parts of a point a packet's source and destination are."""
+
+    saddr: str
+    sport: str
+    daddr: str
+    dport: str
+
+
+ENDS: Final[Mapping[Dir, Ends]] = {
+    Dir.ORIGINAL: Ends(CLIENT_ADDRESS, CLIENT_PORT, SERVER_ADDRESS, SERVER_PORT),
+    Dir.REPLY: Ends(SERVER_ADDRESS, SERVER_PORT, CLIENT_ADDRESS, CLIENT_PORT),
+}
+
+
+def covers(pattern: str, name: str) -> bool:
+    """Whether ``-i`` or ``-o`` with this operand takes an interface."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+class Coordinates:
+    """The space of one role's connections under one rule set, and what stands for what in it."""
+
+    def __init__(
+        self, role: Role, ruleset: Ruleset, make_space: Callable[[Layout], Space] = space_over
+    ) -> None:
+        self.role = role
+        self.family = ruleset.family
+        self.interfaces = (LOOPBACK,) if role is Role.LOOPBACK else tuple(_names(ruleset))
+        width = max((len(self.interfaces) - 1).bit_length(), 1)
+        bits = 32 if self.family is Family.IPV4 else 128
+        layout = {CLIENT_INTERFACE: width, SERVER_INTERFACE: width}
+        layout |= {CLIENT_ADDRESS: bits, SERVER_ADDRESS: bits, SERVER_PORT: 16, CLIENT_PORT: 16}
+        self.space = make_space(layout)
+
+    def possible(self) -> PacketSet:
+        """The connections that there can be: with interfaces that exist, between two hosts of
+        today, from an ephemeral port.
+        """
+        space, last = self.space, len(self.interfaces) - 1
+        low, high = EPHEMERAL_PORTS
+        found: PacketSet = space.between(CLIENT_PORT, low, high) & space.between(
+            SERVER_PORT, 1, 0xFFFF
+        )
+        found = found & space.between(CLIENT_INTERFACE, 0, last)
+        if self.role is Role.FORWARD:
+            found = found & space.between(SERVER_INTERFACE, 0, last)
+        else:
+            # The same interface carries both directions.
+            found = found & space.between(SERVER_INTERFACE, 0, 0)
+        for part in _ADDRESS_PARTS:
+            hosts: PacketSet = space.nothing
+            for each in _ADDRESSES[self.role is Role.LOOPBACK, self.family]:
+                hosts = hosts | space.between(part, each.low, each.high)
+            found = found & hosts
+        return found
+
+    def named(self, part: str, pattern: str) -> PacketSet:
+        """The connections of which one interface is one that a pattern takes."""
+        space = self.space
+        found: PacketSet = space.nothing
+        for number, name in enumerate(self.interfaces):
+            if covers(pattern, name):
+                found = found | space.between(part, number, number)
+        return found
+
+    def interface_part(self, sender: Dir, *, incoming: bool) -> str:
+        """The part that says by which interface an end's packets come in or leave."""
+        if self.role is not Role.FORWARD:
+            return CLIENT_INTERFACE
+        return CLIENT_INTERFACE if incoming is (sender is Dir.ORIGINAL) else SERVER_INTERFACE
+
+    def connection(self, found: PacketSet) -> Connection | None:
+        """The most ordinary connection of a set; None where it has none between two hosts."""
+        wishes = self._wishes(found)
+        for _ in range(_TRIES):
+            point = found.pick(wishes)
+            if point is None:
+                return None
+            address = point[CLIENT_ADDRESS]
+            if self.role is Role.LOOPBACK or address != point[SERVER_ADDRESS]:
+                return self.at(point)
+            both = (self.space.between(part, address, address) for part in _ADDRESS_PARTS)
+            found = found - reduce(and_, both)
+        return None
+
+    def point(self, connection: Connection) -> Point:
+        """Where a connection is in the space."""
+        interface = self.interfaces.index(connection.orig_interface)
+        other = 0
+        if self.role is Role.FORWARD:
+            other = self.interfaces.index(connection.reply_interface)
+        return {
+            CLIENT_INTERFACE: interface,
+            SERVER_INTERFACE: other,
+            CLIENT_ADDRESS: connection.orig_address,
+            SERVER_ADDRESS: connection.reply_address,
+            SERVER_PORT: connection.reply_port,
+            CLIENT_PORT: connection.orig_port,
+        }
+
+    def at(self, point: Point) -> Connection:
+        """The connection of a point."""
+        one = self.interfaces[point[CLIENT_INTERFACE]]
+        other = self.interfaces[point[SERVER_INTERFACE]] if self.role is Role.FORWARD else one
+        port = point[SERVER_PORT]
+        return Connection(
+            self.role,
+            self.family,
+            point[CLIENT_ADDRESS],
+            point[CLIENT_PORT],
+            point[SERVER_ADDRESS],
+            port,
+            one,
+            other,
+            Range(port, port),
+        )
+
+    def _wishes(self, found: PacketSet) -> Mapping[str, Sequence[int]]:
+        family, role = self.family, self.role
+        host, left, right = HOST[family], LEFT[family], RIGHT[family]
+        client, server = (left, right) if role is Role.FORWARD else (host, right)
+        if role is Role.SERVER:
+            client, server = right, host
+        if role is Role.LOOPBACK:
+            client = server = LOOPBACK_ADDRESS[family]
+        wishes: dict[str, Sequence[int]] = {
+            CLIENT_ADDRESS: (client, *UNNAMED[family], *_inside(found, CLIENT_ADDRESS)),
+            SERVER_ADDRESS: (server, *UNNAMED[family], *_inside(found, SERVER_ADDRESS)),
+            SERVER_PORT: SERVICE_PORTS,
+            CLIENT_PORT: CLIENT_PORTS,
+        }
+        if role is Role.FORWARD and len(self.interfaces) > 1:
+            wishes[SERVER_INTERFACE] = (1,)
+        return wishes
+
+
+def _inside(found: PacketSet, part: str) -> Iterator[int]:
+    """Addresses that a host could have: not the first of a network, which names it."""
+    for each in found.values(part)[:_RANGES_TRIED]:
+        yield min(each.low + 2, each.high)
+
+
+def _names(ruleset: Ruleset) -> Iterable[str]:
+    """Interfaces that rules tell apart: those that they name, one for each pattern and one that no
+    rule names; ordinary ones first.
+    """
+    patterns = dict.fromkeys(
+        option.value
+        for table in ruleset.tables.values()
+        for chain in table.chains.values()
+        for rule in chain.rules
+        for match in rule.matches
+        if isinstance(match, Match) and match.name == "ip"
+        for option in match.options
+        if option.name in ("in-interface", "out-interface")
+    )
+    exact = [name for name in patterns if not name.endswith("+")]
+    names: dict[str, None] = {}
+    unnamed = [n for n in _INTERFACES if not any(covers(pattern, n) for pattern in patterns)]
+    # Two that no rule names: packets may come in by one and leave by the other.
+    names |= dict.fromkeys(unnamed[:2])
+    names |= dict.fromkeys(name for name in exact if name != LOOPBACK)
+    for pattern in patterns:
+        if pattern.endswith("+") and pattern != "+":
+            tried = (f"{pattern[:-1]}{number}" for number in range(len(exact) + 1))
+            names[next(name for name in tried if name not in exact)] = None
+    return names
+
+
+def _hosts4() -> tuple[Range, ...]:
+    """Unicast addresses but for 0.0.0.0/8 and loopback."""
+    return (Range(0x01000000, 0x7EFFFFFF), Range(0x80000000, 0xDFFFFFFF))
+
+
+def _hosts6() -> tuple[Range, ...]:
+    """Global unicast but for 6to4 (RFC 7526 ended it), unique local and link-local addresses
+    (RFC 4291, section 2.4).
+    """
+    return (
+        Range(0x2000 << 112, (0x2002 << 112) - 1),
+        Range(0x2003 << 112, (0x4000 << 112) - 1),
+        Range(0xFC00 << 112, (0xFE00 << 112) - 1),
+        Range(0xFE80 << 112, (0xFEC0 << 112) - 1),
+    )
+
+
+_ADDRESSES: Final = {
+    (False, Family.IPV4): _hosts4(),
+    (False, Family.IPV6): _hosts6(),
+    (True, Family.IPV4): (Range(0x01000000, 0xDFFFFFFF),),
+    (True, Family.IPV6): (Range(1, 1), *_hosts6()),
+}

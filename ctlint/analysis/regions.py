@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All connections of a role whose packets are lost once conntrack has forgotten them.
+
+Exact where the rules are decided: the connections that the rules let be opened, and of these, for
+each packet that an end may send next and each rule or policy, those whose packet it loses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import or_, sub
+from typing import Final, NamedTuple
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.coordinates import Coordinates
+from ctlint.analysis.fate import Disposition, End
+from ctlint.analysis.sweep import Bounds, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.headerspace.space import PacketSet
+from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
+from ctlint.model.conntrack.status import CtState, Dir, TcpCt
+from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.netfilter.chains import RuleRef
+from ctlint.model.netfilter.traverse import Open, PolicyRef
+from ctlint.wire.tcp_flags import TcpFlags
+
+SYN: Final = TcpFlags.SYN
+ACK: Final = TcpFlags.ACK
+SYN_ACK: Final = SYN | ACK
+DATA: Final = TcpFlags.PSH | ACK
+
+OPENING: Final = (
+    (Dir.ORIGINAL, SYN),
+    (Dir.REPLY, SYN_ACK),
+    (Dir.ORIGINAL, ACK),
+    (Dir.ORIGINAL, DATA),
+    (Dir.REPLY, DATA),
+)
+"""The packets that open a connection and carry its first data."""
+
+
+class Region(NamedTuple):
+    """Connections whose packet is lost in one way. ``sole`` are lost by this cause whatever the
+    open matches say, ``certain`` are lost for certain but perhaps by another, ``possible`` hangs on
+    whether the connection can be opened.
+    """
+
+    sender: Dir
+    flags: TcpFlags
+    end: End
+    ctstate: CtState
+    sole: PacketSet
+    certain: PacketSet
+    possible: PacketSet
+
+
+class Opened(NamedTuple):
+    """Connections that the rules let be opened: for certain, and perhaps."""
+
+    certain: PacketSet
+    possible: PacketSet
+
+
+class _Known(NamedTuple):
+    """What became of packets, of which those in ``alive`` are lost with an entry too."""
+
+    swept: Swept
+    alive: PacketSet
+    regions: Sequence[Region]
+
+
+class Surveyor:
+    """Finds the regions of one role."""
+
+    def __init__(self, sweeper: Sweeper, *, loose: bool, kernel: KernelProfile) -> None:
+        self._sweeper = sweeper
+        self._loose = loose
+        self._kernel = kernel
+        coordinates: Coordinates = sweeper.coordinates
+        # Whose addresses and ports say nothing.
+        self._any = Connection(coordinates.role, coordinates.family, 0, 0, 0, 0, "", "")
+        self._regions: list[_Known] = []
+        self.open: dict[Open, None] = {}
+        """The matches that leave open what becomes of a packet."""
+        self.translating: dict[RuleRef, None] = {}
+        """The rules that translate connections, which are followed no further."""
+        self.always: dict[RuleRef | PolicyRef, TcpFlags] = {}
+        """What loses packets of open connections whether they have an entry or not, and one."""
+
+    def established(self) -> Opened:
+        """The connections that the rules let be opened and carry data."""
+        nothing = self._sweeper.space.nothing
+        possible = self._sweeper.coordinates.possible()
+        states = {(False, False): Opened(possible, possible)}
+        for sender, flags in OPENING:
+            behind: dict[tuple[bool, bool], Opened] = {}
+            for (no_entry, no_answer), opened in states.items():
+                packets = self._opening(sender, flags, no_entry=no_entry, no_answer=no_answer)
+                swept = self._send(packets, exactly(opened.possible))
+                certain = opened.certain - swept.elsewhere()
+                passed: dict[tuple[bool, bool], PacketSet] = {}
+                for key, each in swept.passed.items():
+                    state = (
+                        no_entry or (flags == SYN and key.is_untracked),
+                        no_answer or (flags == SYN_ACK and key.is_untracked),
+                    )
+                    passed[state] = passed.get(state, nothing) | each.possible
+                for end, (_, bounds) in swept.ends.items():
+                    if end.disposition is Disposition.UNDECIDED:
+                        # Whoever decides may let it go on.
+                        state = no_entry, no_answer
+                        passed[state] = passed.get(state, nothing) | bounds.possible
+                for state, some in passed.items():
+                    others = (other for key, other in passed.items() if key != state)
+                    known = behind.get(state, Opened(nothing, nothing))
+                    behind[state] = Opened(
+                        known.certain | (reduce(sub, others, certain) & some),
+                        known.possible | some,
+                    )
+            states = behind
+        return Opened(
+            reduce(or_, (each.certain for each in states.values()), nothing),
+            reduce(or_, (each.possible for each in states.values()), nothing),
+        )
+
+    def _opening(self, sender: Dir, flags: TcpFlags, *, no_entry: bool, no_answer: bool) -> Kindred:
+        """A packet of the opening; see ``stranding.handshake``."""
+        any_one = self._any
+        if no_entry:
+            ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
+            view = any_one.picked_up(sender) if ctstate is CtState.NEW else None
+            return Kindred(sender, flags, ctstate, view, sender)
+        if flags == SYN:
+            return Kindred(sender, flags, CtState.NEW, any_one.entry(sender))
+        if no_answer:
+            state = TcpCt.SYN_SENT
+            ctstate = classify_with_state(flags, sender, state, self._kernel, seen_reply=False)
+            view = any_one.entry(sender, confirmed=True, replied=sender is Dir.REPLY)
+            return Kindred(sender, flags, ctstate, None if ctstate is CtState.INVALID else view)
+        view = any_one.entry(sender, confirmed=True, replied=True, assured=flags != SYN_ACK)
+        return Kindred(sender, flags, CtState.ESTABLISHED, view)
+
+    def lost(self, opened: Opened, sender: Dir, flags: TcpFlags) -> Sequence[Region]:
+        """The regions of one packet that finds no entry any more."""
+        ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
+        view = self._any.picked_up(sender) if ctstate is CtState.NEW else None
+        packets = Kindred(sender, flags, ctstate, view, sender, tells_ends=True)
+        swept = self._send(packets, exactly(opened.possible))
+        all_lost = self._surely_lost(swept, opened.possible)
+        alive = self._lost_alive(all_lost, sender, flags)
+        for known in self._regions:
+            if known.swept is swept and known.alive == alive:
+                return [region._replace(flags=flags) for region in known.regions]
+        regions = list(self._of_ends(swept, opened, all_lost, alive, packets))
+        self._regions.append(_Known(swept, alive, regions))
+        return regions
+
+    def _of_ends(
+        self, swept: Swept, opened: Opened, all_lost: PacketSet, alive: PacketSet, packets: Kindred
+    ) -> Iterator[Region]:
+        lost = all_lost - alive
+        has_alive = not alive.is_empty()
+        if lost.is_empty() and not has_alive:
+            return
+        doubtful = self._with_two_ends(swept)
+        for end, (ctstate, bounds) in swept.ends.items():
+            if end.disposition is Disposition.UNDECIDED:
+                continue
+            if has_alive and end.cause is not None and not (bounds.nominal & alive).is_empty():
+                self.always.setdefault(end.cause, packets.flags)
+            possible = bounds.nominal & lost
+            if possible.is_empty():
+                continue
+            certain = possible & opened.certain
+            yield Region(
+                packets.sender, packets.flags, end, ctstate, certain - doubtful, certain, possible
+            )
+
+    def _with_two_ends(self, swept: Swept) -> PacketSet:
+        """Those whose packet may be lost in several ways."""
+        once = twice = self._sweeper.space.nothing
+        if all(bounds.is_exact for _, bounds in swept.ends.values()):
+            return twice
+        for _, bounds in swept.ends.values():
+            twice = twice | (once & bounds.possible)
+            once = once | bounds.possible
+        return twice
+
+    def _lost_alive(self, among: PacketSet, sender: Dir, flags: TcpFlags) -> PacketSet:
+        """Those whose packet is lost with its entry alive too: then expiry is not to blame."""
+        view = self._any.entry(sender, confirmed=True, replied=True, assured=True)
+        packets = Kindred(sender, flags, CtState.ESTABLISHED, view)
+        return self._surely_lost(self._send(packets, exactly(among)), among)
+
+    def _surely_lost(self, swept: Swept, among: PacketSet) -> PacketSet:
+        """Those whose packet neither may come through nor is left open."""
+        nothing = self._sweeper.space.nothing
+        lost = among - all_of(swept.passed, nothing).possible
+        for end, (_, bounds) in swept.ends.items():
+            if end.disposition is Disposition.UNDECIDED:
+                lost = lost - bounds.possible
+        for bounds in swept.translated.values():
+            lost = lost - bounds.possible
+        return lost
+
+    def _send(self, packets: Kindred, start: Bounds) -> Swept:
+        swept = self._sweeper.send(packets, start)
+        self.translating.update(dict.fromkeys(swept.translated))
+        if swept.open:
+            unsure = swept.elsewhere() - self._surely_lost(swept, start.possible)
+            if not unsure.is_empty():
+                self.open.update(swept.open)
+        return swept

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sets of packets as binary decision diagrams: one variable for each bit of a header.
+
+Needs oxidd. Good for ten thousands of rules over networks and ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Final
+
+from oxidd.bdd import BDDFunction, BDDManager
+from oxidd.util import DDMemoryError
+
+from ctlint.headerspace.boxes import merged
+from ctlint.headerspace.space import Layout, Point, TooLargeError
+from ctlint.ir.values import Range
+
+MAX_NODES: Final = 1 << 22
+"""Nodes of all diagrams of a space: some 150 MB."""
+_CACHE: Final = 1 << 18
+MAX_WORK: Final = 600_000_000
+"""Some three seconds."""
+_SAMPLED: Final = 31
+"""Of so many results one is counted, for all: counting takes as long as making."""
+MAX_RANGES: Final = 20_000
+
+
+class BddSpace:
+    """The space of diagrams, with at most so many nodes; `max_work` bounds all that is done in it,
+    as the nodes of all results.
+    """
+
+    def __init__(
+        self, layout: Layout, max_nodes: int = MAX_NODES, max_work: int = MAX_WORK
+    ) -> None:
+        self.layout = layout
+        self._operations = 0
+        self._left = max_work
+        self._manager = BDDManager(max_nodes, _CACHE, 1)
+        # Of each part the highest bit comes first.
+        self.bits: dict[str, range] = {
+            part: self._manager.add_vars(width) for part, width in layout.items()
+        }
+        self._positive = {
+            bit: self._manager.var(bit) for bits in self.bits.values() for bit in bits
+        }
+        self._negative = {bit: ~one for bit, one in self._positive.items()}
+        self._known: dict[tuple[str, int, int], BddSet] = {}
+        self.nothing = BddSet(self, self._manager.false())
+        self.everything = BddSet(self, self._manager.true())
+
+    def between(self, part: str, low: int, high: int) -> BddSet:
+        """The packets of which this part is in a range, ends included."""
+        found = self._known.get((part, low, high))
+        if found is None:
+            above = self._compared(part, low, self._manager.true(), is_above=True)
+            below = self._compared(part, high, self._manager.true(), is_above=False)
+            found = self._known[part, low, high] = BddSet(self, above & below)
+        return found
+
+    def _compared(self, part: str, limit: int, end: BDDFunction, *, is_above: bool) -> BDDFunction:
+        """The numbers that are not below a limit, or not above it: bit by bit from the lowest."""
+        found = end
+        for place, bit in enumerate(reversed(self.bits[part])):
+            one, zero = self._positive[bit], self._negative[bit]
+            is_set = limit >> place & 1
+            if is_above:
+                found = one & found if is_set else one | found
+            else:
+                found = zero | found if is_set else zero & found
+        return found
+
+    def masked(self, part: str, value: int, mask: int) -> BddSet:
+        """The packets of which this part has the value where the mask is 1."""
+        found = self._manager.true()
+        for place, bit in enumerate(reversed(self.bits[part])):
+            if mask >> place & 1:
+                literal = self._positive if value >> place & 1 else self._negative
+                found = literal[bit] & found
+        return BddSet(self, found)
+
+    def spend(self, *diagrams: BDDFunction) -> None:
+        """Counts an operation with these. Raises TooLargeError where it is one too many."""
+        self._operations += 1
+        if self._operations % _SAMPLED == 0:
+            self._left -= _SAMPLED * sum(each.node_count() for each in diagrams)
+            if self._left < 0:
+                raise TooLargeError
+
+    def literal(self, bit: int, value: int) -> BDDFunction:
+        """The packets of which one bit has a value."""
+        return self._positive[bit] if value else self._negative[bit]
+
+    def others(self, part: str) -> BDDFunction:
+        """The variables of all other parts, as a conjunction."""
+        names = (name for name in self.bits if name != part)
+        bits = (self._positive[bit] for name in names for bit in self.bits[name])
+        return reduce(BDDFunction.__and__, bits, self._manager.true())
+
+
+class BddSet:
+    """See PacketSet."""
+
+    __slots__ = ("_function", "_space")
+
+    def __init__(self, space: BddSpace, function: BDDFunction) -> None:
+        self._space = space
+        self._function = function
+
+    def __and__(self, other: BddSet, /) -> BddSet:
+        return self._joined(BDDFunction.__and__, self._function, other._function)
+
+    def __or__(self, other: BddSet, /) -> BddSet:
+        return self._joined(BDDFunction.__or__, self._function, other._function)
+
+    def __sub__(self, other: BddSet, /) -> BddSet:
+        # Not in the other, but in this one.
+        return self._joined(BDDFunction.imp_strict, other._function, self._function)
+
+    def _joined(
+        self,
+        operation: Callable[[BDDFunction, BDDFunction], BDDFunction],
+        one: BDDFunction,
+        other: BDDFunction,
+    ) -> BddSet:
+        try:
+            found = operation(one, other)
+        except DDMemoryError:
+            raise TooLargeError from None
+        self._space.spend(one, other, found)
+        return BddSet(self._space, found)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BddSet) and bool(self._function == other._function)
+
+    def __hash__(self) -> int:
+        return hash(self._function)
+
+    def is_empty(self) -> bool:
+        """Whether it holds no packet."""
+        return not self._function.satisfiable()
+
+    def contains(self, point: Point) -> bool:
+        """Whether it holds this packet."""
+        return self._function.eval(
+            (bit, bool(point[part] >> place & 1))
+            for part, bits in self._space.bits.items()
+            for place, bit in enumerate(reversed(bits))
+        )
+
+    def values(self, part: str) -> tuple[Range, ...]:
+        """What a part can be in its packets."""
+        try:
+            projected = self._function.exists(self._space.others(part))
+        except DDMemoryError:
+            raise TooLargeError from None
+        return merged(_ranges(projected, self._space.bits[part]))
+
+    def pick(self, wishes: Mapping[str, Sequence[int]]) -> Point | None:
+        """One of its packets; None where it is empty."""
+        if self.is_empty():
+            return None
+        found: dict[str, int] = {}
+        left = self._function
+        for part, bits in self._space.bits.items():
+            for wish in wishes.get(part, ()):
+                narrower = left & self._space.between(part, wish, wish)._function
+                if narrower.satisfiable():
+                    found[part], left = wish, narrower
+                    break
+            else:
+                value = 0
+                for bit in bits:
+                    narrower = left & self._space.literal(bit, 0)
+                    is_set = not narrower.satisfiable()
+                    left = left & self._space.literal(bit, 1) if is_set else narrower
+                    value = value << 1 | is_set
+                found[part] = value
+        return found
+
+
+def _ranges(function: BDDFunction, bits: range) -> Iterator[Range]:
+    """The numbers of a diagram over the bits of one part, from the lowest."""
+    count = 0
+    stack = [(function, 0, 0)]
+    while stack:
+        found, depth, prefix = stack.pop()
+        if not found.satisfiable():
+            continue
+        left = len(bits) - depth
+        if found.valid():
+            count += 1
+            if count > MAX_RANGES:
+                raise TooLargeError
+            yield Range(prefix << left, (prefix + 1 << left) - 1)
+            continue
+        high = low = found
+        if found.node_var() == bits[depth]:
+            cofactors = found.cofactors()
+            assert cofactors is not None
+            high, low = cofactors
+        stack.append((high, depth + 1, prefix << 1 | 1))
+        stack.append((low, depth + 1, prefix << 1))

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is said of all connections holds for each: random ones are sent through the rules alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from ctlint.analysis.coordinates import Coordinates
+from ctlint.analysis.fate import Disposition
+from ctlint.analysis.regions import Surveyor
+from ctlint.analysis.settings import Settings
+from ctlint.analysis.stranding import Kind, RoleReport, _Examiner
+from ctlint.analysis.sweep import Sweeper
+from ctlint.finding import Confidence, Role
+from ctlint.headerspace.bdd import BddSpace
+from ctlint.headerspace.boxes import BoxSpace
+from ctlint.headerspace.space import Layout, Point, Space, TooLargeError
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.model.conntrack.status import Dir
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.wire.addresses import Family
+from tests.kernel.random_rules import RuleWriter
+
+SETTINGS = Settings(SysctlSet(), NEWEST)
+
+
+def points(chance: random.Random, coordinates: Coordinates) -> dict[str, int]:
+    """A point of the space, often at the edge of what rules name."""
+    possible = coordinates.possible()
+    found: dict[str, int] = {}
+    for part, width in coordinates.space.layout.items():
+        edges = [edge for each in possible.values(part) for edge in each]
+        value = chance.choice([*edges, *NAMED.get(part, ()), chance.getrandbits(width)])
+        found[part] = value & (1 << width) - 1
+    return found
+
+
+NAMED: dict[str, tuple[int, ...]] = {
+    "client address": (0x0A010001, 0x0A010002, 0x0A020002, 0x0A000002, 0xC0000201),
+    "server address": (0x0A010001, 0x0A010002, 0x0A020002, 0x0A000002, 0xC0000201),
+    "client port": (40000, 40001, 50000),
+    "server port": (79, 80, 81, 8080, 1023, 1024, 40000),
+}
+
+
+@pytest.mark.parametrize("make_space", [BoxSpace, BddSpace])
+def test_sets_say_of_each_connection_what_it_meets(
+    make_space: Callable[[Layout], Space],
+) -> None:
+    judged = 0
+    for role, seed in product(Role, range(50)):
+        chance = random.Random(f"{seed} {role}")
+        text = RuleWriter(chance, Family.IPV4).ruleset()
+        (ruleset,) = parse_rulesets(text, f"seed {seed}", Family.IPV4)
+        chains = ChainStore(ruleset, Facts())
+        coordinates = Coordinates(role, ruleset, make_space)
+        surveyor = Surveyor(Sweeper(chains, coordinates), loose=True, kernel=NEWEST)
+        try:
+            opened = surveyor.established()
+            regions = {
+                (sender, kind): list(surveyor.lost(opened, sender, kind.flags))
+                for sender in Dir
+                for kind in Kind
+            }
+        except TooLargeError:
+            continue
+        examiner = _Examiner(chains, SETTINGS, RoleReport(role))
+        drawn: list[Point] = [points(chance, coordinates) for _ in range(12)]
+        drawn += [
+            point
+            for found in regions.values()
+            for region in found
+            if (point := region.possible.pick({})) is not None
+        ][:12]
+        for point in drawn:
+            if not coordinates.possible().contains(point):
+                continue
+            connection = coordinates.at(point)
+            where = seed, connection
+            confidence = examiner.establish(connection)
+            # A connection alone is asked with marks that may be unknown, where sets are parted.
+            if confidence is None:
+                assert not opened.possible.contains(point), where
+                continue
+            if confidence is Confidence.CERTAIN:
+                assert opened.possible.contains(point), where
+            if not opened.possible.contains(point):
+                continue
+            judged += 1
+            case = examiner.judge(connection, confidence)
+            lost = {(one.sender, one.kind): one for one in case.lost}
+            for key, found in regions.items():
+                here = [region for region in found if region.possible.contains(point)]
+                if key in case.passed:
+                    assert not here, (where, key)
+                elif key in lost:
+                    (region,) = here
+                    if region.sole.contains(point):
+                        assert region.end.cause == lost[key].dropped_by, (where, key)
+                        is_rejected = region.end.disposition is Disposition.REJECTED
+                        assert is_rejected is lost[key].rejected, (where, key)
+    assert judged > 200
