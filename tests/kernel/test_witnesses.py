@@ -238,7 +238,8 @@ def judge_case(
             loose=settings.value(TCP_LOOSE) != 0,
             kernel=NEWEST,
         )
-        if fate.is_exact:
+        # What NAT translates is followed no further.
+        if fate.is_exact and not fate.translated:
             assert answer.rules is not None
             # What the packets of REJECT matched stands behind.
             is_rejected = any(end.disposition is Disposition.REJECTED for end in fate.ends)
