@@ -215,7 +215,7 @@ def _names(ruleset: Ruleset) -> Iterable[str]:
         for match in rule.matches
         if isinstance(match, Match) and match.name == "ip"
         for option in match.options
-        if option.name in ("in-interface", "out-interface")
+        if option.name in ("in-interface", "out-interface") and option.value != "+"
     )
     exact = [name for name in patterns if not name.endswith("+")]
     names: dict[str, None] = {}
@@ -224,32 +224,26 @@ def _names(ruleset: Ruleset) -> Iterable[str]:
     names |= dict.fromkeys(unnamed[:2])
     names |= dict.fromkeys(name for name in exact if name != LOOPBACK)
     for pattern in patterns:
-        if pattern.endswith("+") and pattern != "+":
+        if pattern.endswith("+"):
             tried = (f"{pattern[:-1]}{number}" for number in range(len(exact) + 1))
             names[next(name for name in tried if name not in exact)] = None
     return names
 
 
-def _hosts4() -> tuple[Range, ...]:
-    """Unicast addresses but for 0.0.0.0/8 and loopback."""
-    return (Range(0x01000000, 0x7EFFFFFF), Range(0x80000000, 0xDFFFFFFF))
-
-
-def _hosts6() -> tuple[Range, ...]:
-    """Global unicast but for 6to4 (RFC 7526 ended it), unique local and link-local addresses
-    (RFC 4291, section 2.4).
-    """
-    return (
-        Range(0x2000 << 112, (0x2002 << 112) - 1),
-        Range(0x2003 << 112, (0x4000 << 112) - 1),
-        Range(0xFC00 << 112, (0xFE00 << 112) - 1),
-        Range(0xFE80 << 112, (0xFEC0 << 112) - 1),
-    )
-
-
+_HOSTS4: Final = (Range(0x01000000, 0x7EFFFFFF), Range(0x80000000, 0xDFFFFFFF))
+"""Unicast addresses but for 0.0.0.0/8 and loopback."""
+_HOSTS6: Final = (
+    Range(0x2000 << 112, (0x2002 << 112) - 1),
+    Range(0x2003 << 112, (0x4000 << 112) - 1),
+    Range(0xFC00 << 112, (0xFE00 << 112) - 1),
+    Range(0xFE80 << 112, (0xFEC0 << 112) - 1),
+)
+"""Global unicast but for 6to4 (RFC 7526 ended it), unique local and link-local addresses (RFC 4291,
+section 2.4).
+"""
 _ADDRESSES: Final = {
-    (False, Family.IPV4): _hosts4(),
-    (False, Family.IPV6): _hosts6(),
+    (False, Family.IPV4): _HOSTS4,
+    (False, Family.IPV6): _HOSTS6,
     (True, Family.IPV4): (Range(0x01000000, 0xDFFFFFFF),),
-    (True, Family.IPV6): (Range(1, 1), *_hosts6()),
+    (True, Family.IPV6): (Range(1, 1), *_HOSTS6),
 }

@@ -177,7 +177,8 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
     try:
         examiner.survey()
     except TooLargeError:
-        report.was_sampled = True
+        report = RoleReport(role, was_sampled=True)
+        examiner = _Examiner(chains, settings, report)
         candidates = Candidates(chains, role, chains.ruleset.family)
         for group in candidates.groups():
             examiner.try_group(group)
@@ -207,7 +208,7 @@ class _Examiner:
     def survey(self) -> None:
         """Judge a connection of each set of those that lose a packet in the same way.
 
-        Raises TooLargeError, with the report as it was.
+        Raises TooLargeError where not all of the report is written.
         """
         coordinates = Coordinates(self.report.role, self.chains.ruleset)
         sweeper = Sweeper(self.chains, coordinates)

@@ -2,8 +2,8 @@
 """Sends the packets of many connections through the rules at once.
 
 What the rules do to a set of connections is a partition of it: for each rule or policy that may
-end a packet's way, the connections whose packet it ends. Where a match is not decided, each part
-has a lower bound (whose packet it ends for certain) and an upper one (whose it may end).
+end a packet's way, the connections whose packet it ends. Where a match is not decided, each part is
+told twice: whose packet it may end, and whose it would if undecided matches let packets go on.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import reduce
+from operator import or_
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from ctlint.analysis.coordinates import ENDS, LEFT, PATHS, RIGHT, Coordinates, covers
@@ -18,8 +20,9 @@ from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.way import Ends, Way
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Option, Target
+from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyRule, RuleRef
+from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path, Stop
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.matches import Predicate, predicates
@@ -94,12 +97,6 @@ class Condition(NamedTuple):
         if self.certain is self.possible and other.certain is other.possible:
             return Condition(possible, possible)
         return Condition(self.certain & other.certain, possible)
-
-    def __or__(self, other: Condition) -> Condition:
-        possible = self.possible | other.possible
-        if self.certain is self.possible and other.certain is other.possible:
-            return Condition(possible, possible)
-        return Condition(self.certain | other.certain, possible)
 
 
 class Key(NamedTuple):
@@ -188,8 +185,9 @@ class Sweeper:
         self.rules = 0
         self._questions: dict[tuple[int, int], tuple[object, ...]] = {}
         self._known: dict[tuple[object, ...], list[tuple[Kindred, Bounds, Swept]]] = {}
-        self.runs: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
-        self.compiled: dict[tuple[object, ...], Condition | None] = {}
+        self.runs: dict[ReadyChain, Sequence[Sequence[ReadyRule]]] = {}
+        self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
+        self.compiled: dict[tuple[object, ...], PacketSet | None] = {}
 
     def send(self, packets: Kindred, start: Bounds) -> Swept:
         """Send the packets of connections along their path."""
@@ -316,7 +314,7 @@ class _Untold(Enum):
 
 
 _UNTOLD: Final = _Untold.UNTOLD
-_Told: TypeAlias = Condition | _Untold | None
+_Told: TypeAlias = PacketSet | _Untold | None
 """What an option asks of connections; None: nothing."""
 
 
@@ -374,7 +372,10 @@ class _TableSweep:
         if ready is None:
             return flows
         back: Flows = {}
-        for run in runs_of(ready.rules):
+        known = self.sweeper.runs
+        if ready not in known:
+            known[ready] = list(runs_of(ready.rules))
+        for run in known[ready]:
             if not flows:
                 break
             if len(run) > 1:
@@ -420,27 +421,21 @@ class _TableSweep:
         """The connections whose packets may match any of these rules; and whether they do, for all
         is asked of what connections differ in, and decided.
         """
-        transit = self.transit
-        key = (
-            *(id(run[0].ref.rule), id(run[-1].ref.rule), self.packets.sender),
-            *(self.packets.opener, transit.in_interface, transit.out_interface),
-        )
-        known = self.sweeper.runs
+        # Each chain made ready for a question has rules of its own.
+        key = id(run[0]), self.seen_by_points()
+        known = self.sweeper.joined
         if key not in known:
             found: PacketSet = self.sweeper.space.nothing
             is_exact = True
             for rule in run:
-                met = self.sweeper.everything
+                met: PacketSet = self.sweeper.space.everything
                 for predicate, match in rule.open:
-                    condition = None
-                    if self.is_of_points(predicate, match):
-                        condition = self.compiled(match)
-                    if condition is None:
+                    each = self.compiled(match) if self.is_of_points(predicate, match) else None
+                    if each is None:
                         is_exact = False
                     else:
-                        met = met & condition
-                is_exact = is_exact and met.certain is met.possible
-                found = found | met.possible
+                        met = met & each
+                found = found | met
             known[key] = found, is_exact
         return known[key]
 
@@ -532,10 +527,12 @@ class _TableSweep:
                 if id(match) in seen:
                     continue
                 seen.add(id(match))
-                each = self.compiled(match)
-                if each is None:
+                told = self.compiled(match)
+                if told is None:
                     each = self.sweeper.unknown
                     is_open.append(Open(rule.ref, match, predicate.why or "not followed"))
+                else:
+                    each = Condition(told, told)
             else:
                 truth = predicate.test(self.transit)
                 if truth is Tern.TRUE:
@@ -556,61 +553,58 @@ class _TableSweep:
             return has_entry and any(option.name in _OF_ENTRY for option in match.options)
         return bool(predicate.reads & _POINT) and match.name not in _OF_PATH
 
-    def compiled(self, match: AnyMatch) -> Condition | None:
+    def seen_by_points(self) -> tuple[object, ...]:
+        """What the conditions about connections see of a packet beside those."""
+        transit, packets = self.transit, self.packets
+        view = transit.entry
+        entry = None if view is None else (view.direction, view.entry.status, packets.opener)
+        return (
+            *(packets.sender, transit.in_interface, transit.out_interface),
+            *(int(transit.ctstate), entry),
+        )
+
+    def compiled(self, match: AnyMatch) -> PacketSet | None:
         """The connections whose packets fulfil a match; None where they cannot be told."""
         if not isinstance(match, Match) or match.name not in _COMPILERS:
             return None
-        transit = self.transit
-        key = (
-            *(id(match), self.packets.sender, self.packets.opener),
-            *(transit.in_interface, transit.out_interface),
-        )
+        key = id(match), self.seen_by_points()
         known = self.sweeper.compiled
         if key not in known:
             known[key] = self.all_options(match)
         return known[key]
 
-    def all_options(self, match: Match) -> Condition | None:
-        found = self.sweeper.everything
+    def all_options(self, match: Match) -> PacketSet | None:
+        everything: PacketSet = self.sweeper.space.everything
+        found = everything
         for option in match.options:
             each = _COMPILERS[match.name](self, option)
             if isinstance(each, _Untold):
                 return None
-            if each is None:
-                continue
-            found = found & (self.negated(each) if option.negated else each)
+            if each is not None:
+                found = found & (everything - each if option.negated else each)
         return found
 
-    def negated(self, condition: Condition) -> Condition:
-        everything = self.sweeper.space.everything
-        certain = everything - condition.possible
-        if condition.certain is condition.possible:
-            return Condition(certain, certain)
-        return Condition(certain, everything - condition.certain)
-
-    def ranges(self, part: str, ranges: Iterable[tuple[int, int]]) -> Condition:
+    def ranges(self, part: str, ranges: Iterable[tuple[int, int]]) -> PacketSet:
         space = self.sweeper.space
         found: PacketSet = space.nothing
         for low, high in ranges:
             found = found | space.between(part, low, high)
-        return Condition(found, found)
+        return found
 
-    def address(self, part: str, value: object) -> Condition:
+    def address(self, part: str, value: object) -> _Told:
         if isinstance(value, Hostname):
-            return self.sweeper.unknown
+            return _UNTOLD
         assert isinstance(value, Net)
-        found = self.sweeper.space.masked(part, value.address, value.mask)
-        return Condition(found, found)
+        return self.sweeper.space.masked(part, value.address, value.mask)
 
-    def interface(self, pattern: str, *, incoming: bool) -> Condition:
+    def interface(self, pattern: str, *, incoming: bool) -> PacketSet:
         name = self.transit.in_interface if incoming else self.transit.out_interface
         if name not in (_SENDER_SIDE, _OTHER_SIDE):
-            is_taken = covers(pattern, name or "")
-            return self.sweeper.everything if is_taken else self.sweeper.nothing
+            space = self.sweeper.space
+            return space.everything if covers(pattern, name or "") else space.nothing
         coordinates = self.sweeper.coordinates
         part = coordinates.interface_part(self.packets.sender, incoming=name == _SENDER_SIDE)
-        found = coordinates.named(part, pattern)
-        return Condition(found, found)
+        return coordinates.named(part, pattern)
 
 
 _POINT: Final = frozenset(
@@ -643,21 +637,21 @@ def _of_ip(sweep: _TableSweep, option: Option) -> _Told:
 
 
 def _of_ports(sweep: _TableSweep, option: Option) -> _Told:
-    ends = ENDS[sweep.packets.sender]
-    if option.name == "sport":
-        return sweep.ranges(ends.sport, [option.value])
-    if option.name == "dport":
-        return sweep.ranges(ends.dport, [option.value])
-    return None
+    if option.name not in _PORTS:
+        return None
+    ends, value = ENDS[sweep.packets.sender], option.value
+    ranges = [value] if isinstance(value, Range) else value
+    either = (sweep.ranges(getattr(ends, part), ranges) for part in _PORTS[option.name])
+    return reduce(or_, either)
 
 
-def _of_multiport(sweep: _TableSweep, option: Option) -> _Told:
-    ends = ENDS[sweep.packets.sender]
-    if option.name == "sports":
-        return sweep.ranges(ends.sport, option.value)
-    if option.name == "dports":
-        return sweep.ranges(ends.dport, option.value)
-    return sweep.ranges(ends.sport, option.value) | sweep.ranges(ends.dport, option.value)
+_PORTS: Final = {
+    "sport": ("sport",),
+    "dport": ("dport",),
+    "sports": ("sport",),
+    "dports": ("dport",),
+    "ports": ("sport", "dport"),
+}
 
 
 def _of_iprange(sweep: _TableSweep, option: Option) -> _Told:
@@ -685,19 +679,18 @@ def _of_set(sweep: _TableSweep, option: Option) -> _Told:
             continue
         those = space.masked(part, net.address, net.mask)
         found = found | those if is_in else found - those
-    return Condition(found, found)
+    return found
 
 
 def _of_entry(sweep: _TableSweep, option: Option) -> _Told:
     """Addresses and ports of the entry: those of its opener's packets, and the other way round."""
     if option.name not in _OF_ENTRY:
-        if option.name == "ctstate":
-            return None  # it is a condition of its own
         rest = Match("conntrack", (option._replace(negated=False),))
-        truths = {each.test(sweep.transit) for each in predicates(rest, sweep.chains.facts)}
-        if truths == {Tern.TRUE}:
-            return sweep.sweeper.everything
-        return sweep.sweeper.nothing if truths == {Tern.FALSE} else sweep.sweeper.unknown
+        (predicate,) = predicates(rest, sweep.chains.facts)
+        truth, space = predicate.test(sweep.transit), sweep.sweeper.space
+        if truth is Tern.UNKNOWN:
+            return _UNTOLD
+        return space.everything if truth is Tern.TRUE else space.nothing
     opener = sweep.packets.opener
     is_reply, part = _OF_ENTRY[option.name]
     ends = ENDS[opener.other if is_reply else opener]
@@ -722,6 +715,6 @@ _COMPILERS: Final = {
     "ip": _of_ip,
     "tcp": _of_ports,
     "udp": _of_ports,
-    "multiport": _of_multiport,
+    "multiport": _of_ports,
     "iprange": _of_iprange,
 }

@@ -7,6 +7,7 @@ Needs oxidd. Good for ten thousands of rules over networks and ports.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import Final
 
@@ -25,6 +26,15 @@ MAX_WORK: Final = 600_000_000
 _SAMPLED: Final = 31
 """Of so many results one is counted, for all: counting takes as long as making."""
 MAX_RANGES: Final = 20_000
+
+
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    """Raises TooLargeError where there is no room for more nodes."""
+    try:
+        yield
+    except DDMemoryError:
+        raise TooLargeError from None
 
 
 class BddSpace:
@@ -55,14 +65,15 @@ class BddSpace:
         """The packets of which this part is in a range, ends included."""
         found = self._known.get((part, low, high))
         if found is None:
-            above = self._compared(part, low, self._manager.true(), is_above=True)
-            below = self._compared(part, high, self._manager.true(), is_above=False)
-            found = self._known[part, low, high] = BddSet(self, above & below)
+            with _within_memory():
+                above = self._compared(part, low, is_above=True)
+                below = self._compared(part, high, is_above=False)
+                found = self._known[part, low, high] = BddSet(self, above & below)
         return found
 
-    def _compared(self, part: str, limit: int, end: BDDFunction, *, is_above: bool) -> BDDFunction:
+    def _compared(self, part: str, limit: int, *, is_above: bool) -> BDDFunction:
         """The numbers that are not below a limit, or not above it: bit by bit from the lowest."""
-        found = end
+        found = self._manager.true()
         for place, bit in enumerate(reversed(self.bits[part])):
             one, zero = self._positive[bit], self._negative[bit]
             is_set = limit >> place & 1
@@ -75,10 +86,11 @@ class BddSpace:
     def masked(self, part: str, value: int, mask: int) -> BddSet:
         """The packets of which this part has the value where the mask is 1."""
         found = self._manager.true()
-        for place, bit in enumerate(reversed(self.bits[part])):
-            if mask >> place & 1:
-                literal = self._positive if value >> place & 1 else self._negative
-                found = literal[bit] & found
+        with _within_memory():
+            for place, bit in enumerate(reversed(self.bits[part])):
+                if mask >> place & 1:
+                    literal = self._positive if value >> place & 1 else self._negative
+                    found = literal[bit] & found
         return BddSet(self, found)
 
     def spend(self, *diagrams: BDDFunction) -> None:
@@ -89,9 +101,9 @@ class BddSpace:
             if self._left < 0:
                 raise TooLargeError
 
-    def literal(self, bit: int, value: int) -> BDDFunction:
+    def literal(self, bit: int, value: int) -> BddSet:
         """The packets of which one bit has a value."""
-        return self._positive[bit] if value else self._negative[bit]
+        return BddSet(self, self._positive[bit] if value else self._negative[bit])
 
     def others(self, part: str) -> BDDFunction:
         """The variables of all other parts, as a conjunction."""
@@ -125,10 +137,8 @@ class BddSet:
         one: BDDFunction,
         other: BDDFunction,
     ) -> BddSet:
-        try:
+        with _within_memory():
             found = operation(one, other)
-        except DDMemoryError:
-            raise TooLargeError from None
         self._space.spend(one, other, found)
         return BddSet(self._space, found)
 
@@ -152,10 +162,8 @@ class BddSet:
 
     def values(self, part: str) -> tuple[Range, ...]:
         """What a part can be in its packets."""
-        try:
+        with _within_memory():
             projected = self._function.exists(self._space.others(part))
-        except DDMemoryError:
-            raise TooLargeError from None
         return merged(_ranges(projected, self._space.bits[part]))
 
     def pick(self, wishes: Mapping[str, Sequence[int]]) -> Point | None:
@@ -163,18 +171,18 @@ class BddSet:
         if self.is_empty():
             return None
         found: dict[str, int] = {}
-        left = self._function
+        left = self
         for part, bits in self._space.bits.items():
             for wish in wishes.get(part, ()):
-                narrower = left & self._space.between(part, wish, wish)._function
-                if narrower.satisfiable():
+                narrower = left & self._space.between(part, wish, wish)
+                if not narrower.is_empty():
                     found[part], left = wish, narrower
                     break
             else:
                 value = 0
                 for bit in bits:
                     narrower = left & self._space.literal(bit, 0)
-                    is_set = not narrower.satisfiable()
+                    is_set = narrower.is_empty()
                     left = left & self._space.literal(bit, 1) if is_set else narrower
                     value = value << 1 | is_set
                 found[part] = value

@@ -11,7 +11,7 @@ import pytest
 
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import Disposition
-from ctlint.analysis.regions import Surveyor
+from ctlint.analysis.regions import Opened, Surveyor
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import Kind, RoleReport, _Examiner
 from ctlint.analysis.sweep import Sweeper
@@ -107,3 +107,67 @@ def test_sets_say_of_each_connection_what_it_meets(
                         is_rejected = region.end.disposition is Disposition.REJECTED
                         assert is_rejected is lost[key].rejected, (where, key)
     assert judged > 200
+
+
+# One thing each. The client comes from 2.0.0.9 to port 80 of the host.
+
+CAME = {"client address": 0x02000009, "server address": 0x0A010001}
+CAME |= {"client port": 40000, "server port": 80, "client interface": 0, "server interface": 0}
+
+
+def survey_of(*rules: str) -> tuple[Surveyor, Opened]:
+    text = "\n".join(("*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", *rules))
+    (ruleset,) = parse_rulesets(f"{text}\nCOMMIT\n", "rules", Family.IPV4)
+    coordinates = Coordinates(Role.SERVER, ruleset)
+    sweeper = Sweeper(ChainStore(ruleset, Facts()), coordinates)
+    surveyor = Surveyor(sweeper, loose=True, kernel=NEWEST)
+    return surveyor, surveyor.established()
+
+
+def test_rules_in_a_row_are_others_for_packets_without_an_entry() -> None:
+    surveyor, opened = survey_of(
+        "-A INPUT -s 1.0.0.0/8 -j DROP",
+        "-A INPUT -s 2.0.0.0/8 -m conntrack --ctstate INVALID -j DROP",
+        "-A INPUT -s 3.0.0.0/8 -j DROP",
+    )
+    assert opened.certain.contains(CAME)
+    (region,) = surveyor.lost(opened, Dir.ORIGINAL, Kind.FIN.flags)
+    assert str(region.end.cause) == "filter/INPUT#2"
+    assert region.sole.contains(CAME)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_opened"),
+    [
+        # nf_conntrack_tcp_packet(): the client's ACK makes the entry assured, its SYN does not.
+        ("--ctorigsrc 2.0.0.0/8 --ctstatus ASSURED", False),
+        ("--ctorigsrc 2.0.0.0/8 --ctstatus CONFIRMED", False),
+        ("--ctorigsrc 2.0.0.0/8 --ctstatus EXPECTED", True),
+        # Nothing is translated here.
+        ("--ctorigsrc 2.0.0.0/8 --ctstate SNAT", True),
+        ("--ctorigsrc 2.0.0.0/8 ! --ctstate SNAT,DNAT", False),
+        ("--ctorigsrc 3.0.0.0/8 --ctstate ESTABLISHED", True),
+    ],
+)
+def test_all_options_of_a_match_count(options: str, *, is_opened: bool) -> None:
+    _, opened = survey_of(f"-A INPUT -m conntrack {options} -j DROP")
+    assert opened.certain.contains(CAME) is is_opened
+    assert opened.possible.contains(CAME) is is_opened
+
+
+def test_a_pattern_that_takes_every_interface_leaves_some() -> None:
+    surveyor, opened = survey_of(
+        "-A INPUT -i + -m conntrack --ctstate INVALID -j DROP", "-A OUTPUT ! -o + -j DROP"
+    )
+    assert opened.certain.contains(CAME)
+    (region,) = surveyor.lost(opened, Dir.ORIGINAL, Kind.FIN.flags)
+    assert region.sole.contains(CAME)
+
+
+def test_a_host_name_is_named_as_what_is_not_known() -> None:
+    surveyor, opened = survey_of("-A INPUT -s host.invalid -j DROP")
+    assert not opened.certain.contains(CAME)
+    assert opened.possible.contains(CAME)
+    (item,) = surveyor.open
+    assert str(item.ref) == "filter/INPUT#1"
+    assert "host.invalid" in item.why

@@ -133,6 +133,18 @@ def test_too_many_nodes_are_refused() -> None:
         reduce(and_, map(equal, range(width)))
 
 
+def test_making_and_picking_need_nodes_too() -> None:
+    space = BddSpace({"a": 32, "b": 32}, max_nodes=150)
+    with pytest.raises(TooLargeError):
+        [space.between("a", number, number + 7) for number in range(1000)]
+    space = BddSpace({"a": 32, "b": 32}, max_nodes=400)
+    kept: list[BddSet] = []
+    with pytest.raises(TooLargeError):
+        kept.extend(space.masked("a", 3 * number, 0xFFFF) for number in range(1000))
+    with pytest.raises(TooLargeError):
+        [found.pick({"a": range(7, 90, 3)}) for found in kept]
+
+
 def test_ranges_that_touch_are_one() -> None:
     given = [Range(5, 6), Range(1, 2), Range(3, 3), Range(9, 9), Range(5, 5)]
     assert merged(given) == (Range(1, 3), Range(5, 6), Range(9, 9))
