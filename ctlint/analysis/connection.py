@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.way import Ends
 from ctlint.finding import Role
 from ctlint.ir.values import Range
@@ -26,7 +27,9 @@ class Connection(NamedTuple):
 
     ``orig_interface`` is where the client's packets come in (or the host's own interface where
     the host is an end), ``reply_interface`` the same for the server. ``ports`` are the service
-    ports that this connection stands for; None: any.
+    ports that this connection stands for; None: any. The server is as the client calls it;
+    ``translated`` says what NAT makes of the ends. ``role`` is the host's as far as the client's
+    packets tell before that.
     """
 
     role: Role
@@ -38,6 +41,14 @@ class Connection(NamedTuple):
     orig_interface: str
     reply_interface: str
     ports: Range | None = None
+    translated: Translated | None = None
+
+    @property
+    def final_role(self) -> Role:
+        """The host's role once NAT has given the client's packets their destination."""
+        if self.translated is None or self.role not in (Role.SERVER, Role.FORWARD):
+            return self.role
+        return Role.FORWARD if self.translated.path is Path.FORWARD else Role.SERVER
 
     def packet(self, sender: Dir, flags: TcpFlags, payload: int = 0) -> Packet:
         """A packet of this connection."""

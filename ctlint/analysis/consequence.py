@@ -82,6 +82,9 @@ def stranded_by(lost: Lost, role: Role, settings: Settings) -> Stranded:
     Of an end that is another host the defaults are taken.
     """
     sender, receiver = end_name(role, lost.sender), end_name(role, lost.sender.other)
+    if lost.stays_here:
+        # This host has no such socket: it resets the sender's, and the other is none the wiser.
+        return Stranded(receiver, "ESTABLISHED", None)
     if lost.kind is Kind.FIN:
         return Stranded(sender, "FIN_WAIT_1", _orphan_bound(sender, settings))
     if lost.kind is Kind.RST:

@@ -14,6 +14,7 @@ from operator import and_
 from typing import Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.rewriting import Translated
 from ctlint.finding import Role
 from ctlint.headerspace import space_over
 from ctlint.headerspace.space import Layout, PacketSet, Point, Space
@@ -105,7 +106,8 @@ class Coordinates:
             SERVER_PORT, 1, 0xFFFF
         )
         found = found & space.between(CLIENT_INTERFACE, 0, last)
-        if self.role is Role.FORWARD:
+        if self.role in (Role.FORWARD, Role.SERVER):
+            # What comes for the host leaves again where NAT gives it another destination.
             found = found & space.between(SERVER_INTERFACE, 0, last)
         else:
             # The same interface carries both directions.
@@ -126,23 +128,26 @@ class Coordinates:
                 found = found | space.between(part, number, number)
         return found
 
-    def interface_part(self, sender: Dir, *, incoming: bool) -> str:
-        """The part that says by which interface an end's packets come in or leave."""
-        if self.role is not Role.FORWARD:
-            return CLIENT_INTERFACE
-        return CLIENT_INTERFACE if incoming is (sender is Dir.ORIGINAL) else SERVER_INTERFACE
-
-    def connection(self, found: PacketSet) -> Connection | None:
+    def connection(
+        self, found: PacketSet, translated: Translated | None = None
+    ) -> Connection | None:
         """The most ordinary connection of a set; None where it has none between two hosts."""
         wishes = self._wishes(found)
+        end = None if translated is None else translated.destination
+        if end is not None and end.addresses is not None and not end.kept:
+            # The new destination is another host than the client.
+            low, high = end.addresses
+            found = found - self.space.between(CLIENT_ADDRESS, low, high)
         for _ in range(_TRIES):
             point = found.pick(wishes)
             if point is None:
                 return None
-            address = point[CLIENT_ADDRESS]
-            if self.role is Role.LOOPBACK or address != point[SERVER_ADDRESS]:
-                return self.at(point)
-            both = (self.space.between(part, address, address) for part in _ADDRESS_PARTS)
+            client, server = (point[part] for part in _ADDRESS_PARTS)
+            is_led_back = end is not None and end.kept and client in (end.mapped(server) or ())
+            if self.role is Role.LOOPBACK or not (client == server or is_led_back):
+                return self.at(point, translated)
+            ends = zip(_ADDRESS_PARTS, (client, server), strict=True)
+            both = (self.space.between(part, address, address) for part, address in ends)
             found = found - reduce(and_, both)
         return None
 
@@ -161,10 +166,12 @@ class Coordinates:
             CLIENT_PORT: connection.orig_port,
         }
 
-    def at(self, point: Point) -> Connection:
+    def at(self, point: Point, translated: Translated | None = None) -> Connection:
         """The connection of a point."""
-        one = self.interfaces[point[CLIENT_INTERFACE]]
-        other = self.interfaces[point[SERVER_INTERFACE]] if self.role is Role.FORWARD else one
+        one = other = self.interfaces[point[CLIENT_INTERFACE]]
+        path = PATHS[self.role][0] if translated is None else translated.path
+        if path is Path.FORWARD:
+            other = self.interfaces[point[SERVER_INTERFACE]]
         port = point[SERVER_PORT]
         return Connection(
             self.role,
@@ -176,6 +183,7 @@ class Coordinates:
             one,
             other,
             Range(port, port),
+            translated,
         )
 
     def _wishes(self, found: PacketSet) -> Mapping[str, Sequence[int]]:
@@ -192,7 +200,7 @@ class Coordinates:
             SERVER_PORT: SERVICE_PORTS,
             CLIENT_PORT: CLIENT_PORTS,
         }
-        if role is Role.FORWARD and len(self.interfaces) > 1:
+        if role in (Role.FORWARD, Role.SERVER) and len(self.interfaces) > 1:
             wishes[SERVER_INTERFACE] = (1,)
         return wishes
 

@@ -31,6 +31,7 @@ class Disposition(Enum):
     DROPPED_BY_RULE = "dropped by a rule"
     DROPPED_BY_POLICY = "dropped by a policy"
     REJECTED = "rejected"
+    MISDIRECTED = "translated as another connection"
     UNDECIDED = "undecided"
 
 
@@ -77,9 +78,10 @@ _ANY: Final = Circumstances()
 class Fate:
     """What became of a packet: one end, or several where a match is undecided.
 
-    ``translated`` and ``zoned`` are the rules that translate it, or choose the zone in which
-    conntrack looks for its entry. ``ctstates`` holds what the first table behind conntrack saw at
-    each hook. ``matched`` is the whole truth only where ``is_exact``: see Walk. Of an explanation,
+    ``translated`` are the rules that translate it, each with its hook, ``zoned`` those that choose
+    the zone in which conntrack looks for its entry. ``ctstates`` holds what the first table behind
+    conntrack saw at each hook. ``matched`` is the whole truth only where ``is_exact``: see Walk. Of
+    an explanation,
     ``walks`` are the tables in order and ``seen`` the packet as each found it with what was not
     known of it, ``rewritings`` what NAT changed, with the number of walks before it, and ``packet``
     is what became of it where it was delivered. ``unknown`` is what is not known of that one, with
@@ -90,7 +92,7 @@ class Fate:
     ctstates: dict[Hook, CtState] = field(default_factory=dict)
     matched: list[str] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
-    translated: list[RuleRef] = field(default_factory=list)
+    translated: list[tuple[RuleRef, Hook]] = field(default_factory=list)
     zoned: list[RuleRef] = field(default_factory=list)
     walks: list[tuple[Hook, str, Walk]] = field(default_factory=list)
     seen: list[tuple[Transit, Mapping[Field, str]]] = field(default_factory=list)
@@ -213,7 +215,7 @@ def _record(fate: Fate, stop: Stop, result: Walk, transit: Transit, *, explain: 
     fate.matched += result.matched
     fate.is_exact = fate.is_exact and result.is_exact
     fate.open += result.open
-    fate.translated += result.translated
+    fate.translated += ((ref, stop.hook) for ref in result.translated)
     fate.zoned += result.zoned
     if explain:
         fate.walks.append((stop.hook, stop.table, result))

@@ -7,7 +7,7 @@ each packet that an end may send next and each rule or policy, those whose packe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_, sub
 from typing import Final, NamedTuple
@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import Disposition, End
-from ctlint.analysis.sweep import Bounds, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.analysis.rewriting import Translated
+from ctlint.analysis.sweep import Flows, Key, Kindred, Sweeper, Swept, all_of, exactly
 from ctlint.headerspace.space import PacketSet
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
 from ctlint.model.conntrack.status import CtState, Dir, TcpCt
@@ -61,6 +62,20 @@ class Opened(NamedTuple):
     possible: PacketSet
 
 
+class _Tracked(NamedTuple):
+    """NOTRACK took the SYN, so that later packets find no entry; or its answer alone."""
+
+    no_entry: bool = False
+    no_answer: bool = False
+
+
+class _State(NamedTuple):
+    """How far conntrack has come with connections that are being opened."""
+
+    tracked: _Tracked = _Tracked()
+    translated: Translated | None = None
+
+
 class _Known(NamedTuple):
     """What became of packets, of which those in ``alive`` are lost with an entry too."""
 
@@ -83,55 +98,93 @@ class Surveyor:
         self.open: dict[Open, None] = {}
         """The matches that leave open what becomes of a packet."""
         self.translating: dict[RuleRef, None] = {}
-        """The rules that translate connections, which are followed no further."""
+        """The rules that translate connections in ways that are not followed."""
+        self.translated: Mapping[Translated, Opened] = {}
+        """The connections that can be opened and that NAT translates, by how it does."""
         self.always: dict[RuleRef | PolicyRef, TcpFlags] = {}
         """What loses packets of open connections whether they have an entry or not, and one."""
 
     def established(self) -> Opened:
-        """The connections that the rules let be opened and carry data."""
+        """The connections that the rules let be opened and carry data, untranslated. Those that
+        NAT translates are in ``translated`` then.
+        """
         nothing = self._sweeper.space.nothing
         possible = self._sweeper.coordinates.possible()
-        states = {(False, False): Opened(possible, possible)}
+        states = {_State(): Opened(possible, possible)}
         for sender, flags in OPENING:
-            behind: dict[tuple[bool, bool], Opened] = {}
-            for (no_entry, no_answer), opened in states.items():
-                packets = self._opening(sender, flags, no_entry=no_entry, no_answer=no_answer)
-                swept = self._send(packets, exactly(opened.possible))
-                certain = opened.certain - swept.elsewhere()
-                passed: dict[tuple[bool, bool], PacketSet] = {}
-                for key, each in swept.passed.items():
-                    state = (
-                        no_entry or (flags == SYN and key.is_untracked),
-                        no_answer or (flags == SYN_ACK and key.is_untracked),
-                    )
-                    passed[state] = passed.get(state, nothing) | each.possible
-                for end, (_, bounds) in swept.ends.items():
-                    if end.disposition is Disposition.UNDECIDED:
-                        # Whoever decides may let it go on.
-                        state = no_entry, no_answer
-                        passed[state] = passed.get(state, nothing) | bounds.possible
-                for state, some in passed.items():
-                    others = (other for key, other in passed.items() if key != state)
-                    known = behind.get(state, Opened(nothing, nothing))
-                    behind[state] = Opened(
-                        known.certain | (reduce(sub, others, certain) & some),
-                        known.possible | some,
-                    )
+            behind: dict[_State, Opened] = {}
+            for tracked in dict.fromkeys(state.tracked for state in states):
+                here = {
+                    state: opened for state, opened in states.items() if state.tracked == tracked
+                }
+                self._open(sender, flags, tracked, here, behind)
             states = behind
-        return Opened(
-            reduce(or_, (each.certain for each in states.values()), nothing),
-            reduce(or_, (each.possible for each in states.values()), nothing),
-        )
+        parts: dict[Translated | None, list[Opened]] = {None: [Opened(nothing, nothing)]}
+        for state, opened in states.items():
+            parts.setdefault(state.translated, []).append(opened)
+        joined = {
+            translated: Opened(
+                reduce(or_, (each.certain for each in some)),
+                reduce(or_, (each.possible for each in some)),
+            )
+            for translated, some in parts.items()
+        }
+        plain = joined.pop(None)
+        self.translated = {
+            translated: opened
+            for translated, opened in joined.items()
+            if translated is not None and not opened.possible.is_empty()
+        }
+        return plain
 
-    def _opening(self, sender: Dir, flags: TcpFlags, *, no_entry: bool, no_answer: bool) -> Kindred:
+    def _open(
+        self,
+        sender: Dir,
+        flags: TcpFlags,
+        tracked: _Tracked,
+        states: Mapping[_State, Opened],
+        behind: dict[_State, Opened],
+    ) -> None:
+        """Send one packet of the opening for connections that are tracked alike."""
+        nothing = self._sweeper.space.nothing
+        packets = self._opening(sender, flags, tracked)
+        start = {
+            Key(translated=state.translated): exactly(opened.possible)
+            for state, opened in states.items()
+        }
+        swept = self._send(packets, start)
+        elsewhere = swept.elsewhere()
+        certain = reduce(or_, (opened.certain for opened in states.values())) - elsewhere
+        passed: dict[_State, PacketSet] = {}
+        # Whoever decides may let it go on.
+        for key, each in (*swept.passed.items(), *swept.undecided.items()):
+            state = _State(
+                _Tracked(
+                    tracked.no_entry or (flags == SYN and key.is_untracked),
+                    tracked.no_answer or (flags == SYN_ACK and key.is_untracked),
+                ),
+                key.translated,
+            )
+            passed[state] = passed.get(state, nothing) | each.possible
+        for state, some in passed.items():
+            if some.is_empty():
+                continue
+            others = (other for key, other in passed.items() if key != state)
+            known = behind.get(state, Opened(nothing, nothing))
+            behind[state] = Opened(
+                known.certain | (reduce(sub, others, certain) & some), known.possible | some
+            )
+
+    def _opening(self, sender: Dir, flags: TcpFlags, tracked: _Tracked) -> Kindred:
         """A packet of the opening; see ``stranding.handshake``."""
         any_one = self._any
+        no_entry, no_answer = tracked
         if no_entry:
             ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
             view = any_one.picked_up(sender) if ctstate is CtState.NEW else None
             return Kindred(sender, flags, ctstate, view, sender)
         if flags == SYN:
-            return Kindred(sender, flags, CtState.NEW, any_one.entry(sender))
+            return Kindred(sender, flags, CtState.NEW, any_one.entry(sender), opens=True)
         if no_answer:
             state = TcpCt.SYN_SENT
             ctstate = classify_with_state(flags, sender, state, self._kernel, seen_reply=False)
@@ -145,7 +198,7 @@ class Surveyor:
         ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
         view = self._any.picked_up(sender) if ctstate is CtState.NEW else None
         packets = Kindred(sender, flags, ctstate, view, sender, tells_ends=True)
-        swept = self._send(packets, exactly(opened.possible))
+        swept = self._send(packets, {Key(): exactly(opened.possible)})
         all_lost = self._surely_lost(swept, opened.possible)
         alive = self._lost_alive(all_lost, sender, flags)
         for known in self._regions:
@@ -190,7 +243,7 @@ class Surveyor:
         """Those whose packet is lost with its entry alive too: then expiry is not to blame."""
         view = self._any.entry(sender, confirmed=True, replied=True, assured=True)
         packets = Kindred(sender, flags, CtState.ESTABLISHED, view)
-        return self._surely_lost(self._send(packets, exactly(among)), among)
+        return self._surely_lost(self._send(packets, {Key(): exactly(among)}), among)
 
     def _surely_lost(self, swept: Swept, among: PacketSet) -> PacketSet:
         """Those whose packet neither may come through nor is left open."""
@@ -203,11 +256,12 @@ class Surveyor:
             lost = lost - bounds.possible
         return lost
 
-    def _send(self, packets: Kindred, start: Bounds) -> Swept:
+    def _send(self, packets: Kindred, start: Flows) -> Swept:
         swept = self._sweeper.send(packets, start)
         self.translating.update(dict.fromkeys(swept.translated))
         if swept.open:
-            unsure = swept.elsewhere() - self._surely_lost(swept, start.possible)
+            nothing = self._sweeper.space.nothing
+            unsure = swept.elsewhere() - self._surely_lost(swept, all_of(start, nothing).possible)
             if not unsure.is_empty():
                 self.open.update(swept.open)
         return swept

@@ -17,9 +17,12 @@ from ctlint.analysis.candidates import Candidates
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import SERVER_PORT, Coordinates
 from ctlint.analysis.fate import Disposition, End, Fate, send
-from ctlint.analysis.regions import OPENING, SYN, SYN_ACK, Region, Surveyor
+from ctlint.analysis.regions import OPENING, SYN, SYN_ACK, Opened, Region, Surveyor
+from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
 from ctlint.analysis.settings import TCP_LOOSE, Settings
+from ctlint.analysis.stage import home_of
 from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.translated import Arrival, play
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.boxes import merged
 from ctlint.headerspace.space import PacketSet, TooLargeError
@@ -30,6 +33,7 @@ from ctlint.model.conntrack.status import CtState, Dir, TcpCt
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
+from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.transit import EntryView
 from ctlint.model.netfilter.traverse import Open, PolicyRef
@@ -62,6 +66,7 @@ class Kind(Enum):
 class Nature(Enum):
     """How a cause loses packets, as a person would say it."""
 
+    TRANSLATION = "translates, but not without an entry"
     INVALID_DROP = "drops INVALID"
     INVALID_REJECT = "rejects INVALID"
     NEW_NOT_SYN = "drops NEW packets that are no SYN"
@@ -77,6 +82,7 @@ class Lost(NamedTuple):
     ``cause`` is what a person would name: the rule that drops, or the rule that sends INVALID
     packets (or NEW ones that are no SYN) into a chain that drops; ``dropped_by`` is what drops.
     ``is_sole`` is false where an undecided match before it may lose the packet first.
+    ``stays_here``: this host took the packet for its own, for NAT did not translate it.
     """
 
     sender: Dir
@@ -88,6 +94,7 @@ class Lost(NamedTuple):
     nature: Nature
     dropped_by: Cause
     is_sole: bool = True
+    stays_here: bool = False
 
 
 @dataclass(slots=True)
@@ -149,9 +156,10 @@ class Stranding:
 class RoleReport:
     """What was found for one role.
 
-    ``translating`` names the NAT rules whose connections were left out, ``always`` the rules
+    ``translating`` names the NAT rules whose connections were not followed, ``always`` the rules
     that lose a kind of packet of an open connection whatever its entry. ``ports`` are the service
-    ports of all connections of which a cause loses a packet. ``was_sampled``: the rules were too
+    ports of all connections of which a cause loses a packet, by the role that the host has for them
+    behind NAT. ``was_sampled``: the rules were too
     many for that, connections were tried; then ``left_out`` counts the candidates beyond the
     limits, ``was_cut`` says that candidates were not taken from all rules, ``ran_out`` that time
     ended the search.
@@ -163,7 +171,7 @@ class RoleReport:
     open: list[Open] = field(default_factory=list)
     translating: list[RuleRef] = field(default_factory=list)
     always: dict[Cause, Kind] = field(default_factory=dict)
-    ports: dict[Cause, list[Range]] = field(default_factory=dict)
+    ports: dict[tuple[Role, Cause], list[Range]] = field(default_factory=dict)
     was_sampled: bool = False
     left_out: int = 0
     was_cut: bool = False
@@ -198,6 +206,7 @@ class _Examiner:
     def __init__(self, chains: ChainStore, settings: Settings, report: RoleReport) -> None:
         self.chains = chains
         self.report = report
+        self.settings = settings
         self.kernel = settings.kernel
         self.loose = settings.value(TCP_LOOSE) != 0
         self.limit = chains.steps + MAX_STEPS
@@ -223,14 +232,50 @@ class _Examiner:
         usual = opened.possible if opened.certain.is_empty() else opened.certain
         self.judge_one(coordinates, usual)
         for kind, region in found:
-            rejected = region.end.disposition is Disposition.REJECTED
-            cause, _ = _blame(region.end, region.ctstate, rejected=rejected)
-            ports = region.possible.values(SERVER_PORT)
-            self.report.ports.setdefault(cause, []).extend(ports)
+            cause, _ = _blame(region.end, region.ctstate)
+            self.note_ports(self.report.role, cause, region.possible)
             self.judge_region(coordinates, kind, region)
+        # The plainest come first, so that they stand for their rules.
+        for translated in sorted(surveyor.translated, key=lambda one: len(one.rules)):
+            some = surveyor.translated[translated]
+            self.judge_translated(coordinates, translated, some)
         self.note_open(surveyor.open)
         self.note_translating(surveyor.translating)
         self.report.always = {cause: Kind(flags) for cause, flags in surveyor.always.items()}
+
+    def note_ports(self, role: Role, cause: Cause, packets: PacketSet) -> None:
+        self.report.ports.setdefault((role, cause), []).extend(packets.values(SERVER_PORT))
+
+    def judge_translated(
+        self, coordinates: Coordinates, translated: Translated, opened: Opened
+    ) -> None:
+        """A case of the connections that NAT translates in one way: the close of each is lost."""
+        is_certain = not opened.certain.is_empty()
+        packets = opened.certain if is_certain else opened.possible
+        connection = coordinates.connection(packets, translated)
+        played = None
+        if connection is not None:
+            kinds = [(kind.flags, int(kind is Kind.DATA)) for kind in Kind]
+            played = play(self.chains, connection, kinds, self.settings)
+        if connection is None or played is None or (played.is_opened is False and not is_certain):
+            self.note_translating(translated.rules)
+            return
+        if played.is_opened is False:
+            raise DisagreementError(f"{connection} can be opened, or not")
+        is_sure = is_certain and played.is_opened is True
+        case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
+        self.note_ports(connection.final_role, translated.rules[0], opened.possible)
+        for kind in Kind:
+            for sender in Dir:
+                arrival = played.arrivals.get((sender, kind.flags))
+                is_close = kind in (Kind.FIN, Kind.RST)
+                if arrival is not None and arrival.arrives:
+                    if is_close:
+                        raise DisagreementError(f"{connection}: {kind} of {sender} is translated")
+                    case.passed.add((sender, kind))
+                elif is_close or (arrival is not None and arrival.arrives is False):
+                    case.lost.append(_untranslated(sender, kind, translated, arrival))
+        self.report.cases.append(case)
 
     def judge_one(self, coordinates: Coordinates, packets: PacketSet) -> Case | None:
         """A case of a set that holds what can be opened; None where only a host talks to itself."""
@@ -278,12 +323,15 @@ class _Examiner:
 
     def establish(self, connection: Connection) -> Confidence | None:
         """Whether the rules let the connection be opened and carry data; None: no."""
-        results = []
+        results: list[Tern] = []
         opening = handshake(self.chains, connection, loose=self.loose, kernel=self.kernel)
         for sender, fate in opening:
-            if fate.translated and not _is_identity(fate, connection, sender):
-                self.note_translating(fate.translated)
+            misled = _misled(fate, connection, sender)
+            if misled is Tern.TRUE:
                 return None
+            if misled is Tern.UNKNOWN:
+                self.note_open(fate.open)
+                results.append(Tern.UNKNOWN)
             if fate.delivered is Tern.FALSE:
                 return None
             if fate.delivered is Tern.UNKNOWN:
@@ -304,9 +352,11 @@ class _Examiner:
                 fate = first_after_expiry(
                     self.chains, connection, sender, kind, loose=self.loose, kernel=self.kernel
                 )
-                if fate.translated and not _is_identity(fate, connection, sender):
-                    # A new entry of its own, translated: the other end does not know its ends.
-                    self.note_translating(fate.translated)
+                misled = _misled(fate, connection, sender)
+                if misled is Tern.UNKNOWN:
+                    self.note_translating(ref for ref, _ in fate.translated)
+                elif misled is Tern.TRUE:
+                    case.lost.append(_as_another(sender, kind, fate))
                 elif fate.delivered is Tern.TRUE:
                     case.passed.add((sender, kind))
                 elif fate.delivered is Tern.UNKNOWN:
@@ -390,10 +440,69 @@ def first_after_expiry(
     return send(chains, packet, connection.ends(sender), first.ctstate, entry, explain=explain)
 
 
-def _is_identity(fate: Fate, connection: Connection, sender: Dir) -> bool:
-    """MASQUERADE of the host's own packets: the source is the interface's address already."""
-    return connection.ends(sender).path is Path.OUT and all(
-        getattr(ref.rule.target, "name", "") == "MASQUERADE" for ref in fate.translated
+def _misled(fate: Fate, connection: Connection, sender: Dir) -> Tern:
+    """Whether a rule translates the packet: it goes on as one of another connection."""
+    packet = connection.packet(sender, TcpFlags.SYN)
+    truths = []
+    for ref, hook in fate.translated:
+        new = rewritten(ref, hook, connection.family)
+        if new is None or (new.is_of_host and connection.role is Role.LOOPBACK):
+            truths.append(Tern.UNKNOWN)
+            continue
+        is_source = new.manip is Manip.SRC
+        address = packet.saddr if is_source else packet.daddr
+        port = packet.sport if is_source else packet.dport
+        if connection.ends(sender).path in (Path.IN, Path.OUT):
+            new = new.of_own_packet()
+        if not _keeps(new, address, port):
+            truths.append(Tern.TRUE if fate.is_exact else Tern.UNKNOWN)
+    if Tern.TRUE in truths:
+        return Tern.TRUE
+    return Tern.UNKNOWN if truths else Tern.FALSE
+
+
+def _keeps(new: Rewritten, address: int, port: int | None) -> bool:
+    """Whether a rule makes of an end what it is already."""
+    if new.is_of_host:
+        return False
+    if new.addresses is not None:
+        low, high = new.addresses
+        if low != high or (address ^ low) & ~new.kept:
+            return False
+    return new.ports is None or (new.keeps_port and port in new.ports)
+
+
+def _as_another(sender: Dir, kind: Kind, fate: Fate) -> Lost:
+    """A packet that makes a new entry and is translated: the other end does not know its ends."""
+    ref, hook = fate.translated[0]
+    return Lost(
+        sender,
+        kind,
+        CtState.NEW,
+        ref,
+        hook,
+        rejected=False,
+        nature=Nature.TRANSLATION,
+        dropped_by=ref,
+    )
+
+
+def _untranslated(sender: Dir, kind: Kind, translated: Translated, arrival: Arrival | None) -> Lost:
+    """A packet of a translated connection that does not reach the other end as one of it."""
+    first = translated.destination or translated.source
+    assert first is not None
+    named = arrival.answer.ctstate if arrival is not None else None
+    ctstate = CtState[named] if named is not None else CtState.INVALID
+    return Lost(
+        sender,
+        kind,
+        ctstate,
+        first.ref,
+        first.hook,
+        rejected=False,
+        nature=Nature.TRANSLATION,
+        dropped_by=first.ref,
+        stays_here=arrival is not None and arrival.stays_here,
     )
 
 
@@ -404,14 +513,17 @@ def _lost(sender: Dir, kind: Kind, fate: Fate) -> Lost:
     assert end.hook is not None
     ctstate = fate.ctstates.get(end.hook, CtState.INVALID)
     rejected = end.disposition is Disposition.REJECTED
-    cause, nature = _blame(end, ctstate, rejected=rejected)
+    cause, nature = _blame(end, ctstate)
     sole = len(fate.ends) == 1
     return Lost(sender, kind, ctstate, cause, end.hook, rejected, nature, end.cause, sole)
 
 
-def _blame(end: End, ctstate: CtState, *, rejected: bool) -> tuple[Cause, Nature]:
+def _blame(end: End, ctstate: CtState) -> tuple[Cause, Nature]:
     """The rule to name for a loss, and how it loses: the innermost that asks for the packet."""
     assert end.cause is not None
+    if end.disposition is Disposition.MISDIRECTED:
+        return end.cause, Nature.TRANSLATION
+    rejected = end.disposition is Disposition.REJECTED
     explicit = Nature.INVALID_REJECT if rejected else Nature.INVALID_DROP
     path = [*end.via, *([end.cause] if isinstance(end.cause, RuleRef) else [])]
     for ref in reversed(path):
@@ -454,32 +566,28 @@ def _asks(ref: RuleRef) -> _Asked:
 
 
 def _group(report: RoleReport) -> Iterator[Stranding]:
-    groups: dict[Cause, Stranding] = {}
+    groups: dict[tuple[Role, Cause], Stranding] = {}
     for case in report.cases:
-        touched: dict[Cause, None] = {}
+        role = case.connection.final_role
+        touched: dict[tuple[Role, Cause], None] = {}
         for lost in case.lost:
-            cause = lost.cause
-            stranding = groups.get(cause)
+            key = role, lost.cause
+            stranding = groups.get(key)
             if stranding is None:
-                stranding = groups[cause] = Stranding(report.role, cause)
+                stranding = groups[key] = Stranding(role, lost.cause)
             if not any((x.sender, x.kind) == (lost.sender, lost.kind) for x in stranding.lost):
                 stranding.lost.append(lost)
-            touched[cause] = None
-        for cause in touched:
-            groups[cause].cases.append(case)
+            touched[key] = None
+        for key in touched:
+            groups[key].cases.append(case)
     for stranding in groups.values():
         stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
         if report.was_sampled:
             stranding.ports = _ports(stranding, report.cases)
         else:
-            found = merged(report.ports.get(stranding.cause, ()))
+            found = merged(report.ports.get((stranding.role, stranding.cause), ()))
             stranding.ports = () if found == (Range(1, MAX_PORT),) else found
         yield stranding
-
-
-def home_of(role: Role) -> Dir:
-    """The end that is the host itself; the client where neither or both are."""
-    return Dir.REPLY if role is Role.SERVER else Dir.ORIGINAL
 
 
 def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:

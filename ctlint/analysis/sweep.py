@@ -9,23 +9,36 @@ told twice: whose packet it may end, and whose it would if undecided matches let
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import reduce
 from operator import or_
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from ctlint.analysis.coordinates import ENDS, LEFT, PATHS, RIGHT, Coordinates, covers
+from ctlint.analysis.coordinates import (
+    CLIENT_INTERFACE,
+    LEFT,
+    PATHS,
+    RIGHT,
+    SERVER_INTERFACE,
+    Coordinates,
+    covers,
+)
 from ctlint.analysis.fate import Disposition, End
-from ctlint.analysis.way import Ends, Way
+from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
+from ctlint.analysis.sight import Sight
+from ctlint.analysis.way import ANSWERING, Ends, Way, path_to
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Option, Target
 from ctlint.ir.values import Range
+from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path, Stop
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.matches import Predicate, predicates
+from ctlint.model.netfilter.nat import MANIP, Manip
 from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import EntryView, Field, Transit, confirmed
@@ -41,6 +54,8 @@ MAX_RULES: Final = 400_000
 MAX_RULE_SET: Final = 30_000
 MAX_NAT_RULES: Final = 3_000
 """Larger rule sets, and larger tables nat, are not swept at all: it would take too long."""
+MAX_TRANSLATED: Final = 256
+"""Ways in which NAT translates connections; further ones are not followed."""
 
 
 class Bounds(NamedTuple):
@@ -101,11 +116,12 @@ class Condition(NamedTuple):
 
 class Key(NamedTuple):
     """What packets on their way differ in beside their connection: their mark (None: not known),
-    and whether NOTRACK took them.
+    whether NOTRACK took them, and how NAT translates their connection.
     """
 
     mark: int | None = 0
     is_untracked: bool = False
+    translated: Translated | None = None
 
 
 Flows = dict[Key, Bounds]
@@ -128,7 +144,8 @@ def all_of(flows: Flows, nothing: PacketSet) -> Bounds:
 @dataclass(slots=True)
 class Swept:
     """What became of the packets: those that came through, the ends of the others, and those that
-    NAT translates, which are followed no further. Those in ``unsure`` may be lost too: by a rule
+    NAT translates in a way that is not followed. ``undecided`` are those of which something else
+    decides; they are among the ends too. Those in ``unsure`` may be lost too: by a rule
     that nobody asked for, or for a zone in which they do not find their entry.
     """
 
@@ -136,6 +153,7 @@ class Swept:
     passed: Flows = field(default_factory=dict)
     ends: dict[End, tuple[CtState, Bounds]] = field(default_factory=dict)
     translated: dict[RuleRef, Bounds] = field(default_factory=dict)
+    undecided: Flows = field(default_factory=dict)
     open: dict[Open, None] = field(default_factory=dict)
 
     def elsewhere(self) -> PacketSet:
@@ -156,7 +174,8 @@ class Swept:
 class Kindred(NamedTuple):
     """The packets of a sweep: who sends them, their flags, what conntrack calls them, and their
     entry as rules see it. ``opener`` is the end whose packet made that. ``tells_ends``: it is asked
-    which rule ends the way of each.
+    which rule ends the way of each. ``opens``: they open their connections, so that NAT's rules
+    say how these are translated.
     """
 
     sender: Dir
@@ -165,6 +184,7 @@ class Kindred(NamedTuple):
     entry: EntryView | None = None
     opener: Dir = Dir.ORIGINAL
     tells_ends: bool = False
+    opens: bool = False
 
 
 class Sweeper:
@@ -184,19 +204,20 @@ class Sweeper:
         self.unknown = Condition(space.nothing, space.everything)
         self.rules = 0
         self._questions: dict[tuple[int, int], tuple[object, ...]] = {}
-        self._known: dict[tuple[object, ...], list[tuple[Kindred, Bounds, Swept]]] = {}
+        self._known: dict[tuple[object, ...], list[tuple[Kindred, Flows, Swept]]] = {}
+        self._translated: dict[tuple[object, ...], Translated] = {}
         self.runs: dict[ReadyChain, Sequence[Sequence[ReadyRule]]] = {}
         self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
         self.compiled: dict[tuple[object, ...], PacketSet | None] = {}
 
-    def send(self, packets: Kindred, start: Bounds) -> Swept:
-        """Send the packets of connections along their path."""
-        kind = packets.sender, packets.ctstate, packets.opener, packets.tells_ends
+    def send(self, packets: Kindred, start: Flows) -> Swept:
+        """Send the packets of connections along their paths."""
+        kind = packets[:1] + packets[2:3] + packets[4:]
         known = self._known.setdefault(kind, [])
         for other, begun, swept in known:
             if begun == start and self._fare_alike(packets, other):
                 return swept
-        swept = self._send(packets, {Key(): start})
+        swept = self._send(packets, start)
         known.append((packets, start, swept))
         return swept
 
@@ -225,56 +246,110 @@ class Sweeper:
             self._questions[key] = (found,)
         return self._questions[key]
 
+    def translate(
+        self, before: Translated | None, rewritten: Rewritten, path: Path
+    ) -> Translated | None:
+        """How connections are translated behind another rule; None where they are too many ways."""
+        key = id(before), id(rewritten.ref.rule), rewritten.hook
+        if key not in self._translated:
+            if len(self._translated) >= MAX_TRANSLATED:
+                return None
+            source = None if before is None else before.source
+            destination = None if before is None else before.destination
+            if rewritten.manip is Manip.DST:
+                destination = rewritten
+            else:
+                source = rewritten
+            self._translated[key] = Translated(source, destination, path)
+        return self._translated[key]
+
     def _send(self, packets: Kindred, start: Flows) -> Swept:
         swept = Swept(self.space.nothing)
-        flows = start
-        role, sender = self.coordinates.role, packets.sender
-        path = PATHS[role][sender]
-        way = Way(_ends_of(path), is_nft=self.chains.ruleset.is_nft)
-        entry = packets.entry
+        for way, flows in self._begin(packets, start):
+            self._follow(way, packets, packets.entry, frozenset(), flows, swept)
+        return swept
+
+    def _begin(self, packets: Kindred, start: Flows) -> Iterator[tuple[Way, Flows]]:
+        """Flows by the path that they are on at first: the server answers along another where the
+        client's packets were led to another.
+        """
+        usual = PATHS[self.coordinates.role]
+        by_path: dict[Path, Flows] = {}
+        for key, each in start.items():
+            path = usual[packets.sender]
+            if key.translated is not None and packets.sender is Dir.REPLY:
+                path = ANSWERING[key.translated.path]
+            by_path.setdefault(path, {})[key] = each
+        for path, flows in by_path.items():
+            yield Way(_ends_of(path), is_nft=self.chains.ruleset.is_nft), flows
+
+    def _follow(
+        self,
+        way: Way,
+        packets: Kindred,
+        entry: EntryView | None,
+        done: frozenset[Manip],
+        flows: Flows,
+        swept: Swept,
+    ) -> None:
+        """Send packets along the rest of a way. What NAT has rewritten in them is ``done``."""
         for stop in way:
             hook = stop.hook
             transit = Transit(_packet(self.coordinates.family, packets), CtState.INVALID)
             way.show(transit, hook)
-            is_late = path is Path.LOOPBACK and hook is Hook.POSTROUTING
+            is_late = way.ends.path is Path.LOOPBACK and hook is Hook.POSTROUTING
             if is_late and entry is not None:
                 # Whoever sees the packet after this hook sees a confirmed entry.
                 entry = confirmed(entry)
-            chain = self.chains.ruleset.chain(stop.table, stop.chain)
-            if chain is None:
-                continue
-            flows = self._ask(stop, packets, entry, transit, flows, swept)
+            if self.chains.ruleset.chain(stop.table, stop.chain) is not None:
+                at = _Place(stop, way.ends.path, done)
+                flows = self._ask(at, packets, entry, transit, flows, swept)
             if not flows:
-                break
-        swept.passed = flows
-        return swept
+                return
+            if stop.table == "nat":
+                done |= {MANIP[hook]}
+                if packets.sender is Dir.ORIGINAL and MANIP[hook] is Manip.DST:
+                    for path, turned in self._turned(way.ends.path, flows).items():
+                        other = copy(way)
+                        other.turn(path, hook)
+                        self._follow(other, packets, entry, done, turned, swept)
+                        flows = {key: each for key, each in flows.items() if key not in turned}
+        for key, each in flows.items():
+            add(swept.passed, key, each)
+
+    def _turned(self, path: Path, flows: Flows) -> dict[Path, Flows]:
+        """The flows whose new destination leads them to another path."""
+        found: dict[Path, Flows] = {}
+        for key, each in flows.items():
+            if key.translated is not None and key.translated.path is not path:
+                found.setdefault(key.translated.path, {})[key] = each
+        return found
 
     def _ask(
         self,
-        stop: Stop,
+        at: _Place,
         packets: Kindred,
         entry: EntryView | None,
         transit: Transit,
         flows: Flows,
         swept: Swept,
     ) -> Flows:
-        """One table. The packets that conntrack tracks and those that it does not go one by one:
-        rules see another ctstate.
-        """
+        """One table. Packets whose header or ctstate rules see otherwise go one by one."""
         left: Flows = {}
-        for is_untracked in (False, True):
-            some = {key: each for key, each in flows.items() if key.is_untracked is is_untracked}
-            if not some:
-                continue
+        stop = at.stop
+        groups: dict[tuple[bool, Translated | None], Flows] = {}
+        for key, each in flows.items():
+            groups.setdefault((key.is_untracked, key.translated), {})[key] = each
+        for (is_untracked, translated), some in groups.items():
             transit.ctstate = CtState.INVALID
             transit.entry = None
             if stop.tracked:
                 transit.ctstate = CtState.UNTRACKED if is_untracked else packets.ctstate
-                transit.entry = None if is_untracked else entry
+                transit.entry = None if is_untracked else _with_nat(entry, translated)
             if stop.table == "nat" and transit.ctstate is not CtState.NEW:
                 passed = some
             else:
-                passed = _TableSweep(self, stop, packets, transit, swept).run(some)
+                passed = _TableSweep(self, at, packets, transit, swept, translated).run(some)
             for key, each in passed.items():
                 add(left, key, each)
         return left
@@ -284,6 +359,26 @@ class Sweeper:
         self.rules += 1
         if self.rules > MAX_RULES:
             raise TooLargeError
+
+
+class _Place(NamedTuple):
+    """A table on the way of packets: the path that they are on, and what NAT has rewritten."""
+
+    stop: Stop
+    path: Path
+    done: frozenset[Manip]
+
+
+def _with_nat(view: EntryView | None, translated: Translated | None) -> EntryView | None:
+    """The entry with what NAT has noted in it so far."""
+    if view is None or translated is None:
+        return view
+    entry = Entry(view.entry.original, view.entry.reply)
+    entry.status = view.entry.status
+    for one in (translated.source, translated.destination):
+        if one is not None:
+            entry.status |= one.manip.status
+    return EntryView(view.direction, entry)
 
 
 _SENDER_SIDE: Final = "?in"
@@ -299,7 +394,8 @@ def _ends_of(path: Path) -> Ends:
         return Ends(path, _SENDER_SIDE, _OTHER_SIDE, unicast, unicast)
     if path is Path.OUT:
         return Ends(path, "", _OTHER_SIDE, local, unicast)
-    return Ends(path, _SENDER_SIDE, "", unicast, local)
+    # It leaves by some interface where NAT gives it another destination.
+    return Ends(path, _SENDER_SIDE, _OTHER_SIDE, unicast, local)
 
 
 def _packet(family: Family, packets: Kindred) -> Packet:
@@ -337,11 +433,20 @@ class _TableSweep:
     """One table at one hook."""
 
     def __init__(
-        self, sweeper: Sweeper, stop: Stop, packets: Kindred, transit: Transit, swept: Swept
+        self,
+        sweeper: Sweeper,
+        at: _Place,
+        packets: Kindred,
+        transit: Transit,
+        swept: Swept,
+        translated: Translated | None,
     ) -> None:
         self.sweeper = sweeper
         self.chains = sweeper.chains
-        self.stop = stop
+        self.at = at
+        self.stop = stop = at.stop
+        self.translated = translated
+        self.sight = Sight(sweeper.space, packets.sender, translated, at.done)
         self.packets = packets
         self.transit = transit
         self.swept = swept
@@ -494,13 +599,10 @@ class _TableSweep:
         elif action is Action.ACCEPT:
             add(self.accepted, key, hit)
         elif action is Action.TRANSLATE:
-            if self.is_identity(cast("Target", target)):
-                add(self.accepted, key, hit)
-            else:
-                known = self.swept.translated.get(ref)
-                self.swept.translated[ref] = hit if known is None else known | hit
+            self.translate(ref, key, hit, via)
         else:
             if action not in _DISPOSITIONS:
+                add(self.swept.undecided, key, hit)
                 self.swept.open[Open(ref, None, why_elsewhere(target))] = None
             self.swept.end(
                 End(_DISPOSITIONS.get(action, Disposition.UNDECIDED), ref, self.stop.hook, via),
@@ -508,10 +610,69 @@ class _TableSweep:
                 hit,
             )
 
-    def is_identity(self, target: Target) -> bool:
-        """MASQUERADE of the host's own packets: the source is the interface's address already."""
-        path = PATHS[self.sweeper.coordinates.role][self.packets.sender]
-        return path is Path.OUT and target.name == "MASQUERADE"
+    def translate(self, ref: RuleRef, key: Key, hit: Bounds, via: tuple[RuleRef, ...]) -> None:
+        """A rule binds connections to what its target says; one that has its like goes on."""
+        path, family = self.at.path, self.sweeper.coordinates.family
+        new = rewritten(ref, self.stop.hook, family)
+        if new is None or (new.is_of_host and path is Path.LOOPBACK):
+            # What lo gives to MASQUERADE is not known.
+            self.leave(ref, hit)
+            return
+        if path in (Path.IN, Path.OUT):
+            new = new.of_own_packet()
+        same, others = hit.split(self.unchanged(new), takes_open=False)
+        if not same.is_empty():
+            add(self.accepted, key, same)
+        if others.is_empty():
+            return
+        if not self.packets.opens:
+            if self.packets.tells_ends:
+                end = End(Disposition.MISDIRECTED, ref, self.stop.hook, via)
+                self.swept.end(end, self.transit.ctstate, others)
+            else:
+                self.leave(ref, others)
+            return
+        turned = path
+        if new.manip is Manip.DST and (new.addresses is not None or new.is_of_host):
+            low = 0 if new.addresses is None else new.addresses.low
+            turned = path_to(low, family, path, is_redirect=new.is_redirect)
+        # Over lo a packet cannot be led out again, nor one of the host's own be led there.
+        is_followed = turned is not Path.LOOPBACK or (path is turned and not self.leads_off(new))
+        behind = self.sweeper.translate(key.translated, new, turned) if is_followed else None
+        if behind is None:
+            self.leave(ref, others)
+        else:
+            add(self.accepted, key._replace(translated=behind), others)
+
+    def leads_off(self, new: Rewritten) -> bool:
+        """Whether a packet on lo becomes one of another host."""
+        loopback = Net(Family.IPV4, 127 << 24, 0xFF << 24)
+        if self.sweeper.coordinates.family is Family.IPV6:
+            loopback = Net(Family.IPV6, 1, Family.IPV6.full_mask)
+        return new.addresses is not None and not all(map(loopback.contains, new.addresses))
+
+    def leave(self, ref: RuleRef, hit: Bounds) -> None:
+        """Connections that are translated in a way that is not followed."""
+        known = self.swept.translated.get(ref)
+        self.swept.translated[ref] = hit if known is None else known | hit
+
+    def unchanged(self, new: Rewritten) -> Condition:
+        """The connections that have what a rule makes of them already."""
+        sweeper, sight = self.sweeper, self.sight
+        address, port = ("saddr", "sport") if new.manip is Manip.SRC else ("daddr", "dport")
+        if new.is_of_host:
+            return sweeper.nothing
+        found: PacketSet | None = sweeper.space.everything
+        if new.addresses is not None:
+            full = sweeper.coordinates.family.full_mask
+            one = new.addresses.low
+            is_one = one == new.addresses.high
+            found = sight.masked(address, one, full & ~new.kept) if is_one else None
+        if found is not None and new.ports is not None:
+            ports = sight.among(port, [new.ports]) if new.keeps_port else None
+            found = None if ports is None else found & ports
+        # Of a range nobody knows which it will be.
+        return sweeper.nothing if found is None else Condition(found, found)
 
     # Conditions
 
@@ -523,6 +684,10 @@ class _TableSweep:
         self.transit.mark = key.mark
         self.transit.rule = rule.ref
         for predicate, match in rule.open:
+            if Field.ADDRESS_TYPE in predicate.reads and self.is_led_back():
+                found = found & self.sweeper.unknown
+                is_open.append(Open(rule.ref, match, _OWN_UNKNOWN))
+                continue
             if self.is_of_points(predicate, match):
                 if id(match) in seen:
                     continue
@@ -546,6 +711,12 @@ class _TableSweep:
                 return found, is_open
         return found, is_open
 
+    def is_led_back(self) -> bool:
+        """Whether the destination of an answer is still the address that NAT gave its client."""
+        translated = self.translated
+        is_answer = self.packets.sender is Dir.REPLY and Manip.DST not in self.at.done
+        return is_answer and translated is not None and translated.source is not None
+
     def is_of_points(self, predicate: Predicate, match: AnyMatch) -> bool:
         """Whether a condition is about what connections differ in: it is a set of them."""
         if match.name == "conntrack" and isinstance(match, Match):
@@ -561,6 +732,7 @@ class _TableSweep:
         return (
             *(packets.sender, transit.in_interface, transit.out_interface),
             *(int(transit.ctstate), entry),
+            *(self.at.path is Path.FORWARD, self.translated, self.translated and self.at.done),
         )
 
     def compiled(self, match: AnyMatch) -> PacketSet | None:
@@ -584,29 +756,30 @@ class _TableSweep:
                 found = found & (everything - each if option.negated else each)
         return found
 
-    def ranges(self, part: str, ranges: Iterable[tuple[int, int]]) -> PacketSet:
-        space = self.sweeper.space
-        found: PacketSet = space.nothing
-        for low, high in ranges:
-            found = found | space.between(part, low, high)
-        return found
+    def among(self, field: str, ranges: Iterable[tuple[int, int]]) -> _Told:
+        found = self.sight.among(field, ranges)
+        return _UNTOLD if found is None else found
 
-    def address(self, part: str, value: object) -> _Told:
+    def address(self, field: str, value: object, sight: Sight | None = None) -> _Told:
         if isinstance(value, Hostname):
             return _UNTOLD
         assert isinstance(value, Net)
-        return self.sweeper.space.masked(part, value.address, value.mask)
+        found = (sight or self.sight).masked(field, value.address, value.mask)
+        return _UNTOLD if found is None else found
 
     def interface(self, pattern: str, *, incoming: bool) -> PacketSet:
         name = self.transit.in_interface if incoming else self.transit.out_interface
         if name not in (_SENDER_SIDE, _OTHER_SIDE):
             space = self.sweeper.space
             return space.everything if covers(pattern, name or "") else space.nothing
-        coordinates = self.sweeper.coordinates
-        part = coordinates.interface_part(self.packets.sender, incoming=name == _SENDER_SIDE)
-        return coordinates.named(part, pattern)
+        part = CLIENT_INTERFACE
+        if self.at.path is Path.FORWARD:
+            is_client = (name == _SENDER_SIDE) is (self.packets.sender is Dir.ORIGINAL)
+            part = CLIENT_INTERFACE if is_client else SERVER_INTERFACE
+        return self.sweeper.coordinates.named(part, pattern)
 
 
+_OWN_UNKNOWN: Final = "which addresses are this host's is not known"
 _POINT: Final = frozenset(
     {
         Field.SADDR,
@@ -626,11 +799,8 @@ _DISPOSITIONS: Final = {
 
 
 def _of_ip(sweep: _TableSweep, option: Option) -> _Told:
-    ends = ENDS[sweep.packets.sender]
-    if option.name == "source":
-        return sweep.address(ends.saddr, option.value)
-    if option.name == "destination":
-        return sweep.address(ends.daddr, option.value)
+    if option.name in _ADDRESS_OF:
+        return sweep.address(_ADDRESS_OF[option.name], option.value)
     if option.name in ("in-interface", "out-interface"):
         return sweep.interface(option.value, incoming=option.name == "in-interface")
     return None
@@ -639,12 +809,15 @@ def _of_ip(sweep: _TableSweep, option: Option) -> _Told:
 def _of_ports(sweep: _TableSweep, option: Option) -> _Told:
     if option.name not in _PORTS:
         return None
-    ends, value = ENDS[sweep.packets.sender], option.value
+    value = option.value
     ranges = [value] if isinstance(value, Range) else value
-    either = (sweep.ranges(getattr(ends, part), ranges) for part in _PORTS[option.name])
-    return reduce(or_, either)
+    either = [sweep.among(field, ranges) for field in _PORTS[option.name]]
+    if any(one is _UNTOLD for one in either):
+        return _UNTOLD
+    return reduce(or_, cast("list[PacketSet]", either))
 
 
+_ADDRESS_OF: Final = {"source": "saddr", "destination": "daddr"}
 _PORTS: Final = {
     "sport": ("sport",),
     "dport": ("dport",),
@@ -655,9 +828,8 @@ _PORTS: Final = {
 
 
 def _of_iprange(sweep: _TableSweep, option: Option) -> _Told:
-    ends = ENDS[sweep.packets.sender]
-    part = ends.saddr if option.name == "src-range" else ends.daddr
-    return sweep.ranges(part, [(option.value.low, option.value.high)])
+    field = "saddr" if option.name == "src-range" else "daddr"
+    return sweep.among(field, [(option.value.low, option.value.high)])
 
 
 def _of_set(sweep: _TableSweep, option: Option) -> _Told:
@@ -668,22 +840,27 @@ def _of_set(sweep: _TableSweep, option: Option) -> _Told:
     known = sweep.chains.facts.sets.get(name)
     if known is None or len(sides) != 1:
         return _UNTOLD
-    ends = ENDS[sweep.packets.sender]
-    part = ends.saddr if sides[0] == "src" else ends.daddr
-    space = sweep.sweeper.space
+    field = "saddr" if sides[0] == "src" else "daddr"
+    family, space = sweep.sweeper.coordinates.family, sweep.sweeper.space
+    if not sweep.sight.is_plain(field):
+        address = sweep.sight.constant(field)
+        if address is None:
+            return _UNTOLD
+        return space.everything if known.contains(address, family) else space.nothing
     found: PacketSet = space.nothing
     # The longest network that holds an address decides.
     nets = [(net, True) for net in known.members] + [(net, False) for net in known.exceptions]
     for net, is_in in sorted(nets, key=lambda each: each[0].mask):
-        if net.family is not sweep.sweeper.coordinates.family:
+        if net.family is not family:
             continue
-        those = space.masked(part, net.address, net.mask)
+        those = sweep.sight.masked(field, net.address, net.mask)
+        assert those is not None
         found = found | those if is_in else found - those
     return found
 
 
 def _of_entry(sweep: _TableSweep, option: Option) -> _Told:
-    """Addresses and ports of the entry: those of its opener's packets, and the other way round."""
+    """Addresses and ports of the entry: those of its opener's packets, and of what answers them."""
     if option.name not in _OF_ENTRY:
         rest = Match("conntrack", (option._replace(negated=False),))
         (predicate,) = predicates(rest, sweep.chains.facts)
@@ -691,12 +868,15 @@ def _of_entry(sweep: _TableSweep, option: Option) -> _Told:
         if truth is Tern.UNKNOWN:
             return _UNTOLD
         return space.everything if truth is Tern.TRUE else space.nothing
+    is_reply, field = _OF_ENTRY[option.name]
     opener = sweep.packets.opener
-    is_reply, part = _OF_ENTRY[option.name]
-    ends = ENDS[opener.other if is_reply else opener]
-    if part in ("sport", "dport"):
-        return sweep.ranges(getattr(ends, part), [option.value])
-    return sweep.address(getattr(ends, part), option.value)
+    sender = opener.other if is_reply else opener
+    # An answer has what NAT made of the first packet; that had its own ends.
+    sight = Sight(sweep.sweeper.space, sender, sweep.translated)
+    if field in ("sport", "dport"):
+        found = sight.among(field, [option.value])
+        return _UNTOLD if found is None else found
+    return sweep.address(field, option.value, sight)
 
 
 _OF_ENTRY: Final = {

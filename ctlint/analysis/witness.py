@@ -2,19 +2,20 @@
 """A scenario that shows a loss: the handshake, the expiry, the packet that does not arrive.
 
 The form is docs/scenario.md. Expected answers come from the walk through the rules that found the
-loss; the live kernel must give the same.
+loss, those about NAT from the model; the live kernel must give the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
-from ctlint.analysis.stranding import Kind, Lost, Stranding, first_after_expiry, home_of
+from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
+from ctlint.analysis.stranding import Kind, Lost, Nature, Stranding, first_after_expiry
 from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import Ruleset, Table
@@ -22,27 +23,13 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, stops
 from ctlint.parse.printer import print_ruleset
-from ctlint.wire.addresses import Family, format_address
+from ctlint.scenario.answer import OpAnswer
+from ctlint.scenario.play import Player
+from ctlint.scenario.reader import scenario_from_json
+from ctlint.scenario.scenario import DIR_NAMES
+from ctlint.wire.addresses import Family
 
-_HANDSHAKE: list[dict[str, Any]] = [
-    {
-        "dir": "orig",
-        "flags": "S",
-        "seq": 1000,
-        "opts": {"mss": 1460, "sackok": True, "wscale": 7},
-    },
-    {
-        "dir": "reply",
-        "flags": "SA",
-        "seq": 5000,
-        "ack": 1001,
-        "opts": {"mss": 1460, "sackok": True, "wscale": 7},
-    },
-    {"dir": "orig", "flags": "A", "seq": 1001, "ack": 5001, "win": 502},
-]
-_NEXT = {Dir.ORIGINAL: (1001, 5001), Dir.REPLY: (5001, 1001)}
 _MAIN_HOOKS = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
-_NAME = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 
 
 class Witnesses:
@@ -51,23 +38,22 @@ class Witnesses:
     def __init__(self, chains: ChainStore, settings: Settings) -> None:
         self._chains = chains
         self._settings = settings
-        self._texts: dict[frozenset[Path], tuple[str, frozenset[str]]] = {}
+        self._texts: dict[tuple[frozenset[Path], bool], tuple[str, frozenset[str]]] = {}
 
     def witness(self, stranding: Stranding) -> Witness:
         """The scenario for the decisive packet of a stranding."""
         settings = self._settings
         lost = stranding.decisive
         connection = stranding.case.connection
-        packets = [dict(packet) for packet in _HANDSHAKE]
-        expect: list[dict[str, Any]] = []
+        packets = [dict(packet) for packet in HANDSHAKE]
         steps = [(lost.sender, lost.kind)]
         if lost.kind is Kind.ACK and (lost.sender.other, Kind.FIN) in stranding.case.passed:
             # The ACK answers a FIN that gets through.
             steps.insert(0, (lost.sender.other, Kind.FIN))
         for index, (sender, kind) in enumerate(steps):
-            seq, ack = _NEXT[sender]
+            seq, ack = NEXT[sender]
             packet: dict[str, Any] = {
-                "dir": _NAME[sender],
+                "dir": DIR_NAMES[sender],
                 "flags": kind.flags.letters,
                 "seq": seq,
                 # The answer to a FIN acknowledges it.
@@ -78,8 +64,6 @@ class Witnesses:
                 packet["len"] = 1
             if index == 0:
                 packet["expire"] = True
-            answer = self._answer(sender, kind, connection)
-            expect.append({"packet": len(packets), **answer})
             packets.append(packet)
         scenario: dict[str, Any] = {
             "name": f"{step_name(lost)} after expiry, {stranding.role.value}",
@@ -93,10 +77,40 @@ class Witnesses:
         if sysctls:
             scenario["sysctls"] = sysctls
         v6 = connection.family is Family.IPV6
-        scenario["ruleset6" if v6 else "ruleset"] = self._rules(connection)[0]
+        with_nat = lost.nature is Nature.TRANSLATION
+        text, tables = self._rules(connection, with_nat=with_nat)
         scenario |= stage(connection)
         scenario["packets"] = packets
+        answers = self._played(scenario, connection) if with_nat else {}
+        scenario["ruleset6" if v6 else "ruleset"] = text
+        expect = []
+        for index, (sender, kind) in enumerate(steps, len(HANDSHAKE)):
+            answer = answers.get(index) or self._answer(sender, kind, connection)
+            if "rules" in answer:
+                rules = answer["rules"]
+                answer["rules"] = [step for step in rules if step.partition("/")[0] in tables]
+            expect.append({"packet": index, **answer})
         return Witness(scenario, expect)
+
+    def _played(
+        self, scenario: Mapping[str, Any], connection: Connection
+    ) -> dict[int, dict[str, Any]]:
+        """What the model answers to packets of a scenario, by index, as far as it is decided."""
+        chains = {connection.family: self._chains}
+        read = scenario_from_json(scenario)
+        player = Player(read, self._settings.kernel, chains=chains)
+        found: dict[int, dict[str, Any]] = {}
+        for index, step in enumerate(read.steps):
+            answer = player.step(step)
+            if isinstance(answer, OpAnswer) or answer.delivered is None:
+                continue
+            found[index] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
+            for one in answer.out:
+                if one.is_same:
+                    found[index]["as"] = [one.src, one.sport, one.dst, one.dport]
+            if all(one.is_same for one in answer.out):
+                found[index]["rules"] = list(answer.rules or ())
+        return found
 
     def _answer(self, sender: Dir, kind: Kind, connection: Connection) -> dict[str, Any]:
         settings = self._settings
@@ -118,31 +132,25 @@ class Witnesses:
         if fate.is_exact and fate.ends[-1].disposition is not Disposition.REJECTED:
             # Otherwise not all rules that matched are known: those of undecided matches, and
             # those that the packets of REJECT meet.
-            tables = self._rules(connection)[1]
-            answer["rules"] = [step for step in fate.matched if step.partition("/")[0] in tables]
+            answer["rules"] = fate.matched
         return answer
 
-    def _rules(self, connection: Connection) -> tuple[str, frozenset[str]]:
+    def _rules(self, connection: Connection, *, with_nat: bool) -> tuple[str, frozenset[str]]:
         """The rule set as far as packets of the connection can reach it, and its tables.
 
-        nat is left out: it translates nothing of the connections that are judged.
+        nat is left out where it translates nothing of the connection and its later packets.
         """
-        paths = frozenset(connection.ends(sender).path for sender in Dir)
-        if paths not in self._texts:
-            ruleset = reachable(self._chains.ruleset, paths)
-            self._texts[paths] = (print_ruleset(ruleset), frozenset(ruleset.tables))
-        return self._texts[paths]
-
-
-def stage(connection: Connection) -> dict[str, Any]:
-    """Topology and flow of a scenario that plays this connection."""
-    flow = {
-        "saddr": format_address(connection.family, connection.orig_address),
-        "sport": connection.orig_port,
-        "daddr": format_address(connection.family, connection.reply_address),
-        "dport": connection.reply_port,
-    }
-    return {"topology": _topology(connection), "flow": flow}
+        paths = frozenset(Path)
+        if not with_nat:
+            paths = frozenset(connection.ends(sender).path for sender in Dir)
+        elif connection.role is not Role.LOOPBACK:
+            # What NAT does not lead on any more comes to the host itself, or goes through it.
+            paths -= {Path.LOOPBACK}
+        key = paths, with_nat
+        if key not in self._texts:
+            ruleset = reachable(self._chains.ruleset, paths, with_nat=with_nat)
+            self._texts[key] = (print_ruleset(ruleset), frozenset(ruleset.tables))
+        return self._texts[key]
 
 
 def step_name(lost: Lost) -> str:
@@ -150,12 +158,12 @@ def step_name(lost: Lost) -> str:
     return f"{lost.kind.name} of the {'client' if lost.sender is Dir.ORIGINAL else 'server'}"
 
 
-def reachable(ruleset: Ruleset, paths: Iterable[Path]) -> Ruleset:
-    """The chains that packets of these paths can reach, without the nat table."""
+def reachable(ruleset: Ruleset, paths: Iterable[Path], *, with_nat: bool = False) -> Ruleset:
+    """The chains that packets of these paths can reach, those of the nat table only if asked."""
     roots: dict[str, set[str]] = {}
     for path in paths:
         for stop in stops(path, is_nft=ruleset.is_nft):
-            if stop.table != "nat":
+            if with_nat or stop.table != "nat":
                 roots.setdefault(stop.table, set()).add(stop.chain)
     tables = {}
     for name, table in ruleset.tables.items():
@@ -186,39 +194,3 @@ def _reached(table: Table, bases: set[str]) -> set[str]:
             if isinstance(rule.target, Jump | Goto)
         ]
     return reached
-
-
-def _topology(connection: Connection) -> str | dict[str, Any]:
-    v6 = connection.family is Family.IPV6
-    suffix = "6" if v6 else ""
-    if connection.role is Role.LOOPBACK:
-        return {"kind": "lo", "v6": True} if v6 else "lo"
-    if connection.role is Role.FORWARD:
-        family, ends = connection.family, (connection.orig_address, connection.reply_address)
-        left = _router_address(family, ends[0], ends)
-        right = _router_address(family, ends[1], (*ends, left))
-        length = 64 if v6 else 16
-        return {
-            "kind": "forward",
-            "left_if": connection.orig_interface,
-            "right_if": connection.reply_interface,
-            f"left_addr{suffix}": f"{format_address(family, left)}/{length}",
-            f"right_addr{suffix}": f"{format_address(family, right)}/{length}",
-            "v6": v6,
-        }
-    home = home_of(connection.role)
-    own = connection.orig_address if home is Dir.ORIGINAL else connection.reply_address
-    return {
-        "kind": "host",
-        "role": _NAME[home],
-        "if": connection.orig_interface,
-        f"addr{suffix}": f"{format_address(connection.family, own)}/{64 if v6 else 16}",
-        "v6": v6,
-    }
-
-
-def _router_address(family: Family, neighbour: int, taken: tuple[int, ...]) -> int:
-    """The first free address of the box in the network of one of its neighbours."""
-    length = 64 if family is Family.IPV6 else 16
-    network = neighbour >> (family.bits - length) << (family.bits - length)
-    return next(network + n for n in range(1, len(taken) + 2) if network + n not in taken)

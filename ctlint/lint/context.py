@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -31,6 +31,7 @@ from ctlint.finding import (
     Role,
     Severity,
 )
+from ctlint.headerspace.boxes import merged
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
@@ -96,6 +97,46 @@ class Context:
             for stranding in report.strandings:
                 if stranding.nature in natures:
                     yield stranding
+
+    def translations(self) -> Iterator[tuple[Stranding, Sequence[Stranding]]]:
+        """The strandings of rules that translate, those of one role and hook that do so alike
+        together: the first in the file, and the others.
+        """
+        groups: dict[tuple[object, ...], list[Stranding]] = {}
+        for stranding in self.strandings(Nature.TRANSLATION):
+            lost = stranding.decisive
+            is_first = lost.ctstate is CtState.NEW
+            groups.setdefault((stranding.role, lost.hook, is_first), []).append(stranding)
+        for group in groups.values():
+            group.sort(key=self._by_certainty)
+            yield group[0], group[1:]
+
+    def _by_certainty(self, stranding: Stranding) -> tuple[bool, int]:
+        is_open = stranding.confidence is not Confidence.CERTAIN
+        return is_open, self.location(stranding.cause).line
+
+    def translation_finding(
+        self, stranding: Stranding, others: Sequence[Stranding], message: str, remedy: str
+    ) -> Finding:
+        """One finding for rules that translate alike: the others are related."""
+        finding = self.stranding_finding(stranding, message, remedy)
+        every = (stranding, *others)
+        is_any = not all(each.ports for each in every)
+        ports = merged(one for each in every for one in each.ports)
+        packets = dict.fromkeys(packet_kind(lost) for each in every for lost in each.lost)
+        related = {self.location(each.cause): None for each in others}
+        related.pop(finding.location, None)
+        places = sorted(related, key=lambda place: (place.line, place.position or 0))
+        shown = [replace(each, message="so it is here") for each in places[:MAX_RELATED]]
+        if len(places) > MAX_RELATED:
+            more = len(places) - MAX_RELATED
+            shown[-1] = replace(shown[-1], message=f"so it is here, and at {more:,} more rules")
+        return replace(
+            finding,
+            ports=() if is_any else tuple(map(port_text, ports)),
+            packets=tuple(packets),
+            related=tuple(shown),
+        )
 
     def stranding_finding(self, stranding: Stranding, message: str, remedy: str) -> Finding:
         """The finding for a stranding, with its witness; severity by the timeouts."""
@@ -202,6 +243,9 @@ class Context:
         accept = accept_closes(stranding, self.subject.chains, self.settings)
         return f"{accept}; or {LONGER}" if accept else LONGER
 
+
+MAX_RELATED: Final = 8
+"""Rules that are named beside the first."""
 
 LONGER: Final = (
     "let entries outlive silence: nf_conntrack_tcp_timeout_established above the longest idle "

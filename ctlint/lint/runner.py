@@ -18,7 +18,7 @@ from ctlint.finding import (
     Location,
     Undecided,
 )
-from ctlint.ir.rule import Match, Rule, UnknownMatch, UnknownTarget
+from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
@@ -28,7 +28,6 @@ from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
-from ctlint.wire.protocols import TCP
 
 
 class Host:
@@ -101,8 +100,6 @@ def _summary(ruleset: Ruleset) -> InputSummary:
 # Undecided
 
 NOT_FOLLOWED: Final = "connections that this rule translates are not followed"
-MAX_TRANSLATING: Final = 20
-"""NAT rules that are named one by one."""
 
 
 def _undecided(subject: Subject) -> Iterator[Undecided]:
@@ -130,20 +127,15 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             "",
             f"the table {table} has no hook {chain.name}: the kernel refuses these rules",
         )
-    translating = 0
     for table, chain, position, rule in ruleset.rules():
         for match in rule.matches:
             if isinstance(match, UnknownMatch):
                 ref = RuleRef(table, chain.name, position, rule)
                 yield from note(ref, match.name, f"ctlint does not know the match {match.name!r}")
-        if action(rule.target) is Action.TRANSLATE and may_be_tcp(rule):
+        if table != "nat" and action(rule.target) is Action.TRANSLATE:
             ref = RuleRef(table, chain.name, position, rule)
             name = getattr(rule.target, "name", "")
-            if table != "nat":
-                yield from note(ref, name, "the kernel loads this target only in the nat table")
-            elif translating < MAX_TRANSLATING:
-                yield from note(ref, name, NOT_FOLLOWED)
-            translating += 1
+            yield from note(ref, name, "the kernel loads this target only in the nat table")
         if isinstance(rule.target, UnknownTarget):
             ref = RuleRef(table, chain.name, position, rule)
             yield from note(
@@ -151,11 +143,6 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
                 rule.target.name,
                 f"{rule.target.name!r} is no chain of the table and no target that ctlint knows",
             )
-    if translating > MAX_TRANSLATING:
-        more = translating - MAX_TRANSLATING
-        yield Undecided(
-            Location(ruleset.file, 1, table="nat"), "", f"{more:,} more rules: {NOT_FOLLOWED}"
-        )
     for report in subject.reports:
         for item in report.open:
             target = item.ref.rule.target
@@ -176,16 +163,6 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
                 why = f"loses the {kind.name} of open connections, with or without an entry"
                 yield Undecided(location, "", f"{why}: no matter of expiry")
         yield from _limits(report, ruleset)
-
-
-def may_be_tcp(rule: Rule) -> bool:
-    """Whether the head of a rule lets TCP through."""
-    for match in rule.matches:
-        if isinstance(match, Match) and match.name == "ip":
-            protocol = match.get("protocol")
-            if protocol is not None:
-                return (protocol.value in (0, TCP)) is not protocol.negated
-    return True
 
 
 def _chains_without_hook(ruleset: Ruleset) -> Iterator[tuple[str, Chain]]:

@@ -13,6 +13,7 @@ from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import Dir, TcpCt, TcpDirFlags
 from ctlint.model.conntrack.tuple import Tuple, get_tuple
 from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.nat import Draw
@@ -57,7 +58,8 @@ _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFl
 class Player:
     """One scenario on one kernel's model, step by step. ``draw`` chooses ports where the kernel
     draws them by lot; ``lots`` does where rules draw lots, which leave the packet's fate open
-    without it. Raises ScenarioError.
+    without it. ``chains`` are the rules where they need not be read from the scenario. Raises
+    ScenarioError.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Player:
         kernel: KernelProfile,
         draw: Draw | None = None,
         lots: Draw | None = None,
+        chains: Mapping[Family, ChainStore] | None = None,
     ) -> None:
         self._scenario = scenario
         self._kernel = kernel
@@ -80,7 +83,8 @@ class Player:
         sets = _sets(scenario)
         # A list counts where its members do.
         counts = any(one.has_counters for one in sets.values())
-        chains = chains_of(scenario, frozenset(sets if counts else ()))
+        if chains is None:
+            chains = chains_of(scenario, frozenset(sets if counts else ()))
         self._has_rules = bool(chains)
         self._stack = Stack(
             self._tracker,

@@ -16,7 +16,7 @@ import pytest
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition, Fate, send
-from ctlint.analysis.witness import stage
+from ctlint.analysis.stage import stage
 from ctlint.finding import Role
 from ctlint.lab.lab import CannotLoadError, Lab
 from ctlint.model.conntrack.first_packet import classify_first

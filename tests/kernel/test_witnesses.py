@@ -17,8 +17,8 @@ import pytest
 
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.stranding import Case, Kind, examine, first_after_expiry
-from ctlint.analysis.witness import stage
+from ctlint.analysis.stage import stage
+from ctlint.analysis.stranding import Case, Kind, Nature, examine, first_after_expiry
 from ctlint.finding import Confidence, Finding, Role
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.lab.lab import Backend, CannotLoadError, Lab
@@ -222,10 +222,15 @@ def judge_case(
     if case.confidence is Confidence.CERTAIN:
         assert all(answer.delivered for answer in opening), (case.connection, opening)
     lost = {(one.sender, one.kind): one for one in case.lost}
+    if case.connection.translated is not None:
+        judge_translated(case, opening[-1], dict(zip(later, rest, strict=True)))
+        return
     for (sender, kind), answer in zip(later, rest, strict=True):
         where = case.connection, sender, kind, answer
         if (sender, kind) in case.passed:
             assert answer.delivered, where
+        elif (sender, kind) in lost and lost[sender, kind].nature is Nature.TRANSLATION:
+            assert not arrives(sender, answer, opening[-1]), where
         elif (sender, kind) in lost:
             assert not answer.delivered, where
             if answer.ctstate is not None:
@@ -245,6 +250,30 @@ def judge_case(
             is_rejected = any(end.disposition is Disposition.REJECTED for end in fate.ends)
             rules = answer.rules[: len(fate.matched)] if is_rejected else answer.rules
             assert list(rules) == fate.matched, where
+
+
+def judge_translated(
+    case: Case, opened: PacketAnswer, answers: dict[tuple[Dir, Kind], PacketAnswer]
+) -> None:
+    """What is lost of a connection that NAT translates, and what arrives."""
+    if case.confidence is not Confidence.CERTAIN:
+        return
+    lost = {(one.sender, one.kind) for one in case.lost}
+    for (sender, kind), answer in answers.items():
+        where = case.connection, sender, kind, answer
+        if (sender, kind) in lost:
+            assert not arrives(sender, answer, opened), where
+        if (sender, kind) in case.passed:
+            assert arrives(sender, answer, opened), where
+
+
+def arrives(sender: Dir, answer: PacketAnswer, opened: PacketAnswer) -> bool:
+    """Whether the other end knows the packet: by the addresses of the entry that it had."""
+    assert opened.entry is not None
+    ends = {Dir.ORIGINAL: opened.entry.orig, Dir.REPLY: opened.entry.reply}
+    src, sport, dst, dport = ends[sender]
+    seen = (dst, dport, src, sport) if answer.entry is None else answer.entry.reply
+    return answer.delivered is True and seen == ends[sender.other]
 
 
 def first_packet(sender: Dir, kind: Kind) -> dict[str, Any]:

@@ -166,7 +166,10 @@ def test_an_untracked_connection_loses_nothing_to_a_drop_of_invalid() -> None:
     assert found.strandings == []
 
 
-def test_connections_that_are_translated_are_named_and_left_out() -> None:
+def test_the_close_of_a_translated_connection_is_lost_to_nat_and_not_to_the_drop() -> None:
+    """nf_nat_inet_fn() leaves packets without an entry as they are: without the drop the FIN would
+    go out under the client's own address.
+    """
     text = (
         "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
@@ -174,8 +177,42 @@ def test_connections_that_are_translated_are_named_and_left_out() -> None:
         "-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
     )
     found = report(text, Role.FORWARD)
-    assert found.strandings == []
-    assert [str(ref) for ref in found.translating] == ["nat/POSTROUTING#1"]
+    (stranding,) = found.strandings
+    assert str(stranding.cause) == "nat/POSTROUTING#1"
+    assert stranding.nature is Nature.TRANSLATION
+    assert (stranding.decisive.sender, stranding.decisive.kind) == (Dir.ORIGINAL, Kind.FIN)
+    # Data of the client are translated again, as the first packet was.
+    assert (Dir.ORIGINAL, Kind.DATA) in stranding.case.passed
+    assert found.translating == []
+
+
+def test_what_a_published_server_sends_is_masqueraded_as_another_connection() -> None:
+    """The connection itself is not translated; its server's first packet without an entry is."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o wan0 -j MASQUERADE\nCOMMIT\n"
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED,INVALID -j ACCEPT\n"
+        "-A FORWARD -i wan0 -o lan0 -p tcp -m tcp --dport 443 -j ACCEPT\n"
+        "-A FORWARD -i lan0 -o wan0 -p tcp -m tcp --sport 443 -j ACCEPT\nCOMMIT\n"
+    )
+    (stranding,) = report(text, Role.FORWARD).strandings
+    assert str(stranding.cause) == "nat/POSTROUTING#1"
+    assert {(one.sender, one.kind) for one in stranding.lost} == {
+        (Dir.REPLY, Kind.ACK),
+        (Dir.REPLY, Kind.DATA),
+    }
+    assert stranding.ports == (Range(443, 443),)
+
+
+def test_a_rule_that_makes_of_an_end_what_it_is_translates_nothing() -> None:
+    """nf_nat_setup_info(): the tuple stays, so the entry gets no bit of NAT."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n"
+        "-A POSTROUTING -s 192.0.2.1 -j SNAT --to-source 192.0.2.1\nCOMMIT\n"
+    )
+    assert report(text, Role.CLIENT).strandings == []
 
 
 @pytest.mark.parametrize("table", ["mangle", "security"])
@@ -329,7 +366,7 @@ def test_zones_are_not_followed() -> None:
     assert [str(item.ref) for item in found.open] == ["raw/PREROUTING#1"]
 
 
-def test_a_packet_that_makes_an_entry_and_is_translated_is_neither_lost_nor_through() -> None:
+def test_a_packet_that_makes_an_entry_and_is_translated_is_lost_to_the_rule_that_does() -> None:
     # The server's ACK is NEW after expiry, so it meets the DNAT that no reply ever met.
     nat = (
         "*nat\n-A PREROUTING -p tcp -m tcp --dport 1024:65535 -j DNAT --to-destination 10.9.9.9\n"
@@ -337,11 +374,13 @@ def test_a_packet_that_makes_an_entry_and_is_translated_is_neither_lost_nor_thro
     )
     accept = "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\nCOMMIT\n"
     found = report(nat + DROPPING + accept, Role.CLIENT)
-    (case,) = found.cases
-    judged = {(one.sender, one.kind) for one in case.lost} | case.passed
-    assert (REPLY, Kind.ACK) not in judged
-    assert (REPLY, Kind.FIN) in judged
-    assert [str(ref) for ref in found.translating] == ["nat/PREROUTING#1"]
+    causes = by_cause(found)
+    led_away = {(one.sender, one.kind) for one in causes["nat/PREROUTING#1"].lost}
+    assert led_away == {(REPLY, Kind.ACK), (REPLY, Kind.DATA)}
+    assert (REPLY, Kind.FIN) in {
+        (one.sender, one.kind) for one in causes["filter/INPUT policy"].lost
+    }
+    assert found.translating == []
 
 
 def test_an_accept_behind_a_long_list_of_drops_is_found() -> None:

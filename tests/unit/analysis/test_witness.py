@@ -10,8 +10,9 @@ import pytest
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.settings import Settings
+from ctlint.analysis.stage import stage
 from ctlint.analysis.stranding import examine
-from ctlint.analysis.witness import Witnesses, stage
+from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Role
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.model.kernel.profiles import NEWEST
