@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
-from ctlint.analysis.consequence import Exposure, exposure, stranded
+from ctlint.analysis.circumstances import Circumstances
+from ctlint.analysis.consequence import stranded
+from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.remedy import accept_closes
 from ctlint.analysis.settings import Settings
@@ -46,11 +48,18 @@ _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
 
 
 class Subject:
-    """One rule set with the settings it runs under, and what was found out about it so far."""
+    """One rule set with what it runs under, and what was found out about it so far."""
 
-    def __init__(self, ruleset: Ruleset, settings: Settings, facts: Facts) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        settings: Settings,
+        facts: Facts,
+        circumstances: Circumstances,
+    ) -> None:
         self.ruleset = ruleset
         self.settings = settings
+        self.circumstances = circumstances
         self.chains = ChainStore(ruleset, facts)
         self.witnesses = Witnesses(self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
@@ -73,13 +82,13 @@ class Subject:
 
     @property
     def reports(self) -> tuple[RoleReport, ...]:
-        """The reports of all roles."""
-        return tuple(self.report(role) for role in Role)
+        """The reports of all roles that the host has."""
+        return tuple(self.report(role) for role in Role if self.circumstances.has_role(role))
 
     @cached_property
     def exposure(self) -> Exposure:
         """How likely entries are to go before their connections do."""
-        return exposure(self.settings)
+        return exposure(self.settings, self.circumstances)
 
 
 class Context:
@@ -89,6 +98,7 @@ class Context:
         self.subject = subject
         self.info = info
         self.settings = subject.settings
+        self.circumstances = subject.circumstances
 
     def strandings(self, *natures: Nature) -> Iterator[Stranding]:
         """The strandings whose decisive packet is lost in one of these ways."""

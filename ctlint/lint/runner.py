@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import RoleReport
@@ -32,14 +33,19 @@ from ctlint.wire.protocols import TCP
 
 
 class Host:
-    """The rule sets of one host and the settings they run under."""
+    """The rule sets of one host, the settings they run under, and what is told of it."""
 
     def __init__(
-        self, rulesets: Sequence[Ruleset], sysctls: SysctlSet, facts: Facts | None = None
+        self,
+        rulesets: Sequence[Ruleset],
+        sysctls: SysctlSet,
+        facts: Facts | None = None,
+        circumstances: Circumstances = UNTOLD,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
+        self.circumstances = circumstances
 
 
 def lint(
@@ -59,8 +65,8 @@ def lint(
     for host in hosts:
         settings = Settings(host.sysctls, kernel)
         for ruleset in host.rulesets:
-            inputs.append(_summary(ruleset))
-            subject = Subject(ruleset, settings, host.facts)
+            inputs.append(_summary(ruleset, host.circumstances))
+            subject = Subject(ruleset, settings, host.facts, host.circumstances)
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:
@@ -94,8 +100,14 @@ def _order(finding: Finding) -> tuple[object, ...]:
     )
 
 
-def _summary(ruleset: Ruleset) -> InputSummary:
-    return InputSummary(ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables))
+def _summary(ruleset: Ruleset, circumstances: Circumstances) -> InputSummary:
+    return InputSummary(
+        ruleset.file,
+        ruleset.family,
+        ruleset.rule_count,
+        tuple(ruleset.tables),
+        circumstances.told(),
+    )
 
 
 # Undecided

@@ -120,5 +120,23 @@ def say_summary(result: LintResult) -> str:
     return f"{found} in {files} ({rules}), kernel {result.kernel}{tail}"
 
 
+def say_facts(result: LintResult) -> str:
+    """What was told of the hosts: "told: idle=600 s (10 min), role=server"; "" for nothing."""
+    told = dict.fromkeys(
+        ", ".join(f"{key}={_say_fact(value)}" for key, value in summary.facts.items())
+        for summary in result.inputs
+        if summary.facts
+    )
+    return f"told: {'; '.join(told)}" if told else ""
+
+
+def _say_fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return say_duration(value)
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -16,6 +16,7 @@ from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
 from ctlint.report.escape import is_unicode, visible
 from ctlint.report.sentence import (
     say_chain,
+    say_facts,
     say_packet,
     say_packets,
     say_place,
@@ -61,7 +62,9 @@ def render_text(result: LintResult, *, console: Console) -> None:
     for group in _group_by_place(result.findings):
         page.print_findings(group)
     page.print_undecided(result.undecided)
-    page.print_summary(say_summary(result))
+    if facts := say_facts(result):
+        page.print_line(facts)
+    page.print_line(say_summary(result), style="bold")
 
 
 def _group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -192,10 +195,9 @@ class _Page:
         self.lines.append(Text())
         self._flush()
 
-    def print_summary(self, summary: str) -> None:
-        """Prints the last line."""
-        said = visible(summary, self.encoding)
-        self._add_wrapped(said, indents=("", ""), style="bold")
+    def print_line(self, text: str, *, style: StyleType = "") -> None:
+        """Prints a sentence about the whole run."""
+        self._add_wrapped(visible(text, self.encoding), indents=("", ""), style=style)
         self._flush()
 
     def _add_wrapped(

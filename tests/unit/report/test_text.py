@@ -58,6 +58,7 @@ not decided, could change what is said above:
   -m set --match-set office src: the members of the set are not known
     (rules.v4:14)
 
+told: idle=600 s (10 min)
 1 error in 1 file (24 rules), kernel 6.18; 1 suppressed
 """
 
