@@ -23,6 +23,7 @@ from ctlint.ir.rule import Match, Rule, UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
+from ctlint.lint.ranking import rank
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
@@ -84,20 +85,8 @@ def lint(
             if endless is not None:
                 why = f"{endless}: not all is said of these rules"
                 undecided.append(Undecided(Location(ruleset.file, 1), "", why))
-    findings.sort(key=_order)
+    findings.sort(key=rank)
     return LintResult(kernel.name, tuple(inputs), tuple(_suppressed(findings)), tuple(undecided))
-
-
-def _order(finding: Finding) -> tuple[object, ...]:
-    where = finding.location
-    role = finding.role.value if finding.role else ""
-    return (
-        -finding.severity.rank,
-        where.file,
-        where.line,
-        finding.rule,
-        role,
-    )
 
 
 def _summary(ruleset: Ruleset, circumstances: Circumstances) -> InputSummary:
