@@ -11,6 +11,7 @@ from typing import Final
 from ctlint.analysis.circumstances import Circumstances
 from ctlint.analysis.consequence import stranded
 from ctlint.analysis.exposure import Exposure, exposure
+from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.remedy import accept_closes
 from ctlint.analysis.settings import Settings
@@ -86,6 +87,11 @@ class Subject:
         return tuple(self.report(role) for role in Role if self.circumstances.has_role(role))
 
     @cached_property
+    def rows(self) -> tuple[list[Stranding], ...]:
+        """The strandings of each role, those of rules in a row as one. Raises EndlessWalkError."""
+        return tuple(in_rows(report.strandings, self.ruleset) for report in self.reports)
+
+    @cached_property
     def exposure(self) -> Exposure:
         """How likely entries are to go before their connections do."""
         return exposure(self.settings, self.circumstances)
@@ -101,9 +107,9 @@ class Context:
         self.circumstances = subject.circumstances
 
     def strandings(self, *natures: Nature) -> Iterator[Stranding]:
-        """The strandings whose decisive packet is lost in one of these ways."""
-        for report in self.subject.reports:
-            for stranding in report.strandings:
+        """The strandings whose decisive packet is lost in one of these ways, a row as one."""
+        for rows in self.subject.rows:
+            for stranding in rows:
                 if stranding.nature in natures:
                     yield stranding
 
@@ -118,10 +124,10 @@ class Context:
             name=self.info.name,
             severity=judged.severity,
             confidence=stranding.confidence,
-            message=f"{message}; {judged.reason}",
+            message=f"{message}{_said_of_row(stranding)}; {judged.reason}",
             remedy=remedy,
             location=self.location(stranding.cause),
-            related=self.dropping(stranding),
+            related=self.dropping(stranding) + self.alike(stranding),
             family=subject.ruleset.family,
             role=stranding.role,
             packet=packets[0],
@@ -203,6 +209,11 @@ class Context:
         places.sort(key=lambda place: (place.line, place.chain or "", place.position or 0))
         return tuple(replace(place, message="drops it in the end") for place in places)
 
+    def alike(self, stranding: Stranding) -> tuple[Location, ...]:
+        """The first of the other rules of a row."""
+        places = (self.location(cause) for cause in stranding.alike[:MAX_ALIKE])
+        return tuple(replace(place, message="loses it as well") for place in places)
+
     def location(self, cause: Cause) -> Location:
         """Where a rule or policy stands."""
         return cause_location(self.subject.ruleset, cause)
@@ -211,6 +222,19 @@ class Context:
         """Let FIN and RST of forgotten connections pass, if that helps; else longer timeouts."""
         accept = accept_closes(stranding, self.subject.chains, self.settings)
         return f"{accept}; or {LONGER}" if accept else LONGER
+
+
+MAX_ALIKE: Final = 10
+"""Rules of a row that are named behind the first; the message counts all."""
+
+
+def _said_of_row(stranding: Stranding) -> str:
+    number = len(stranding.alike)
+    if not number:
+        return ""
+    rules, lose = ("rule", "loses") if number == 1 else ("rules", "lose")
+    but = "alike but for addresses or ports"
+    return f"; {number:,} more {rules} of this row, {but}, {lose} it as well"
 
 
 LONGER: Final = (

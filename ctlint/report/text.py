@@ -146,16 +146,25 @@ class _Page:
         for finding in group:
             role = finding.role.value if finding.role else ""
             self._add_loss(finding, digits, f" ({role})" if len(group) > 1 and role else "")
-        for related in first.related[:RELATED_SHOWN]:
-            self._add_item(digits, "note", related.message or "see also")
-            self._add_location(related, digits, _FRAME, underline=False)
-        if rest := _say_rest(first.related, RELATED_SHOWN, ""):
-            self._add_item(digits, "note", f"{rest} places")
+        self._add_related(group, digits)
         for remedy in dict.fromkeys(finding.remedy for finding in group if finding.remedy):
             self._add_item(digits, "help", remedy, style=_HELP)
         self._add_item(digits, "rule", f"ctlint rules {first.rule}")
         self.lines.append(Text())
         self._flush()
+
+    def _add_related(self, group: Sequence[Finding], digits: int) -> None:
+        """Adds the places that the findings name, what is said of several in a row said once."""
+        places = list(dict.fromkeys(place for finding in group for place in finding.related))
+        said = None
+        for place in places[:RELATED_SHOWN]:
+            message = place.message or "see also"
+            if message != said:
+                self._add_item(digits, "note", message)
+            said = message
+            self._add_location(place, digits, _FRAME, underline=False)
+        if rest := _say_rest(places, RELATED_SHOWN, ""):
+            self._add_item(digits, "note", f"{rest} places")
 
     def _add_loss(self, finding: Finding, digits: int, role: str) -> None:
         """Adds what one finding says of packets and sockets."""

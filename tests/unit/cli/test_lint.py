@@ -201,6 +201,28 @@ def test_what_is_told_decides_severity(facts: list[str], severity: str, reason: 
     assert done.returncode == (1 if severity == "error" else 0)
 
 
+def test_a_list_of_addresses_is_one_finding() -> None:
+    head = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n"
+
+    def found(number: int) -> dict[str, Any]:
+        rules = "".join(f"-A INPUT -s 192.0.2.{last} -j DROP\n" for last in range(1, number + 1))
+        told = ["--fact", "role=client"]
+        done = ctlint(["lint", "-", *told, "--format", "json"], stdin=f"{head}{rules}COMMIT\n")
+        (finding,) = json.loads(done.stdout)["findings"]
+        assert isinstance(finding, dict)
+        return finding
+
+    one, many = found(1), found(30)
+    assert many["location"] == one["location"]
+    assert many["fingerprint"] == one["fingerprint"]
+    assert many["witness"]["expect"] == one["witness"]["expect"]
+    row = "; 29 more rules of this row, alike but for addresses or ports, lose it as well; "
+    assert many["message"] == one["message"].replace("; an idle entry", f"{row}an idle entry")
+    assert [place["position"] for place in many["related"]] == list(range(3, 13))
+    assert {place["message"] for place in many["related"]} == {"loses it as well"}
+    assert one["related"] == []
+
+
 def test_roles_that_the_host_does_not_have_are_left_out() -> None:
     def roles(*facts: str) -> set[str]:
         done = ctlint(["lint", EXAMPLE, *facts, "--select", "CT1", "--format", "json"])

@@ -156,9 +156,9 @@ def test_a_finding_that_names_little() -> None:
 
 
 def test_long_lists_are_counted() -> None:
-    related = Location("f", 1, message="there")
+    related = tuple(Location("f", line, message="there") for line in range(1, 7))
     packets = tuple(PacketKind("A", "reply", f"s{number}", "NEW") for number in range(8))
-    long = replace(LOST_FIN, related=(related,) * 6, packets=(LOST_FIN.packet or RST, *packets))
+    long = replace(LOST_FIN, related=related, packets=(LOST_FIN.packet or RST, *packets))
     undecided = tuple(
         Undecided(Location("f", line), f"-m m{kind}", "why")
         for kind in range(12)
@@ -167,7 +167,8 @@ def test_long_lists_are_counted() -> None:
     page = _page(LintResult("6.18", (), (long,), undecided), width=200)
     words = " ".join(page.split())
     assert "entry s4: NEW; ACK from the server, entry s5: NEW; and 2 more = stranded:" in words
-    assert page.count("= note: there") == 4
+    assert page.count("= note: there") == 1
+    assert [f"--> f:{line}:1" in page for line in range(1, 7)] == [True] * 4 + [False] * 2
     assert "= note: and 2 more places\n" in page
     assert "  -m m0: why (f:1, f:2, f:3 and 2 more)\n" in page
     assert "  -m m9: why (f:1, f:2, f:3 and 2 more)\n  and 2 more kinds\n" in page
