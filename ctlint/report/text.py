@@ -8,7 +8,9 @@ functions: the other report formats start without it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +22,7 @@ from ctlint.report.sentence import (
     say_packet,
     say_packets,
     say_place,
+    say_rules,
     say_stranded,
     say_summary,
 )
@@ -41,6 +44,12 @@ UNDECIDED_SHOWN = 10
 PLACES_SHOWN = 3
 """How many places of one kind of undecided match are named; the rest is counted."""
 
+FULL_SHOWN = 10
+"""How many places of one rule are shown in full; the rest has one line each."""
+
+SUMMED_FROM = 10
+"""With more findings than this, they are summed up by rule at the end."""
+
 _LEAST_ROOM = 20
 """A line is never cut or wrapped below so many cells."""
 
@@ -53,15 +62,25 @@ def render_text(result: LintResult, *, console: Console) -> None:
     """Prints the findings that are not suppressed, what was not decided, and a summary.
 
     Findings of one rule at one place, which differ by role, share their excerpt and their help.
+    Of a rule that speaks at many places the first are shown in full, the others in a line each.
 
     ``console`` decides on width, colours and encoding; with an encoding other than UTF-8 the
     frame is ASCII and what the encoding cannot hold is escaped. Paths and their places are never
     wrapped, so that a terminal can open them.
     """
     page = _Page(console)
+    shown: Counter[str] = Counter()
+    rest: list[list[Finding]] = []
     for group in _group_by_place(result.findings):
-        page.print_findings(group)
+        shown[group[0].rule] += 1
+        if shown[group[0].rule] <= FULL_SHOWN:
+            page.print_findings(group)
+        else:
+            rest.append(group)
+    page.print_rest(rest)
     page.print_undecided(result.undecided)
+    if sum(map(result.count, Severity)) > SUMMED_FROM:
+        page.print_rules(say_rules(result))
     if facts := say_facts(result):
         page.print_line(facts)
     page.print_line(say_summary(result), style="bold")
@@ -181,6 +200,46 @@ class _Page:
             self._add_item(digits, "stranded", stranded)
         if finding.ports:
             self._add_item(digits, "ports", ", ".join(finding.ports))
+
+    def print_rest(self, groups: Sequence[Sequence[Finding]]) -> None:
+        """Prints findings of rules that were shown often enough, a line each place."""
+        if not groups:
+            return
+        from rich.text import Text
+
+        self.lines.append(Text("more places of the same rules:", "bold"))
+        for group in groups:
+            first = group[0]
+            where = first.location
+            roles = ", ".join(each.role.value for each in group if each.role)
+            place = f"{where.file}:{where.line}:{where.column}"
+            head = Text.assemble(
+                "  ",
+                (
+                    f"{first.severity.value}[{visible(first.rule, self.encoding)}]",
+                    _STYLES[first.severity],
+                ),
+                " ",
+                visible(f"{place} ({roles})" if roles else place, self.encoding),
+            )
+            room = self.console.width - head.cell_len - 1
+            if where.text and room >= _LEAST_ROOM:
+                start = replace(where, column=1, end_column=1)
+                excerpt = cut_excerpt(start, room, encoding=self.encoding, ellipsis=self.ellipsis)
+                head.append(f" {excerpt.text}")
+            self.lines.append(head)
+        self.lines.append(Text())
+        self._flush()
+
+    def print_rules(self, rules: Sequence[str]) -> None:
+        """Prints how often each rule has spoken, and an empty line."""
+        from rich.text import Text
+
+        self.lines.append(Text("by rule:", "bold"))
+        for said in rules:
+            self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "))
+        self.lines.append(Text())
+        self._flush()
 
     def print_undecided(self, undecided: Sequence[Undecided]) -> None:
         """Prints what was not decided, one item for each match and reason, and an empty line."""

@@ -16,6 +16,7 @@ from ctlint.report.sentence import (
     say_packet,
     say_packets,
     say_place,
+    say_rules,
     say_stranded,
     say_summary,
 )
@@ -218,3 +219,13 @@ def test_what_was_told_of_the_hosts() -> None:
     untold = InputSummary("c", Family.IPV4, 1, ())
     assert say_facts(LintResult("6.18", (one, other, untold), ())) == f"told: {said}; offload=yes"
     assert say_facts(LintResult("6.18", (untold,), ())) == ""
+
+
+def test_how_often_each_rule_has_spoken() -> None:
+    warning = replace(LOST_FIN, severity=Severity.WARNING)
+    other = replace(ALLOWED, suppressed=None)
+    result = LintResult("6.18", (), (LOST_FIN, other, warning, warning, ALLOWED))
+    assert say_rules(result) == [
+        "CT101 output-invalid-drop: 1 error, 2 warnings",
+        "CT501 tcp-tw-recycle: 1 warning",
+    ]

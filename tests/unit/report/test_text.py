@@ -6,15 +6,24 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ctlint.finding import LintResult, Location, PacketKind, Role, Undecided
+from ctlint.finding import (
+    Finding,
+    LintResult,
+    Location,
+    PacketKind,
+    Role,
+    Severity,
+    Undecided,
+)
 from ctlint.report.text import Excerpt, cut_excerpt, render_text
 from tests.corpus import REPOSITORY
-from tests.unit.report.results import EXAMPLE, HOSTILE, LOST_FIN, RST, hostile_result
+from tests.unit.report.results import ALLOWED, EXAMPLE, HOSTILE, LOST_FIN, RST, hostile_result
 
 
 def _page(
@@ -240,3 +249,65 @@ def test_roles_of_one_rule_at_one_place_share_its_excerpt_and_help() -> None:
     assert "ports: 22" in page
     # They are still two findings.
     assert "2 errors in 1 file" in page
+
+
+def many(number: int, **changes: Any) -> tuple[Finding, ...]:
+    """Findings of one rule at as many places."""
+    return tuple(
+        replace(LOST_FIN, location=replace(LOST_FIN.location, line=line), **changes)
+        for line in range(1, number + 1)
+    )
+
+
+def test_a_thousand_findings_stay_readable() -> None:
+    notes = many(600, rule="CT106", name="unaccepted-mid-stream-ack", severity=Severity.NOTE)
+    result = LintResult("6.18", (), (*many(400), *notes, ALLOWED))
+    page = _page(result, width=100)
+    lines = page.splitlines()
+    # Ten of each rule in full, a line for each other.
+    assert page.count("= what happens: ") == 20
+    assert len(lines) < 20 * 25 + 1000
+    rest = lines[lines.index("more places of the same rules:") + 1 :]
+    text = "-A OUTPUT -m state --state INVALID -j DROP"
+    assert rest[0] == f"  error[CT101] rules.v4:11:1 (client) {text}"
+    assert rest[389] == f"  error[CT101] rules.v4:400:1 (client) {text}"
+    assert rest[390] == f"  note[CT106] rules.v4:11:1 (client) {text}"
+    assert rest[979] == f"  note[CT106] rules.v4:600:1 (client) {text}"
+    assert rest[980:] == [
+        "",
+        "by rule:",
+        "  CT101 output-invalid-drop: 400 errors",
+        "  CT106 unaccepted-mid-stream-ack: 600 notes",
+        "",
+        "400 errors, 600 notes in 0 files (0 rules), kernel 6.18; 1 suppressed",
+    ]
+
+
+def test_ten_findings_are_not_summed_up() -> None:
+    page = _page(LintResult("6.18", (), many(10)))
+    assert "more places" not in page
+    assert "by rule:" not in page
+    assert "by rule:" in _page(LintResult("6.18", (), many(11)))
+
+
+def test_a_line_for_a_place_is_no_wider_than_the_terminal() -> None:
+    for width in (40, 60, 80):
+        page = _page(LintResult("6.18", (), many(12)), width=width)
+        assert all(cell_len(line) <= width for line in page.splitlines() if "-->" not in line)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_stays_data_in_a_line_for_a_place(text: str) -> None:
+    (finding, *_) = hostile_result(text).findings
+    page = _page(
+        LintResult(
+            "6.18",
+            (),
+            tuple(
+                replace(finding, location=replace(finding.location, line=line))
+                for line in range(12)
+            ),
+        )
+    )
+    assert sum(line.startswith("  error[CT101] ") for line in page.splitlines()) == 2
+    assert page.replace("\n", "").isprintable()
