@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
+from ctlint.finding import Finding, LintResult, Location, Role, Severity, Undecided
 from ctlint.report.escape import is_unicode, visible
 from ctlint.report.sentence import (
     say_chain,
@@ -54,6 +54,7 @@ _LEAST_ROOM = 20
 """A line is never cut or wrapped below so many cells."""
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+_ROLES = tuple(Role)
 _FRAME = "blue"
 _HELP = "green"
 
@@ -87,12 +88,14 @@ def render_text(result: LintResult, *, console: Console) -> None:
 
 
 def _group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that are not suppressed, those of one rule at one place side by side."""
+    """Findings that are not suppressed, those of one rule at one place side by side by role."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         if finding.suppressed is None:
             key = (finding.rule, finding.severity, finding.location, finding.family)
             groups.setdefault(key, []).append(finding)
+    for group in groups.values():
+        group.sort(key=lambda finding: _ROLES.index(finding.role) if finding.role else 0)
     return list(groups.values())
 
 
@@ -166,11 +169,21 @@ class _Page:
             role = finding.role.value if finding.role else ""
             self._add_loss(finding, digits, f" ({role})" if len(group) > 1 and role else "")
         self._add_related(group, digits)
-        for remedy in dict.fromkeys(finding.remedy for finding in group if finding.remedy):
-            self._add_item(digits, "help", remedy, style=_HELP)
+        self._add_help(group, digits)
         self._add_item(digits, "rule", f"ctlint rules {first.rule}")
         self.lines.append(Text())
         self._flush()
+
+    def _add_help(self, group: Sequence[Finding], digits: int) -> None:
+        """Adds the remedies, each once; where roles need different ones, for which it is."""
+        remedies: dict[str, list[str]] = {}
+        for finding in group:
+            if finding.remedy:
+                role = [finding.role.value] if finding.role else []
+                remedies.setdefault(finding.remedy, []).extend(role)
+        for remedy, roles in remedies.items():
+            whose = f" ({', '.join(roles)})" if len(remedies) > 1 and roles else ""
+            self._add_item(digits, f"help{whose}", remedy, style=_HELP)
 
     def _add_related(self, group: Sequence[Finding], digits: int) -> None:
         """Adds the places that the findings name, what is said of several in a row said once."""

@@ -251,6 +251,21 @@ def test_roles_of_one_rule_at_one_place_share_its_excerpt_and_help() -> None:
     assert "2 errors in 1 file" in page
 
 
+def test_help_says_for_which_role_it_is_where_roles_need_different_help() -> None:
+    server = replace(LOST_FIN, role=Role.SERVER, remedy="Do that.")
+    loopback = replace(LOST_FIN, role=Role.LOOPBACK)
+    # The order of the findings is that of ranking; in one place it is that of the roles.
+    page = _page(LintResult("6.18", EXAMPLE.inputs, (loopback, server, LOST_FIN)), width=200)
+    assert "(certain, client, server, loopback, IPv4)" in page
+    assert re.findall(r"= (?:help|what happens)[^:]*", page) == [
+        "= what happens (client)",
+        "= what happens (server)",
+        "= what happens (loopback)",
+        "= help (client, loopback)",
+        "= help (server)",
+    ]
+
+
 def many(number: int, **changes: Any) -> tuple[Finding, ...]:
     """Findings of one rule at as many places."""
     return tuple(
