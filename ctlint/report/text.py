@@ -99,6 +99,20 @@ def _group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
     return list(groups.values())
 
 
+def _split_messages(messages: Sequence[str]) -> tuple[list[str], str]:
+    """What each message says for itself, and the clauses at their end that all have.
+
+    Of one message, and of the first clause of each, nothing is shared.
+    """
+    clauses = [message.split("; ") for message in messages]
+    most = min(len(parts) for parts in clauses) - 1 if len(messages) > 1 else 0
+    shared = 0
+    while shared < most and len({parts[-1 - shared] for parts in clauses}) == 1:
+        shared += 1
+    own = ["; ".join(parts[: len(parts) - shared]) for parts in clauses]
+    return own, "; ".join(clauses[0][len(clauses[0]) - shared :])
+
+
 class Excerpt(NamedTuple):
     """A line cut to a width, and where its underline stands in it, in cells."""
 
@@ -165,9 +179,14 @@ class _Page:
         self._add_header(group)
         digits = len(str(first.location.line))
         self._add_location(first.location, digits, _STYLES[first.severity])
-        for finding in group:
+        own, shared = _split_messages([finding.message for finding in group])
+        for finding, message in zip(group, own, strict=True):
             role = finding.role.value if finding.role else ""
-            self._add_loss(finding, digits, f" ({role})" if len(group) > 1 and role else "")
+            whose = f" ({role})" if len(group) > 1 and role else ""
+            self._add_item(digits, f"what happens{whose}", message)
+            self._add_loss(finding, digits)
+        if shared:
+            self._add_item(digits, "in each case", shared)
         self._add_related(group, digits)
         self._add_help(group, digits)
         self._add_item(digits, "rule", f"ctlint rules {first.rule}")
@@ -198,9 +217,8 @@ class _Page:
         if rest := _say_rest(places, RELATED_SHOWN, ""):
             self._add_item(digits, "note", f"{rest} places")
 
-    def _add_loss(self, finding: Finding, digits: int, role: str) -> None:
+    def _add_loss(self, finding: Finding, digits: int) -> None:
         """Adds what one finding says of packets and sockets."""
-        self._add_item(digits, f"what happens{role}", finding.message)
         if finding.packet:
             chain = say_chain(finding.location)
             said = say_packet(finding.packet) + (f" in {chain}" if chain else "")

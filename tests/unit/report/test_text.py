@@ -266,6 +266,33 @@ def test_help_says_for_which_role_it_is_where_roles_need_different_help() -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("client", "server", "shown"),
+    [
+        ("a; x; y", "b; x; y", ["(client): a", "(server): b", "in each case: x; y"]),
+        ("a; c; y", "b; y", ["(client): a; c", "(server): b", "in each case: y"]),
+        ("a; y", "b; x", ["(client): a; y", "(server): b; x"]),
+        ("a; y", "y", ["(client): a; y", "(server): y"]),
+        ("a; y", "a; y", ["(client): a", "(server): a", "in each case: y"]),
+        ("a", "a", ["(client): a", "(server): a"]),
+    ],
+)
+def test_what_all_roles_share_is_said_once(client: str, server: str, shown: list[str]) -> None:
+    group = (
+        replace(LOST_FIN, message=client),
+        replace(LOST_FIN, message=server, role=Role.SERVER),
+    )
+    page = _page(LintResult("6.18", EXAMPLE.inputs, group), width=200)
+    said = re.findall(r"= (?:what happens )?((?:\(|in each).*)", page)
+    assert said == shown
+
+
+def test_one_finding_says_its_message_whole() -> None:
+    page = _page(LintResult("6.18", (), (replace(LOST_FIN, message="a; b; c"),)))
+    assert "= what happens: a; b; c\n" in page
+    assert "in each case" not in page
+
+
 def many(number: int, **changes: Any) -> tuple[Finding, ...]:
     """Findings of one rule at as many places."""
     return tuple(
