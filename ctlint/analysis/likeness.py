@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ctlint.analysis.stranding import ALL_PORTS, Cause, Stranding
+from ctlint.analysis.stranding import ALL_PORTS, Stranding
 from ctlint.headerspace.boxes import merged
 from ctlint.ir.rule import Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset
@@ -61,18 +61,12 @@ def _likeness(stranding: Stranding, cause: RuleRef) -> object:
             one.hook,
             one.rejected,
             one.nature,
-            _place(one.dropped_by, cause),
             one.is_sole,
         )
         for one in stranding.lost
     )
     decisive = (stranding.decisive.sender, stranding.decisive.kind)
     return cause.table, cause.chain, _form(cause.rule), lost, decisive, stranding.confidence
-
-
-def _place(dropped_by: Cause, cause: RuleRef) -> object:
-    """Where the packet is dropped in the end, where that is not the rule itself."""
-    return None if dropped_by == cause else str(dropped_by)
 
 
 def _form(rule: Rule) -> object:

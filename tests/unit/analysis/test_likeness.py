@@ -81,6 +81,13 @@ def test_rules_that_differ_in_ends_alone_are_one_row(rules: str) -> None:
         "-A INPUT -s 192.0.2.1 -j DROP\n"
         '-A INPUT -s 192.0.2.2 -m comment --comment "ctlint: allow CT106 because x" -j DROP\n',
         "-A INPUT -s 192.0.2.1 -j gone\n-A INPUT -s 192.0.2.2 -j DROP\n-A gone -j DROP\n",
+        # The one is answered, the other is not.
+        "-A INPUT -s 192.0.2.1 -p tcp ! --syn -m state --state NEW -j gone\n"
+        "-A INPUT -s 192.0.2.2 -p tcp ! --syn -m state --state NEW -j gone\n"
+        "-A gone -s 192.0.2.1 -j DROP\n-A gone -p tcp -j REJECT --reject-with tcp-reset\n",
+        # Whether there are connections to the other is open.
+        "-A INPUT -s 192.0.2.1 -j DROP\n-A INPUT -s 192.0.2.2 -j DROP\n"
+        "-A OUTPUT -d 192.0.2.2 -p tcp --syn -m limit --limit 1/s -j DROP\n",
     ],
 )
 def test_other_differences_make_other_causes(rules: str) -> None:
@@ -118,3 +125,19 @@ def test_a_row_has_the_ports_of_all_its_rules() -> None:
     (row,) = rows(rules, Role.SERVER)
     assert row.ports == (Range(22, 22), Range(24, 25))
     assert len(row.alike) == 1
+
+
+def test_a_row_has_all_ports_where_one_of_its_rules_has() -> None:
+    rules = (
+        "-A INPUT -s 192.0.2.1 -p tcp -m tcp --sport 80:81 -j DROP\n"
+        "-A INPUT -s 192.0.2.2 -p tcp -m tcp --sport 1:65535 -j DROP\n"
+    )
+    (row,) = rows(rules)
+    assert row.ports == ()
+    assert len(row.alike) == 1
+
+
+def test_jumps_into_one_chain_are_a_row() -> None:
+    jump = "-A INPUT -s 192.0.2.{} -m state --state INVALID -j gone\n"
+    rules = jump.format(1) + jump.format(2) + "-A gone -j DROP\n"
+    assert places(rules) == [["filter/INPUT#2", "filter/INPUT#3"]]

@@ -40,6 +40,7 @@ IN_ORDER = [
     ONE,
     replace(ONE, role=Role.SERVER),
     replace(ONE, rule="CT102"),
+    replace(ONE, location=Location("b", 5, 8)),
     replace(ONE, location=Location("b", 10)),
     replace(ONE, confidence=Confidence.POSSIBLE, ports=(), location=Location("a", 1)),
     replace(ONE, severity=Severity.NOTE, confidence=Confidence.CERTAIN, location=Location("a", 1)),
