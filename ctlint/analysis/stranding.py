@@ -109,13 +109,16 @@ class Case:
 
 @dataclass(slots=True)
 class Stranding:
-    """Everything that one cause loses for one role. ``decisive`` comes first in ``lost``."""
+    """Everything that one cause loses for one role. ``decisive`` comes first in ``lost``; ``alike``
+    are further rules of a row that lose the same (:mod:`ctlint.analysis.likeness`).
+    """
 
     role: Role
     cause: Cause
     lost: list[Lost] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     ports: tuple[Range, ...] = ()
+    alike: tuple[Cause, ...] = ()
 
     @property
     def decisive(self) -> Lost:
@@ -586,7 +589,7 @@ def _group(report: RoleReport) -> Iterator[Stranding]:
             stranding.ports = _ports(stranding, report.cases)
         else:
             found = merged(report.ports.get((stranding.role, stranding.cause), ()))
-            stranding.ports = () if found == (Range(1, MAX_PORT),) else found
+            stranding.ports = () if found == (ALL_PORTS,) else found
         yield stranding
 
 
@@ -659,3 +662,4 @@ def _without(safe: tuple[Range, ...]) -> tuple[Range, ...]:
 
 
 MAX_PORT: Final = 65535
+ALL_PORTS: Final = Range(1, MAX_PORT)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import RoleReport
@@ -22,6 +23,7 @@ from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
+from ctlint.lint.ranking import rank
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
@@ -31,14 +33,19 @@ from ctlint.model.netfilter.traverse import EndlessWalkError
 
 
 class Host:
-    """The rule sets of one host and the settings they run under."""
+    """The rule sets of one host, the settings they run under, and what is told of it."""
 
     def __init__(
-        self, rulesets: Sequence[Ruleset], sysctls: SysctlSet, facts: Facts | None = None
+        self,
+        rulesets: Sequence[Ruleset],
+        sysctls: SysctlSet,
+        facts: Facts | None = None,
+        circumstances: Circumstances = UNTOLD,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
+        self.circumstances = circumstances
 
 
 def lint(
@@ -58,8 +65,8 @@ def lint(
     for host in hosts:
         settings = Settings(host.sysctls, kernel)
         for ruleset in host.rulesets:
-            inputs.append(_summary(ruleset))
-            subject = Subject(ruleset, settings, host.facts)
+            inputs.append(_summary(ruleset, host.circumstances))
+            subject = Subject(ruleset, settings, host.facts, host.circumstances)
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:
@@ -77,24 +84,18 @@ def lint(
             if endless is not None:
                 why = f"{endless}: not all is said of these rules"
                 undecided.append(Undecided(Location(ruleset.file, 1), "", why))
-    findings.sort(key=_order)
+    findings.sort(key=rank)
     return LintResult(kernel.name, tuple(inputs), tuple(_suppressed(findings)), tuple(undecided))
 
 
-def _order(finding: Finding) -> tuple[object, ...]:
-    where = finding.location
-    role = finding.role.value if finding.role else ""
-    return (
-        -finding.severity.rank,
-        where.file,
-        where.line,
-        finding.rule,
-        role,
+def _summary(ruleset: Ruleset, circumstances: Circumstances) -> InputSummary:
+    return InputSummary(
+        ruleset.file,
+        ruleset.family,
+        ruleset.rule_count,
+        tuple(ruleset.tables),
+        circumstances.told(),
     )
-
-
-def _summary(ruleset: Ruleset) -> InputSummary:
-    return InputSummary(ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables))
 
 
 # Undecided
