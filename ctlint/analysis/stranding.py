@@ -191,7 +191,16 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
 
 
 class DisagreementError(Exception):
-    """A connection fares otherwise by itself than in the set of those like it: our fault."""
+    """A connection fares otherwise by itself than in the set of those like it: our fault.
+
+    `expected` is what was found of the set, `got` what was found of the connection.
+    """
+
+    def __init__(self, connection: Connection, expected: str, got: str) -> None:
+        super().__init__(f"of connections like one: {expected}; of that one: {got}")
+        self.connection = connection
+        self.expected = expected
+        self.got = got
 
 
 class _Examiner:
@@ -242,7 +251,7 @@ class _Examiner:
             return None
         established = self.establish(connection)
         if established is None:
-            raise DisagreementError(f"{connection} can be opened, or not")
+            raise DisagreementError(connection, "they can be opened", "it cannot be opened")
         case = self.judge(connection, established)
         self.report.cases.append(case)
         return case
@@ -256,8 +265,11 @@ class _Examiner:
         if case is None:
             return
         if (region.sender, kind) in case.passed:
+            name = (
+                f"the {kind.name} of the {'client' if region.sender is Dir.ORIGINAL else 'server'}"
+            )
             raise DisagreementError(
-                f"{case.connection}, {kind}: lost by {region.end.cause}, or not"
+                case.connection, f"{region.end.cause} loses {name}", f"{name} passes"
             )
 
     def try_group(self, group: list[Connection]) -> None:

@@ -24,7 +24,7 @@ from ctlint.model.netfilter.hooks import Hook, Path, stops
 from ctlint.parse.printer import print_ruleset
 from ctlint.wire.addresses import Family, format_address
 
-_HANDSHAKE: list[dict[str, Any]] = [
+HANDSHAKE: list[dict[str, Any]] = [
     {
         "dir": "orig",
         "flags": "S",
@@ -52,13 +52,15 @@ class Witnesses:
         self._chains = chains
         self._settings = settings
         self._texts: dict[frozenset[Path], tuple[str, frozenset[str]]] = {}
+        self.rulesets: dict[str, Ruleset] = {}
+        """The rule sets of the witnesses made so far, by their texts."""
 
     def witness(self, stranding: Stranding) -> Witness:
         """The scenario for the decisive packet of a stranding."""
         settings = self._settings
         lost = stranding.decisive
         connection = stranding.case.connection
-        packets = [dict(packet) for packet in _HANDSHAKE]
+        packets = [dict(packet) for packet in HANDSHAKE]
         expect: list[dict[str, Any]] = []
         steps = [(lost.sender, lost.kind)]
         if lost.kind is Kind.ACK and (lost.sender.other, Kind.FIN) in stranding.case.passed:
@@ -130,7 +132,9 @@ class Witnesses:
         paths = frozenset(connection.ends(sender).path for sender in Dir)
         if paths not in self._texts:
             ruleset = reachable(self._chains.ruleset, paths)
-            self._texts[paths] = (print_ruleset(ruleset), frozenset(ruleset.tables))
+            text = print_ruleset(ruleset)
+            self._texts[paths] = (text, frozenset(ruleset.tables))
+            self.rulesets[text] = ruleset
         return self._texts[paths]
 
 

@@ -11,9 +11,11 @@ from typing import Final
 from ctlint.analysis.consequence import Exposure, exposure, stranded
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.remedy import accept_closes
+from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
     Cause,
+    DisagreementError,
     Kind,
     Lost,
     Nature,
@@ -53,13 +55,14 @@ class Subject:
         self.settings = settings
         self.chains = ChainStore(ruleset, facts)
         self.witnesses = Witnesses(self.chains, settings)
+        self.replays = Replays(self.witnesses, self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
 
     def report(self, role: Role) -> RoleReport:
         """What the rules do to connections in which the host has this role.
 
-        Raises EndlessWalkError.
+        Raises EndlessWalkError, and AnalysisFault where the analysis contradicts itself.
         """
         if self._endless is not None:
             raise self._endless
@@ -69,6 +72,8 @@ class Subject:
             except EndlessWalkError as error:
                 self._endless = error
                 raise
+            except DisagreementError as error:
+                raise self.replays.fault(error) from error
         return self._reports[role]
 
     @property

@@ -49,7 +49,11 @@ def lint(
     *,
     persona: Persona = Persona.REGULAR,
 ) -> LintResult:
-    """Run the rules over the hosts. Raises BadSettingError for a sysctl that is no number."""
+    """Run the rules over the hosts. The witness of each finding is played on the model.
+
+    Raises BadSettingError for a sysctl that is no number, and AnalysisFault where a witness does
+    not show what its finding says.
+    """
     inputs: list[InputSummary] = []
     findings: list[Finding] = []
     undecided: list[Undecided] = []
@@ -68,6 +72,7 @@ def lint(
                         key = (finding.rule, finding.location, finding.role, finding.family)
                         if key not in seen:
                             seen.add(key)
+                            subject.replays.require(finding)
                             findings.append(finding)
                 except EndlessWalkError as error:
                     endless = error
