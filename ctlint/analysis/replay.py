@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +13,7 @@ from ctlint.analysis.witness import HANDSHAKE, Witnesses, reachable, stage
 from ctlint.finding import Confidence, Finding, Witness
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.tern import Tern
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.check import Miss, check
 from ctlint.scenario.play import Player
@@ -31,6 +31,11 @@ class _Ready(NamedTuple):
     rules: RuleIndex
 
 
+class _Missed(NamedTuple):
+    packet: int
+    miss: Miss
+
+
 class Replays:
     """Plays the witnesses of one rule set.
 
@@ -42,38 +47,51 @@ class Replays:
         self._witnesses = witnesses
         self._chains = chains
         self._settings = settings
-        self._ready: dict[str, _Ready] = {}
+        self._ready: dict[tuple[str, Tern], _Ready] = {}
 
     def require(self, finding: Finding) -> None:
         """See that the witness of a finding, if it has one, shows what the finding says.
 
         Raises AnalysisFault where it does not. What a match that ctlint does not decide leaves open
-        is no fault, but of a certain finding nothing may be open.
+        is no fault, but a certain finding must be shown whatever such matches say. Where it is not
+        decided whether the connection can be opened, the one that the witness tries may be one that
+        cannot: what a rule asks of more than addresses and ports is decided for its packets alone.
         """
         witness = finding.witness
         if witness is None:
             return
         expect = expectations(witness)
-        is_certain = finding.confidence is Confidence.CERTAIN
-        missed = [
-            {"packet": packet, "expected": miss.expected, "got": miss.got}
-            for packet, miss in self._misses(witness, expect)
-            if is_certain or not miss.is_open
-        ]
+        misses = self._misses(witness, expect, Tern.UNKNOWN)
+        missed = [one for one in misses if not one.miss.is_open]
+        if finding.confidence is Confidence.CERTAIN and len(missed) < len(misses):
+            for assumed in (Tern.FALSE, Tern.TRUE):
+                misses = self._misses(witness, expect, assumed)
+                missed += [one for one in misses if not one.miss.is_open]
+        opening = len(expect) - len(witness.expect)
+        if finding.confidence is Confidence.POSSIBLE and any(
+            one.packet < opening for one in missed
+        ):
+            return
         if missed:
             first = missed[0]
             raise AnalysisFault(
                 f"{finding.rule}: its witness does not show what it says: packet "
-                f"{first['packet']}: expected {first['expected']}, got {first['got']}",
+                f"{first.packet}: expected {first.miss.expected}, got {first.miss.got}",
                 witness.scenario,
                 expect,
-                missed,
+                [
+                    {"packet": packet, "expected": miss.expected, "got": miss.got}
+                    for packet, miss in missed
+                ],
             )
 
-    def _misses(self, witness: Witness, expect: list[dict[str, Any]]) -> Iterator[tuple[int, Miss]]:
+    def _misses(
+        self, witness: Witness, expect: list[dict[str, Any]], assumed: Tern
+    ) -> list[_Missed]:
+        """What of the expectations does not come where every undecided match says so."""
         try:
             scenario, text = self._read(witness, expect)
-            ready = self._ready_for(text)
+            ready = self._ready_for(text, assumed)
             family = scenario.topology.family
             chains = {} if ready is None else {family: ready.chains}
             index = RuleIndex([], family) if ready is None else ready.rules
@@ -83,9 +101,11 @@ class Replays:
             raise AnalysisFault(
                 f"a witness cannot be played: {error}", witness.scenario, expect, str(error)
             ) from error
-        for unmet in checked.unmet:
-            for miss in unmet.misses:
-                yield unmet.expectation.packet, miss
+        return [
+            _Missed(unmet.expectation.packet, miss)
+            for unmet in checked.unmet
+            for miss in unmet.misses
+        ]
 
     def _read(self, witness: Witness, expect: list[dict[str, Any]]) -> tuple[Scenario, str]:
         """The witness as a scenario, and its rules. Raises ScenarioError.
@@ -105,14 +125,15 @@ class Replays:
         scenario = replace(scenario, topology=interfaces, **texts)
         return scenario, scenario.ruleset or scenario.ruleset6
 
-    def _ready_for(self, text: str) -> _Ready | None:
-        if text not in self._ready:
+    def _ready_for(self, text: str, assumed: Tern) -> _Ready | None:
+        key = text, assumed
+        if key not in self._ready:
             ruleset = self._witnesses.rulesets.get(text)
             if ruleset is None:
                 return None
-            chains = self._chains.of_part(ruleset)
-            self._ready[text] = _Ready(chains, RuleIndex([ruleset], ruleset.family))
-        return self._ready[text]
+            chains = self._chains.of_part(ruleset, assumed)
+            self._ready[key] = _Ready(chains, RuleIndex([ruleset], ruleset.family))
+        return self._ready[key]
 
     def fault(self, error: DisagreementError) -> AnalysisFault:
         """The same with the connection as a scenario: opening it."""

@@ -28,22 +28,25 @@ from typing import Any, Final, NamedTuple
 from ctlint.lab.errors import CannotLoadError, LabError, LabStalled
 from ctlint.lab.lab import Backend
 from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.scenario.agreement import (
+    Difference,
+    differences_of_answers,
+    differences_of_entries,
+    rules_as_asked,
+)
 from ctlint.scenario.answer import OpAnswer, PacketAnswer
+from ctlint.scenario.lots import Lots, orders
 from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import Scenario, ScenarioError, Send
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND
 from tests.conformance.command import Campaign, Parser, positive, run_command
-from tests.conformance.comparison import Difference
 from tests.conformance.corpus_scenarios import scenarios_of_dump
 from tests.conformance.faults import (
     Fault,
     LiveKernel,
-    differences_of_answers,
-    differences_of_entries,
     patiently,
 )
-from tests.conformance.lots import Lots, orders
 from tests.conformance.random_rule_scenarios import generate
 from tests.conformance.shrinking import shrink
 from tests.conformance.test_corpus import loadable_dumps
@@ -96,14 +99,8 @@ class Figures:
 def _differences(
     index: int, kernel: PacketAnswer, model: PacketAnswer, setup: Setup
 ) -> tuple[Difference, ...]:
-    # nf_tables tells of a rule behind what the rule does: behind the answers that REJECT makes.
-    is_out_of_order = setup.backend is Backend.NFT and (
-        sorted(kernel.rules or ()) == sorted(model.rules or ())
-    )
-    if model.undecided or is_out_of_order:
-        # All but the rules is decided.
-        kernel = replace(kernel, rules=model.rules)
-    return differences_of_answers(index, kernel, model)
+    asked = rules_as_asked(kernel, model, by_nft=setup.backend is Backend.NFT)
+    return differences_of_answers(index, asked, model)
 
 
 def first_fault(scenario: Scenario, setup: Setup, figures: Figures | None = None) -> Fault | None:

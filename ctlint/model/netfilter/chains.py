@@ -240,6 +240,8 @@ class ChainStore:
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
         self._blind: dict[tuple[tuple[Field, str], ...], ChainStore] = {}
+        self.assumed = Tern.UNKNOWN
+        """What is said of conditions that are not decided: this, for want of better knowledge."""
         self._whole: ChainStore | None = None
 
     def blind(self, unknown: Mapping[Field, str]) -> ChainStore:
@@ -254,11 +256,14 @@ class ChainStore:
             found = self._blind[key] = ChainStore(self.ruleset, self.facts, both)
         return found
 
-    def of_part(self, part: Ruleset) -> ChainStore:
+    def of_part(self, part: Ruleset, assumed: Tern = Tern.UNKNOWN) -> ChainStore:
         """The same for a part of the rule set, whose chains are these: what is known of them is
         shared. A chain that is another there (an empty one) must call none that is not.
+
+        ``assumed`` is what is then said of every condition that is not decided.
         """
         store = ChainStore(part, self.facts, self.unknown)
+        store.assumed = assumed
         store._whole = self
         return store
 

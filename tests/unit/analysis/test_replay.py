@@ -81,17 +81,28 @@ def test_a_witness_that_cannot_be_played_is_a_fault() -> None:
         subject.replays.require(replace(finding, witness=wrong))
 
 
-def test_nothing_may_be_open_of_a_certain_finding() -> None:
-    rules = f"-A OUTPUT -p tcp --dport 25 -m weird --odd 1 -j REJECT\n{DROP}"
-    subject, finding = linted(rules)
+def test_a_certain_finding_must_be_shown_whatever_undecided_matches_say() -> None:
+    subject, finding = linted(f"-A OUTPUT -p tcp --dport 25 -m weird --odd 1 -j REJECT\n{DROP}")
     assert finding.confidence is Confidence.CERTAIN
     assert finding.witness is not None
     scenario = dict(finding.witness.scenario)
     scenario["flow"] = {**scenario["flow"], "dport": 25}
     unsure = replace(finding, witness=Witness(scenario, finding.witness.expect))
     subject.replays.require(replace(unsure, confidence=Confidence.POSSIBLE))
-    with pytest.raises(AnalysisFault, match="not decided"):
+    with pytest.raises(AnalysisFault, match="packet 0: expected delivered, got dropped by"):
         subject.replays.require(unsure)
+
+
+def test_where_opening_is_not_decided_the_connection_tried_may_be_one_that_cannot() -> None:
+    subject, finding = linted(DROP)
+    assert finding.witness is not None
+    first, *rest = finding.witness.scenario["packets"]
+    packets = [{**first, "flags": "R"}, *rest]
+    wrong = Witness({**finding.witness.scenario, "packets": packets}, finding.witness.expect)
+    possible = replace(finding, witness=wrong, confidence=Confidence.POSSIBLE)
+    subject.replays.require(possible)
+    with pytest.raises(AnalysisFault):
+        subject.replays.require(replace(possible, confidence=Confidence.LIKELY))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +119,7 @@ def test_nothing_may_be_open_of_a_certain_finding() -> None:
         f"-A OUTPUT -p tcp -m tcp -m state --state INVALID -m weird --odd 1 -j REJECT\n{DROP}",
         f"-A INPUT -m set --match-set odd src -j LOG\n{DROP}",
         f"-A INPUT -m recent --set --name r --rsource\n{DROP}",
+        f"-A INPUT -m set --match-set odd src -j CONNMARK --set-xmark 0x1/0xffffffff\n{DROP}",
     ],
 )
 def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
