@@ -110,11 +110,11 @@ class Replays:
     def _read(self, witness: Witness, expect: list[dict[str, Any]]) -> tuple[Scenario, str]:
         """The witness as a scenario, and its rules. Raises ScenarioError.
 
-        Rules and interfaces are not read from it: they may have names that JSON cannot hold, and
-        that iptables takes and no interface can have (``eth0:1``).
+        Rules, ipsets and interfaces are not read from it: they may have names that JSON cannot
+        hold, or that iptables takes and no interface can have (``eth0:1``).
         """
         given = dict(witness.scenario)
-        texts = {key: given.pop(key, "") for key in ("ruleset", "ruleset6")}
+        texts = {key: given.pop(key, "") for key in ("ruleset", "ruleset6", "ipsets")}
         names: dict[str, Any] = {}
         if isinstance(given.get("topology"), dict):
             named = dict(given["topology"])

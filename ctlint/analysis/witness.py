@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
@@ -21,6 +21,8 @@ from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, stops
+from ctlint.model.netfilter.ipsets import named_sets
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
 from ctlint.wire.addresses import Family, format_address
 
@@ -45,11 +47,19 @@ _MAIN_HOOKS = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
 _NAME = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 
 
+MAX_IPSETS: Final = 256 << 10
+"""Characters of a witness's ipsets; it is made without larger ones."""
+
+
 class Witnesses:
     """Makes the witnesses of one rule set."""
 
-    def __init__(self, chains: ChainStore, settings: Settings) -> None:
+    def __init__(
+        self, chains: ChainStore, settings: Settings, saved_sets: SavedSets = NO_SETS
+    ) -> None:
         self._chains = chains
+        self._saved_sets = saved_sets
+        self._ipsets: dict[str, str] = {}
         self._settings = settings
         self._texts: dict[frozenset[Path], tuple[str, frozenset[str]]] = {}
         self.rulesets: dict[str, Ruleset] = {}
@@ -95,7 +105,10 @@ class Witnesses:
         if sysctls:
             scenario["sysctls"] = sysctls
         v6 = connection.family is Family.IPV6
-        scenario["ruleset6" if v6 else "ruleset"] = self._rules(connection)[0]
+        rules = self._rules(connection)[0]
+        scenario["ruleset6" if v6 else "ruleset"] = rules
+        if self._ipsets[rules]:
+            scenario["ipsets"] = self._ipsets[rules]
         scenario |= stage(connection)
         scenario["packets"] = packets
         return Witness(scenario, expect)
@@ -135,6 +148,8 @@ class Witnesses:
             text = print_ruleset(ruleset)
             self._texts[paths] = (text, frozenset(ruleset.tables))
             self.rulesets[text] = ruleset
+            ipsets = self._saved_sets.text(named_sets(ruleset))
+            self._ipsets[text] = ipsets if len(ipsets) <= MAX_IPSETS else ""
         return self._texts[paths]
 
 

@@ -23,6 +23,7 @@ from ctlint.cli.exit_codes import (
 from ctlint.cli.streams import replace_closed, silence, tell
 
 _COMMANDS: Final = {
+    "confirm": "Play witnesses and scenarios on this kernel.",
     "explain": "Follow one packet through the rules.",
     "kernel": "Show what a kernel's connection tracking does.",
     "lint": "Check rule sets.",

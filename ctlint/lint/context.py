@@ -42,6 +42,7 @@ from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 _DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
@@ -50,11 +51,13 @@ _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
 class Subject:
     """One rule set with the settings it runs under, and what was found out about it so far."""
 
-    def __init__(self, ruleset: Ruleset, settings: Settings, facts: Facts) -> None:
+    def __init__(
+        self, ruleset: Ruleset, settings: Settings, facts: Facts, saved_sets: SavedSets = NO_SETS
+    ) -> None:
         self.ruleset = ruleset
         self.settings = settings
         self.chains = ChainStore(ruleset, facts)
-        self.witnesses = Witnesses(self.chains, settings)
+        self.witnesses = Witnesses(self.chains, settings, saved_sets)
         self.replays = Replays(self.witnesses, self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None

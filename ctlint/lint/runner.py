@@ -28,18 +28,26 @@ from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.wire.protocols import TCP
 
 
 class Host:
-    """The rule sets of one host and the settings they run under."""
+    """The rule sets of one host and the settings they run under; `saved_sets` are the texts of its
+    ipsets, for witnesses.
+    """
 
     def __init__(
-        self, rulesets: Sequence[Ruleset], sysctls: SysctlSet, facts: Facts | None = None
+        self,
+        rulesets: Sequence[Ruleset],
+        sysctls: SysctlSet,
+        facts: Facts | None = None,
+        saved_sets: SavedSets = NO_SETS,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
+        self.saved_sets = saved_sets
 
 
 def lint(
@@ -64,7 +72,7 @@ def lint(
         settings = Settings(host.sysctls, kernel)
         for ruleset in host.rulesets:
             inputs.append(_summary(ruleset))
-            subject = Subject(ruleset, settings, host.facts)
+            subject = Subject(ruleset, settings, host.facts, host.saved_sets)
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:
