@@ -95,7 +95,7 @@ class Replays:
             family = scenario.topology.family
             chains = {} if ready is None else {family: ready.chains}
             index = RuleIndex([], family) if ready is None else ready.rules
-            player = Player(scenario, self._settings.kernel, ready=chains)
+            player = Player(scenario, self._settings.kernel, chains=chains)
             checked = check(scenario, map(player.step, scenario.steps), index)
         except ScenarioError as error:
             raise AnalysisFault(
@@ -114,7 +114,9 @@ class Replays:
         hold, or that iptables takes and no interface can have (``eth0:1``).
         """
         given = dict(witness.scenario)
-        texts = {key: given.pop(key, "") for key in ("ruleset", "ruleset6", "ipsets")}
+        # What is known of sets stands in the facts of the chains.
+        given.pop("ipsets", None)
+        texts = {key: given.pop(key, "") for key in ("ruleset", "ruleset6")}
         names: dict[str, Any] = {}
         if isinstance(given.get("topology"), dict):
             named = dict(given["topology"])

@@ -58,8 +58,8 @@ _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFl
 class Player:
     """One scenario on one kernel's model, step by step. ``draw`` chooses ports where the kernel
     draws them by lot; ``lots`` does where rules draw lots, which leave the packet's fate open
-    without it. ``ready`` are the scenario's rules made ready for walking, for which its text is
-    then not read; what is known of its ipsets stands in their facts. Raises ScenarioError.
+    without it. ``chains`` are the rules where they need not be read from the scenario. Raises
+    ScenarioError.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Player:
         kernel: KernelProfile,
         draw: Draw | None = None,
         lots: Draw | None = None,
-        ready: Mapping[Family, ChainStore] | None = None,
+        chains: Mapping[Family, ChainStore] | None = None,
     ) -> None:
         self._scenario = scenario
         self._kernel = kernel
@@ -80,13 +80,11 @@ class Player:
         self._sysctls = dict(scenario.sysctls)
         self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
         self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
-        sets: dict[str, SetState] = {}
-        if ready is None:
-            sets = _sets(scenario)
-            # A list counts where its members do.
-            counts = any(one.has_counters for one in sets.values())
-            ready = chains_of(scenario, frozenset(sets if counts else ()))
-        chains = dict(ready)
+        sets = _sets(scenario)
+        # A list counts where its members do.
+        counts = any(one.has_counters for one in sets.values())
+        if chains is None:
+            chains = chains_of(scenario, frozenset(sets if counts else ()))
         self._has_rules = bool(chains)
         self._stack = Stack(
             self._tracker,
