@@ -130,7 +130,10 @@ def command(
     rules = _chosen(shipped_rules(), select, ignore)
     with unusable_input(), no_garbage_collection():
         inputs = read_inputs(paths, sysctls, sets)
-        hosts = [Host(one.rulesets, one.sysctls, Facts(sets=one.sets), facts) for one in inputs]
+        hosts = [
+            Host(one.rulesets, one.sysctls, Facts(sets=one.sets), facts, one.saved_sets)
+            for one in inputs
+        ]
         result = lint(hosts, kernel, rules, persona=Persona(persona))
         for form, output in targets:
             if not (quiet and output == "-"):

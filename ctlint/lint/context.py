@@ -8,15 +8,17 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
-from ctlint.analysis.circumstances import Circumstances
+from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.consequence import stranded
 from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.remedy import accept_closes
+from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
     Cause,
+    DisagreementError,
     Kind,
     Lost,
     Nature,
@@ -44,6 +46,7 @@ from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 _DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
@@ -57,20 +60,22 @@ class Subject:
         ruleset: Ruleset,
         settings: Settings,
         facts: Facts,
-        circumstances: Circumstances,
+        circumstances: Circumstances = UNTOLD,
+        saved_sets: SavedSets = NO_SETS,
     ) -> None:
         self.ruleset = ruleset
         self.settings = settings
         self.circumstances = circumstances
         self.chains = ChainStore(ruleset, facts)
-        self.witnesses = Witnesses(self.chains, settings)
+        self.witnesses = Witnesses(self.chains, settings, saved_sets)
+        self.replays = Replays(self.witnesses, self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
 
     def report(self, role: Role) -> RoleReport:
         """What the rules do to connections in which the host has this role.
 
-        Raises EndlessWalkError.
+        Raises EndlessWalkError, and AnalysisFault where the analysis contradicts itself.
         """
         if self._endless is not None:
             raise self._endless
@@ -80,6 +85,8 @@ class Subject:
             except EndlessWalkError as error:
                 self._endless = error
                 raise
+            except DisagreementError as error:
+                raise self.replays.fault(error) from error
         return self._reports[role]
 
     @property

@@ -30,10 +30,13 @@ from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 
 class Host:
-    """The rule sets of one host, the settings they run under, and what is told of it."""
+    """The rule sets of one host, the settings they run under, and what is told of it; `saved_sets`
+    are the texts of its ipsets, for witnesses.
+    """
 
     def __init__(
         self,
@@ -41,11 +44,13 @@ class Host:
         sysctls: SysctlSet,
         facts: Facts | None = None,
         circumstances: Circumstances = UNTOLD,
+        saved_sets: SavedSets = NO_SETS,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
         self.circumstances = circumstances
+        self.saved_sets = saved_sets
 
 
 def lint(
@@ -55,7 +60,11 @@ def lint(
     *,
     persona: Persona = Persona.REGULAR,
 ) -> LintResult:
-    """Run the rules over the hosts. Raises BadSettingError for a sysctl that is no number."""
+    """Run the rules over the hosts. The witness of each finding is played on the model.
+
+    Raises BadSettingError for a sysctl that is no number, and AnalysisFault where a witness does
+    not show what its finding says.
+    """
     inputs: list[InputSummary] = []
     findings: list[Finding] = []
     undecided: list[Undecided] = []
@@ -66,7 +75,9 @@ def lint(
         settings = Settings(host.sysctls, kernel)
         for ruleset in host.rulesets:
             inputs.append(_summary(ruleset, host.circumstances))
-            subject = Subject(ruleset, settings, host.facts, host.circumstances)
+            subject = Subject(
+                ruleset, settings, host.facts, host.circumstances, saved_sets=host.saved_sets
+            )
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:
@@ -74,6 +85,7 @@ def lint(
                         key = (finding.rule, finding.location, finding.role, finding.family)
                         if key not in seen:
                             seen.add(key)
+                            subject.replays.require(finding)
                             findings.append(finding)
                 except EndlessWalkError as error:
                     endless = error

@@ -410,13 +410,14 @@ def undecided(text: str) -> set[tuple[int, str]]:
     return {(item["location"]["line"], item["why"]) for item in result["undecided"]}
 
 
-def test_nat_rules_are_named() -> None:
+def test_nat_that_leads_connections_onto_lo_is_named() -> None:
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A PREROUTING -p udp -m udp --dport 53 -j REDIRECT --to-ports 5353\n"
-        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.9\nCOMMIT\n"
+        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.9\n"
+        "-A OUTPUT -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n"
     )
-    assert undecided(text) == {(5, "connections that this rule translates are not followed")}
+    assert undecided(text) == {(6, "connections that this rule translates are not followed")}
 
 
 def test_a_table_that_stands_twice_is_named() -> None:
