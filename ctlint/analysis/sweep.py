@@ -791,8 +791,13 @@ class _TableSweep:
             is_exact = True
             for rule in run:
                 met: PacketSet = self.sweeper.space.everything
+                last: AnyMatch | None = None
                 for predicate, match in rule.open:
-                    each = self.compiled(match) if self.is_of_points(predicate, match) else None
+                    is_of_points = self.is_of_points(predicate, match)
+                    if is_of_points and match is last:
+                        continue
+                    last = match
+                    each = self.compiled(match) if is_of_points else None
                     if each is None:
                         is_exact = False
                     else:
