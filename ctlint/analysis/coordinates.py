@@ -230,7 +230,7 @@ class _Wishes:
 
     def __iter__(self) -> Iterator[int]:
         yield from self._ordinary
-        for each in self._found.values(self._part)[:_RANGES_TRIED]:
+        for each in self._found.values(self._part, _RANGES_TRIED):
             yield min(each.low + 2, each.high)
 
 

@@ -51,7 +51,7 @@ def accept_closes(stranding: Stranding, chains: ChainStore, settings: Settings) 
     if ruleset.rule_count > MAX_RULES:
         return f"accept what closes a forgotten connection {where}: {text}"
     was_asked = False
-    changed = ChainStore(_with_rules(ruleset, stranding, rules), chains.facts)
+    changed = chains.altered(_with_rules(ruleset, stranding, rules))
     case = stranding.case
     for lost in stranding.lost:
         if lost.kind not in (Kind.FIN, Kind.RST) or lost.ctstate is not CtState.INVALID:
