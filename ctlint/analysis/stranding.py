@@ -201,6 +201,9 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
     return report
 
 
+_END: Final = {Dir.ORIGINAL: "client", Dir.REPLY: "server"}
+
+
 class DisagreementError(Exception):
     """A connection fares otherwise by itself than in the set of those like it: our fault.
 
@@ -283,7 +286,7 @@ class _Examiner:
             self.note_translating(translated.rules)
             return
         if played.is_opened is False:
-            raise DisagreementError(connection, "it can be opened", "it cannot be opened")
+            raise DisagreementError(connection, "they can be opened", "it cannot be opened")
         is_sure = is_certain and played.is_opened is True
         case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
         ports = opened.possible.values(SERVER_PORT)
@@ -295,7 +298,9 @@ class _Examiner:
                 if arrival is not None and arrival.arrives:
                     if is_close:
                         raise DisagreementError(
-                            connection, f"the {kind.name} is not translated", "it arrives"
+                            connection,
+                            f"nothing translates the {kind.name} of the {_END[sender]}",
+                            "it arrives",
                         )
                     case.passed.add((sender, kind))
                 elif is_close or (arrival is not None and arrival.arrives is False):
@@ -330,9 +335,7 @@ class _Examiner:
         if case is None:
             return
         if (region.sender, kind) in case.passed:
-            name = (
-                f"the {kind.name} of the {'client' if region.sender is Dir.ORIGINAL else 'server'}"
-            )
+            name = f"the {kind.name} of the {_END[region.sender]}"
             raise DisagreementError(
                 case.connection, f"{region.end.cause} loses {name}", f"{name} passes"
             )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
-from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
+from ctlint.analysis.stage import HANDSHAKE, NEXT, as_scenario, stage
 from ctlint.analysis.stranding import Kind, Lost, Nature, Stranding, first_after_expiry
 from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Goto, Jump
@@ -27,7 +27,6 @@ from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.answer import OpAnswer
 from ctlint.scenario.play import Player
-from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import DIR_NAMES
 from ctlint.wire.addresses import Family
 
@@ -109,10 +108,20 @@ class Witnesses:
     def _played(
         self, scenario: Mapping[str, Any], connection: Connection
     ) -> dict[int, dict[str, Any]]:
-        """What the model answers to packets of a scenario, by index, as far as it is decided."""
+        """What the model answers to packets of a scenario, by index, as far as it is decided.
+
+        A port that the kernel draws by lot may be any.
+        """
+        drawn: set[int] = set()
+
+        def draw(low: int, high: int) -> int:
+            del high
+            drawn.add(low)
+            return low
+
         chains = {connection.family: self._chains}
-        read = scenario_from_json(scenario)
-        player = Player(read, self._settings.kernel, chains=chains)
+        read = as_scenario(scenario)
+        player = Player(read, self._settings.kernel, draw, chains=chains)
         found: dict[int, dict[str, Any]] = {}
         for index, step in enumerate(read.steps):
             answer = player.step(step)
@@ -121,7 +130,10 @@ class Witnesses:
             found[index] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
             for one in answer.out:
                 if one.is_same:
-                    found[index]["as"] = [one.src, one.sport, one.dst, one.dport]
+                    sport, dport = (
+                        None if port in drawn else port for port in (one.sport, one.dport)
+                    )
+                    found[index]["as"] = [one.src, sport, one.dst, dport]
             if all(one.is_same for one in answer.out):
                 found[index]["rules"] = list(answer.rules or ())
         return found
