@@ -37,6 +37,7 @@ from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.transit import EntryView
 from ctlint.model.netfilter.traverse import Open, PolicyRef
+from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
 
 MAX_STEPS: Final = 250_000
@@ -279,7 +280,7 @@ class _Examiner:
         packets = opened.certain if is_certain else opened.possible
         connection = coordinates.connection(packets, translated)
         played = None
-        if connection is not None:
+        if connection is not None and not _is_martian(connection, translated):
             kinds = [(kind.flags, int(kind is Kind.DATA)) for kind in Kind]
             played = play(self.chains, connection, kinds, self.settings)
         if connection is None or played is None or (played.is_opened is False and not is_certain):
@@ -287,6 +288,13 @@ class _Examiner:
             return
         if played.is_opened is False:
             raise DisagreementError(connection, "they can be opened", "it cannot be opened")
+        if not is_certain and any(
+            arrival.arrives and Kind(flags) in (Kind.FIN, Kind.RST)
+            for (_, flags), arrival in played.arrivals.items()
+        ):
+            # Nothing translates this one: a match that is not decided of all is false of it.
+            self.note_translating(translated.rules)
+            return
         is_sure = is_certain and played.is_opened is True
         case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
         ports = opened.possible.values(SERVER_PORT)
@@ -646,6 +654,23 @@ def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:
     else:
         rank = 6
     return rank, int(lost.sender)
+
+
+def _is_martian(connection: Connection, translated: Translated) -> bool:
+    """Whether NAT leads what comes from elsewhere to an address of lo: routing drops it, unless
+    route_localnet is set, which is not known here (ip_route_input_slow(), Linux 6.18).
+    """
+    end = translated.destination
+    if connection.role in (Role.CLIENT, Role.LOOPBACK) or end is None:
+        return False
+    if end.addresses is None or end.kept:
+        return False
+    own = _LOOPBACK[connection.family]
+    return end.addresses.low <= own.high and own.low <= end.addresses.high
+
+
+_LOOPBACK: Final = {Family.IPV4: Range(0x7F000000, 0x7FFFFFFF), Family.IPV6: Range(1, 1)}
+"""127.0.0.0/8 and ::1."""
 
 
 def _ports(stranding: Stranding, cases: list[Case]) -> tuple[Range, ...]:

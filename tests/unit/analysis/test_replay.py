@@ -127,6 +127,19 @@ def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
     linted(rules)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A PREROUTING -j DNAT --to-destination 127.0.0.1",
+        "-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:8080",
+        "-A POSTROUTING -m connlabel --label 1 -j SNAT --to-source 10.0.0.1",
+        "-A POSTROUTING -m connmark --mark 0x1/0x1 -j MASQUERADE",
+    ],
+)
+def test_nat_that_leads_nowhere_or_hangs_on_a_match_is_no_fault(rule: str) -> None:
+    linted(f"{DROP}COMMIT\n*nat\n{rule}\n")
+
+
 def test_no_socket_connects_to_itself() -> None:
     """Over lo these rules let through only what has the same port at both ends: not one address."""
     drop = "-A OUTPUT -p tcp -m state --state INVALID -j DROP\n"
