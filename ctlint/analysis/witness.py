@@ -134,7 +134,7 @@ class Witnesses:
                         None if port in drawn else port for port in (one.sport, one.dport)
                     )
                     found[index]["as"] = [one.src, sport, one.dst, dport]
-            if all(one.is_same for one in answer.out):
+            if all(one.is_same for one in answer.out) and not answer.undecided:
                 found[index]["rules"] = list(answer.rules or ())
         return found
 
