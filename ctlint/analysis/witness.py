@@ -45,9 +45,10 @@ class Witnesses:
     ) -> None:
         self._chains = chains
         self._saved_sets = saved_sets
-        self._ipsets: dict[str, str] = {}
         self._settings = settings
-        self._texts: dict[tuple[frozenset[Path], bool], tuple[str, frozenset[str]]] = {}
+        self._texts: dict[
+            tuple[frozenset[Path], bool], tuple[Mapping[str, str], frozenset[str]]
+        ] = {}
         self.rulesets: dict[str, Ruleset] = {}
         """The rule sets of the witnesses made so far, by their texts."""
 
@@ -87,21 +88,18 @@ class Witnesses:
         }
         if sysctls:
             scenario["sysctls"] = sysctls
-        v6 = connection.family is Family.IPV6
         with_nat = lost.nature is Nature.TRANSLATION
-        text, tables = self._rules(connection, with_nat=with_nat)
+        rules, tables = self.rules(connection, with_nat=with_nat)
         scenario |= stage(connection)
         scenario["packets"] = packets
         answers = self._played(scenario, connection) if with_nat else {}
-        scenario["ruleset6" if v6 else "ruleset"] = text
-        if self._ipsets[text]:
-            scenario["ipsets"] = self._ipsets[text]
+        scenario |= rules
         expect = []
         for index, (sender, kind) in enumerate(steps, len(HANDSHAKE)):
             answer = answers.get(index) or self._answer(sender, kind, connection)
             if "rules" in answer:
-                rules = answer["rules"]
-                answer["rules"] = [step for step in rules if step.partition("/")[0] in tables]
+                matched = answer["rules"]
+                answer["rules"] = [step for step in matched if step.partition("/")[0] in tables]
             expect.append({"packet": index, **answer})
         return Witness(scenario, expect)
 
@@ -161,8 +159,11 @@ class Witnesses:
             answer["rules"] = fate.matched
         return answer
 
-    def _rules(self, connection: Connection, *, with_nat: bool) -> tuple[str, frozenset[str]]:
-        """The rule set as far as packets of the connection can reach it, and its tables.
+    def rules(
+        self, connection: Connection, *, with_nat: bool
+    ) -> tuple[Mapping[str, str], frozenset[str]]:
+        """The rule set as far as packets of the connection can reach it, as keys of a scenario, and
+        its tables.
 
         nat is left out where it translates nothing of the connection and its later packets.
         """
@@ -176,10 +177,12 @@ class Witnesses:
         if key not in self._texts:
             ruleset = reachable(self._chains.ruleset, paths, with_nat=with_nat)
             text = print_ruleset(ruleset)
-            self._texts[key] = (text, frozenset(ruleset.tables))
-            self.rulesets[text] = ruleset
+            keys = {"ruleset6" if connection.family is Family.IPV6 else "ruleset": text}
             ipsets = self._saved_sets.text(named_sets(ruleset))
-            self._ipsets[text] = ipsets if len(ipsets) <= MAX_IPSETS else ""
+            if 0 < len(ipsets) <= MAX_IPSETS:
+                keys["ipsets"] = ipsets
+            self._texts[key] = (keys, frozenset(ruleset.tables))
+            self.rulesets[text] = ruleset
         return self._texts[key]
 
 
