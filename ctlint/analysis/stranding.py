@@ -132,6 +132,11 @@ class Stranding:
         return self.decisive.nature
 
     @property
+    def loses_only_resets(self) -> bool:
+        """Whether RSTs are all that the cause loses."""
+        return all(lost.kind is Kind.RST for lost in self.lost)
+
+    @property
     def home(self) -> Dir:
         """The end that is the host itself; the client where neither is."""
         return home_of(self.role)

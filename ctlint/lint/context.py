@@ -13,10 +13,12 @@ from ctlint.analysis.consequence import stranded
 from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
+from ctlint.analysis.reach import Shadows, shadows
 from ctlint.analysis.remedy import accept_closes
 from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
+    Case,
     Cause,
     DisagreementError,
     Kind,
@@ -27,6 +29,7 @@ from ctlint.analysis.stranding import (
     examine,
     first_after_expiry,
 )
+from ctlint.analysis.untranslated import Escape, Router
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import (
     Confidence,
@@ -37,7 +40,7 @@ from ctlint.finding import (
     Severity,
 )
 from ctlint.headerspace.boxes import merged
-from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
 from ctlint.lint.rule_api import RuleInfo
@@ -53,7 +56,9 @@ _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
 
 
 class Subject:
-    """One rule set with what it runs under, and what was found out about it so far."""
+    """One rule set with what it runs under, and what was found out about it so far. ``siblings``
+    are the other rule sets of its host.
+    """
 
     def __init__(
         self,
@@ -71,6 +76,10 @@ class Subject:
         self.replays = Replays(self.witnesses, self.chains, settings)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
+        self.router = Router(self.chains, settings, self.witnesses, self._cases)
+        self.siblings: tuple[Subject, ...] = ()
+        self.shadows: dict[str, Shadows] = {}
+        """What is known of tables that were asked about; see shadows_in."""
 
     def report(self, role: Role) -> RoleReport:
         """What the rules do to connections in which the host has this role.
@@ -89,15 +98,30 @@ class Subject:
                 raise self.replays.fault(error) from error
         return self._reports[role]
 
+    def shadows_in(self, table: Table) -> Shadows:
+        """The rules of a table that are shadowed."""
+        if table.name not in self.shadows:
+            self.shadows[table.name] = shadows(self.ruleset, table)
+        return self.shadows[table.name]
+
     @property
     def reports(self) -> tuple[RoleReport, ...]:
         """The reports of all roles that the host has."""
         return tuple(self.report(role) for role in Role if self.circumstances.has_role(role))
 
+    def _cases(self) -> Iterator[Case]:
+        """All connections that were looked at."""
+        for report in self.reports:
+            yield from report.cases
+
     @cached_property
     def rows(self) -> tuple[list[Stranding], ...]:
         """The strandings of each role, those of rules in a row as one. Raises EndlessWalkError."""
         return tuple(in_rows(report.strandings, self.ruleset) for report in self.reports)
+
+    def location(self, cause: Cause) -> Location:
+        """Where a rule or policy stands."""
+        return cause_location(self.ruleset, cause)
 
     @cached_property
     def exposure(self) -> Exposure:
@@ -115,11 +139,21 @@ class Context:
         self.circumstances = subject.circumstances
 
     def strandings(self, *natures: Nature) -> Iterator[Stranding]:
-        """The strandings whose decisive packet is lost in one of these ways, a row as one."""
+        """The strandings whose decisive packet is lost in one of these ways, a row as one; but for
+        those of resets alone that are dropped.
+        """
+        for stranding in self.all_strandings():
+            if stranding.nature in natures and not _is_of_resets(stranding):
+                yield stranding
+
+    def reset_strandings(self) -> Iterator[Stranding]:
+        """The strandings that lose RSTs and nothing else, and answer nothing."""
+        return filter(_is_of_resets, self.all_strandings())
+
+    def all_strandings(self) -> Iterator[Stranding]:
+        """The strandings of all roles by what drops or rejects, a row as one."""
         for rows in self.subject.rows:
-            for stranding in rows:
-                if stranding.nature in natures:
-                    yield stranding
+            yield from (each for each in rows if each.nature is not Nature.TRANSLATION)
 
     def translations(self) -> Iterator[tuple[Stranding, Sequence[Stranding]]]:
         """The strandings of rules that translate, those of one role and hook that do so alike
@@ -227,9 +261,8 @@ class Context:
     ) -> Finding:
         """A finding at the line of tcp_loose, with the rule that loses the packet as related."""
         finding = self.stranding_finding(stranding, message, remedy)
-        cause = self.location(stranding.cause)
+        related = self.location(stranding.cause, "this loses the packet")
         at = self.setting_finding(setting, finding.severity, message, remedy).location
-        related = replace(cause, message="this loses the packet")
         return replace(finding, location=at, related=(related,))
 
     def setting_finding(
@@ -253,21 +286,42 @@ class Context:
             ),
         )
 
+    def escape_finding(
+        self, escape: Escape, severity: Severity, message: str, remedy: str
+    ) -> Finding:
+        """A finding at a rule that translates, with a packet that it does not."""
+        return Finding(
+            rule=self.info.id,
+            name=self.info.name,
+            severity=severity,
+            confidence=Confidence.CERTAIN,
+            message=message,
+            remedy=remedy,
+            location=self.location(escape.ref),
+            family=self.subject.ruleset.family,
+            role=Role.FORWARD,
+            packet=escape.packet,
+            packets=(escape.packet,),
+            witness=escape.witness,
+        )
+
     def dropping(self, stranding: Stranding) -> tuple[Location, ...]:
         """The rules that drop, where the cause only sends packets to them."""
         causes = {lost.dropped_by for lost in stranding.lost} - {stranding.cause}
-        places = [self.location(cause) for cause in causes]
+        places = [self.location(cause, "drops it in the end") for cause in causes]
         places.sort(key=lambda place: (place.line, place.chain or "", place.position or 0))
-        return tuple(replace(place, message="drops it in the end") for place in places)
+        return tuple(places)
 
     def alike(self, stranding: Stranding) -> tuple[Location, ...]:
         """The first of the other rules of a row."""
-        places = (self.location(cause) for cause in stranding.alike[:MAX_ALIKE])
-        return tuple(replace(place, message="loses it as well") for place in places)
+        return tuple(
+            self.location(each, "loses it as well") for each in stranding.alike[:MAX_ALIKE]
+        )
 
-    def location(self, cause: Cause) -> Location:
-        """Where a rule or policy stands."""
-        return cause_location(self.subject.ruleset, cause)
+    def location(self, cause: Cause, message: str = "") -> Location:
+        """Where a rule or policy stands, and what is to be said of it there."""
+        place = self.subject.location(cause)
+        return replace(place, message=message) if message else place
 
     def remedy_for_close(self, stranding: Stranding) -> str:
         """Let FIN and RST of forgotten connections pass, if that helps; else longer timeouts."""
@@ -292,6 +346,10 @@ LONGER: Final = (
     "let entries outlive silence: nf_conntrack_tcp_timeout_established above the longest idle "
     "time, with keepalives (SO_KEEPALIVE, tcp_keepalive_time) more often than that"
 )
+
+
+def _is_of_resets(stranding: Stranding) -> bool:
+    return stranding.loses_only_resets and stranding.nature is not Nature.INVALID_REJECT
 
 
 def packet_kind(lost: Lost) -> PacketKind:
