@@ -88,7 +88,7 @@ def _hindered(chains: ChainStore, role: Role) -> Iterator[Connection]:
     """Connections of which a packet of the handshake is lost, as it would not be if both directions
     were tracked.
     """
-    coordinates = Coordinates(role, chains.ruleset)
+    coordinates = Coordinates(role, chains.ruleset.family, chains.interfaces)
     any_one = Connection(role, coordinates.family, 0, 0, 0, 0, "", "")
     first = any_one.entry(Dir.ORIGINAL)
     answer = any_one.entry(Dir.REPLY, confirmed=True, replied=True)
