@@ -114,6 +114,9 @@ def _ports(given: NatRange, target: Target) -> tuple[Range | None, bool]:
     """The new ports, and whether one that is among them stays."""
     is_random = target.get("random") is not None or target.get("random-fully") is not None
     ports = given.ports
+    if ports is None and target.name in ("DNAT", "REDIRECT"):
+        # Only the ports of sources are drawn unasked: nf_nat_l4proto_unique_tuple().
+        return None, True
     if ports is None and is_random:
         ports = _ANY_PORT
     return ports, not is_random and given.base is None

@@ -134,6 +134,7 @@ def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
         "-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:8080",
         "-A POSTROUTING -m connlabel --label 1 -j SNAT --to-source 10.0.0.1",
         "-A POSTROUTING -m connmark --mark 0x1/0x1 -j MASQUERADE",
+        "-A OUTPUT -p tcp -j DNAT --to-destination 10.2.0.2 --random",
         "-A INPUT -d 10.2.0.9 -p tcp -j SNAT --to-source 10.2.0.50\nCOMMIT\n"
         "*mangle\n-A OUTPUT -p tcp -m set ! --match-set unknown dst -j LOG",
     ],
