@@ -15,6 +15,7 @@ from graphlib import TopologicalSorter
 from typing import Final, NamedTuple
 
 from ctlint.analysis.rule_packets import Matched, RulePackets
+from ctlint.headerspace import Work
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset, Table
@@ -24,8 +25,8 @@ from ctlint.model.netfilter.targets import Action, action
 
 MAX_RULES: Final = 3_000
 """Rules of a table; larger ones are not looked at."""
-MAX_WORK: Final = 60_000_000
-"""Nodes of the diagrams (or pairs of boxes) of one table: some tenths of a second."""
+MAX_WORK: Final = Work(nodes=60_000_000, pairs=8_000)
+"""What may be done for one table: some tenths of a second. Boxes do for some ten rules."""
 _MAX_TRIED: Final = 100
 """Rules among which the fewest are looked for."""
 
@@ -89,11 +90,11 @@ class _ChainReach:
 class TableReach:
     """The reach of all rules of a table. Raises TooLargeError."""
 
-    def __init__(self, ruleset: Ruleset, table: Table, max_work: int = MAX_WORK) -> None:
+    def __init__(self, ruleset: Ruleset, table: Table, most: Work = MAX_WORK) -> None:
         if table.rule_count > MAX_RULES:
             raise TooLargeError
         self._table = table
-        self._packets = RulePackets(table, ruleset.family, max_work)
+        self._packets = RulePackets(table, ruleset.family, most)
         self._reach: dict[str, _ChainReach] = {}
         order = _callees_first(table)
         for name in order:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from ctlint.analysis.coordinates import covers
-from ctlint.headerspace import space_over
+from ctlint.headerspace import Work, space_over
 from ctlint.headerspace.space import Layout, PacketSet, Space
 from ctlint.ir.rule import AnyMatch, Match, Option, Rule, UnknownTarget
 from ctlint.ir.ruleset import Table
@@ -72,7 +72,7 @@ class Matched(NamedTuple):
 class RulePackets:
     """The packets of one table's rules. All methods raise TooLargeError."""
 
-    def __init__(self, table: Table, family: Family, max_work: int) -> None:
+    def __init__(self, table: Table, family: Family, most: Work) -> None:
         self._family = family
         self._changed = _changed(table)
         self.names = ("", *_interface_names(table))
@@ -84,7 +84,7 @@ class RulePackets:
             **{f"bit {number}": 1 for number in self._bits.values()},
             **{"saddr": family.bits, "daddr": family.bits, "mark": 32},
         }
-        self.space: Space = space_over(layout, max_work)
+        self.space: Space = space_over(layout, most)
         everything, nothing = self.space.everything, self.space.nothing
         self.everything = Matched(everything, everything)
         self._unknown = Matched(nothing, everything)

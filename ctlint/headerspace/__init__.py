@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ctlint.headerspace.boxes import BoxSpace
 from ctlint.headerspace.space import Layout, Space
 
 
-def space_over(layout: Layout, max_work: int | None = None) -> Space:
-    """The space of diagrams, or of boxes where oxidd is not installed. ``max_work`` bounds what is
-    done in it, as nodes of diagrams or pairs of boxes; by default some seconds.
+class Work(NamedTuple):
+    """How much may be done in a space: nodes of diagrams, or pairs of boxes."""
+
+    nodes: int
+    pairs: int
+
+
+def space_over(layout: Layout, most: Work | None = None) -> Space:
+    """The space of diagrams, or of boxes where oxidd is not installed. By default some seconds of
+    work may be done in it.
     """
     try:
         from ctlint.headerspace.bdd import BddSpace
     except ImportError:
-        return BoxSpace(layout) if max_work is None else BoxSpace(layout, max_work)
-    return BddSpace(layout) if max_work is None else BddSpace(layout, max_work=max_work)
+        return BoxSpace(layout) if most is None else BoxSpace(layout, most.pairs)
+    return BddSpace(layout) if most is None else BddSpace(layout, max_work=most.nodes)

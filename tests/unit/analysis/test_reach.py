@@ -11,11 +11,12 @@ from pathlib import Path as File
 
 import pytest
 
-from ctlint.analysis.reach import MAX_RULES, TableReach, shadows
+from ctlint.analysis.reach import MAX_RULES, MAX_WORK, TableReach, shadows
 from ctlint.analysis.rule_packets import RulePackets
 from ctlint.analysis.way import Ends, Way
+from ctlint.headerspace import Work
 from ctlint.headerspace.boxes import BoxSpace
-from ctlint.headerspace.space import TooLargeError
+from ctlint.headerspace.space import Layout, TooLargeError
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState, Dir, EntryStatus
 from ctlint.model.netfilter.chains import ChainStore
@@ -211,7 +212,7 @@ def test_limits_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "too large" in found.why_open
     some = ruleset(*[f"INPUT -s 10.0.{n}.0/24 -j ACCEPT" for n in range(99)])
     with pytest.raises(TooLargeError):
-        TableReach(some, some.tables["filter"], max_work=10)
+        TableReach(some, some.tables["filter"], most=Work(10, 10))
     text = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT\n-A PREROUTING -j DNPT"
     dnpt = parse_rulesets(
         f"{text} --src-pfx fd01::/64 --dst-pfx fd02::/64\nCOMMIT\n", "x", Family.IPV6
@@ -220,6 +221,11 @@ def test_limits_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Random rules
+
+
+def boxes(layout: Layout, most: Work) -> BoxSpace:
+    return BoxSpace(layout, most.nodes)
+
 
 PROTOCOLS = ("", "-p tcp ", "-p udp ")
 PORTS = ("", "--dport 1 ", "--dport 2:3 ", "! --dport 2 ")
@@ -262,7 +268,7 @@ def test_of_plain_rules_exactly_those_are_shadowed_that_no_packet_matches(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "boxes":
-        monkeypatch.setattr("ctlint.analysis.rule_packets.space_over", BoxSpace)
+        monkeypatch.setattr("ctlint.analysis.rule_packets.space_over", boxes)
     packets = every_packet()
     count = 0
     for seed in range(60 if kind == "diagrams" else 12):
@@ -374,7 +380,7 @@ def test_no_packet_matches_a_shadowed_rule_of_real_dumps(dump: File) -> None:
 
 def test_a_point_says_all_that_a_rule_asks() -> None:
     rules = ruleset("INPUT -i eth0 -p tcp -m tcp --dport 22 -j DROP")
-    packets = RulePackets(rules.tables["filter"], Family.IPV4, 1_000_000)
+    packets = RulePackets(rules.tables["filter"], Family.IPV4, MAX_WORK)
     matched = packets.matched(rules.tables["filter"].chains["INPUT"].rules[0])
     assert matched.certain == matched.possible
     values = {part: matched.certain.values(part) for part in packets.space.layout}
