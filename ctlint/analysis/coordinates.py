@@ -94,6 +94,12 @@ class Coordinates:
         self.role = role
         self.family = family
         self.interfaces = (LOOPBACK,) if role is Role.LOOPBACK else tuple(_names(interfaces))
+        self.unnamed = frozenset(
+            name
+            for name in self.interfaces
+            if not any(covers(each, name) for each in interfaces if each != "+")
+        )
+        """The interfaces that stand for all that no rule names."""
         width = max((len(self.interfaces) - 1).bit_length(), 1)
         bits = 32 if self.family is Family.IPV4 else 128
         layout = {CLIENT_INTERFACE: width, SERVER_INTERFACE: width}

@@ -76,6 +76,16 @@ class _State(NamedTuple):
     translated: Translated | None = None
 
 
+class Judged(NamedTuple):
+    """What becomes of packets: those that are lost for certain, and those that come through for
+    certain; of all others it is not decided.
+    """
+
+    swept: Swept
+    lost: PacketSet
+    passes: PacketSet
+
+
 class _Known(NamedTuple):
     """What became of packets, of which those in ``alive`` are lost with an entry too."""
 
@@ -104,12 +114,12 @@ class Surveyor:
         self.always: dict[RuleRef | PolicyRef, TcpFlags] = {}
         """What loses packets of open connections whether they have an entry or not, and one."""
 
-    def established(self) -> Opened:
-        """The connections that the rules let be opened and carry data, untranslated. Those that
-        NAT translates are in ``translated`` then.
+    def established(self, among: PacketSet | None = None) -> Opened:
+        """The connections, of all or of these, that the rules let be opened and carry data,
+        untranslated. Those that NAT translates are in ``translated`` then.
         """
         nothing = self._sweeper.space.nothing
-        possible = self._sweeper.coordinates.possible()
+        possible = self._sweeper.coordinates.possible() if among is None else among
         states = {_State(): Opened(possible, possible)}
         for sender, flags in OPENING:
             behind: dict[_State, Opened] = {}
@@ -193,13 +203,22 @@ class Surveyor:
         view = any_one.entry(sender, confirmed=True, replied=True, assured=flags != SYN_ACK)
         return Kindred(sender, flags, CtState.ESTABLISHED, view)
 
-    def lost(self, opened: Opened, sender: Dir, flags: TcpFlags) -> Sequence[Region]:
-        """The regions of one packet that finds no entry any more."""
+    def forgotten(self, sender: Dir, flags: TcpFlags) -> Kindred:
+        """Packets that find no entry any more."""
         ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
         view = self._any.picked_up(sender) if ctstate is CtState.NEW else None
-        packets = Kindred(sender, flags, ctstate, view, sender, is_late=True)
+        return Kindred(sender, flags, ctstate, view, sender, is_late=True)
+
+    def remembered(self, sender: Dir, flags: TcpFlags) -> Kindred:
+        """The same packets with the entry of an open connection."""
+        view = self._any.entry(sender, confirmed=True, replied=True, assured=True)
+        return Kindred(sender, flags, CtState.ESTABLISHED, view)
+
+    def lost(self, opened: Opened, sender: Dir, flags: TcpFlags) -> Sequence[Region]:
+        """The regions of one packet that finds no entry any more."""
+        packets = self.forgotten(sender, flags)
         swept = self._send(packets, {Key(): exactly(opened.possible)})
-        all_lost = self._surely_lost(swept, opened.possible)
+        all_lost = self.surely_lost(swept, opened.possible)
         if all_lost.is_empty():
             return ()
         # Who loses them is asked of these alone.
@@ -236,11 +255,16 @@ class Surveyor:
 
     def _lost_alive(self, among: PacketSet, sender: Dir, flags: TcpFlags) -> PacketSet:
         """Those whose packet is lost with its entry alive too: then expiry is not to blame."""
-        view = self._any.entry(sender, confirmed=True, replied=True, assured=True)
-        packets = Kindred(sender, flags, CtState.ESTABLISHED, view)
-        return self._surely_lost(self._send(packets, {Key(): exactly(among)}), among)
+        swept = self._send(self.remembered(sender, flags), {Key(): exactly(among)})
+        return self.surely_lost(swept, among)
 
-    def _surely_lost(self, swept: Swept, among: PacketSet) -> PacketSet:
+    def judge(self, packets: Kindred, among: PacketSet) -> Judged:
+        """What becomes of packets of these connections."""
+        swept = self._send(packets, {Key(): exactly(among)})
+        passes = among - swept.elsewhere()
+        return Judged(swept, self.surely_lost(swept, among), passes)
+
+    def surely_lost(self, swept: Swept, among: PacketSet) -> PacketSet:
         """Those whose packet neither may come through nor is left open."""
         nothing = self._sweeper.space.nothing
         lost = among - all_of(swept.passed, nothing).possible

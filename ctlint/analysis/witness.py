@@ -200,7 +200,7 @@ def reachable(ruleset: Ruleset, paths: Iterable[Path], *, with_nat: bool = False
                 roots.setdefault(stop.table, set()).add(stop.chain)
     tables = {}
     for name, table in ruleset.tables.items():
-        if name not in roots or (name != "filter" and not table.rule_count):
+        if name not in roots or (name != "filter" and _lets_all_through(table)):
             continue
         reached = _reached(table, roots[name])
         chains = {
@@ -210,6 +210,13 @@ def reachable(ruleset: Ruleset, paths: Iterable[Path], *, with_nat: bool = False
         }
         tables[name] = replace(table, chains=chains)
     return replace(ruleset, tables=tables)
+
+
+def _lets_all_through(table: Table) -> bool:
+    """Whether a table has no rules, and no policy but ACCEPT."""
+    return not table.rule_count and all(
+        chain.policy in (None, "ACCEPT") for chain in table.chains.values()
+    )
 
 
 def _reached(table: Table, bases: set[str]) -> set[str]:

@@ -24,6 +24,7 @@ from ctlint.cli.streams import replace_closed, silence, tell
 
 _COMMANDS: Final = {
     "confirm": "Play witnesses and scenarios on this kernel.",
+    "diff": "Say what differs between two firewalls.",
     "explain": "Follow one packet through the rules.",
     "kernel": "Show what a kernel's connection tracking does.",
     "lint": "Check rule sets.",

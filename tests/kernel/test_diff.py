@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The live kernel plays the witnesses of differences, under the old rules and under the new."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ctlint.analysis.diff import Firewall, diff
+from ctlint.analysis.difference import Kind
+from ctlint.analysis.settings import Settings
+from ctlint.finding import Confidence, Role, Witness
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.lab.lab import Lab
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.scenario.answer import PacketAnswer
+from ctlint.scenario.reader import scenario_from_json
+from ctlint.wire.addresses import Family
+from tests.kernel.random_rules import RuleWriter
+from tests.unit.analysis.test_comparison import edited
+
+pytestmark = pytest.mark.netns
+
+KNOWN = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+INVALID = "-m conntrack --ctstate INVALID -j DROP"
+BASE = (
+    f"-A INPUT {KNOWN}",
+    "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT",
+    f"-A FORWARD {KNOWN}",
+    "-A FORWARD -i lan0 -p tcp -m tcp --dport 443 -j ACCEPT",
+)
+EDITS = {
+    "a port is closed": (BASE[:1] + BASE[2:], {(Kind.NEWLY_DROPPED, Role.SERVER)}),
+    "a way is closed": (BASE[:3], {(Kind.NEWLY_DROPPED, Role.FORWARD)}),
+    "all is open": (
+        ("-A INPUT -j ACCEPT", *BASE),
+        {(Kind.NEWLY_ACCEPTED, Role.SERVER), (Kind.NO_LONGER_STRANDED, Role.CLIENT)},
+    ),
+    "INVALID is dropped": (
+        (f"-A INPUT {INVALID}", f"-A FORWARD {INVALID}", *BASE),
+        {(Kind.NEWLY_STRANDED, Role.SERVER), (Kind.NEWLY_STRANDED, Role.FORWARD)},
+    ),
+    "INVALID of the host is dropped": (
+        (*BASE, f"-A OUTPUT {INVALID}"),
+        {(Kind.NEWLY_STRANDED, Role.CLIENT), (Kind.NEWLY_STRANDED, Role.SERVER)},
+    ),
+    "RST is dropped": (
+        ("-A INPUT -p tcp -m tcp --tcp-flags RST RST -j DROP", *BASE),
+        {(Kind.NEWLY_DROPPED, Role.SERVER), (Kind.NEWLY_DROPPED, Role.CLIENT)},
+    ),
+    "a port is rejected": (
+        ("-A INPUT -p tcp -m tcp --dport 22 -j REJECT --reject-with tcp-reset", *BASE),
+        {(Kind.NEWLY_DROPPED, Role.SERVER)},
+    ),
+}
+
+
+def firewall(*lines: str) -> Firewall:
+    policies = ":INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+    return of_text(f"*filter\n{policies}{''.join(f'{line}{chr(10)}' for line in lines)}COMMIT\n")
+
+
+def of_text(text: str, family: Family = Family.IPV4) -> Firewall:
+    rulesets = parse_rulesets(text, "rules", family)
+    return Firewall(rulesets, Settings(SysctlSet(), NEWEST), Facts())
+
+
+def replay(witness: Witness, kernel: Lab) -> None:
+    """Plays it and compares every expected answer."""
+    answers = kernel.play(scenario_from_json(witness.scenario)).packets
+    for wanted in witness.expect:
+        answer = answers[wanted["packet"]]
+        assert isinstance(answer, PacketAnswer)
+        where = witness.scenario["name"], wanted, answer
+        assert answer.delivered is wanted["delivered"], where
+        assert answer.ctstate == wanted["ctstate"], where
+        if "rules" in wanted and answer.rules is not None:
+            assert list(answer.rules) == wanted["rules"], where
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_witnesses_of_edits_by_hand(name: str, kernel: Lab) -> None:
+    lines, kinds = EDITS[name]
+    found = diff(firewall(*BASE), firewall(*lines)).differences
+    assert kinds <= {(each.kind, each.role) for each in found}
+    for each in found:
+        replay(each.old_witness, kernel)
+        replay(each.new_witness, kernel)
+
+
+@pytest.mark.parametrize("family", Family)
+def test_witnesses_of_random_edits(family: Family, kernel: Lab) -> None:
+    played = 0
+    for seed in range(40):
+        chance = random.Random(f"{seed} {family}")
+        text = RuleWriter(chance, family).ruleset()
+        texts = [text, edited(text, chance)]
+        chance.shuffle(texts)
+        for each in diff(*(of_text(one, family) for one in texts)).differences:
+            if each.confidence is not Confidence.POSSIBLE and played < 60:
+                replay(each.old_witness, kernel)
+                replay(each.new_witness, kernel)
+                played += 1
+    assert played > 20
