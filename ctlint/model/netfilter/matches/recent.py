@@ -112,7 +112,8 @@ def _recent(match: Match, _: Facts) -> Iterator[Predicate]:
     def run(transit: Transit) -> Tern:
         box = transit.box
         if box is None:
-            return UNKNOWN
+            # Whatever the list holds, "set" always matches (iptables-extensions(8), recent).
+            return Tern.of(not is_negated) if name == "set" else UNKNOWN
         table = recent_list(box.memory, match)
         if isinstance(table.mask, Hostname):
             return UNKNOWN
@@ -151,8 +152,10 @@ def _recent(match: Match, _: Facts) -> Iterator[Predicate]:
     why = _WHY
     if isinstance(mask, Hostname):
         why += f" and on {mask}: the name is resolved when the rules are loaded"
-    reads = frozenset({Field.BOX, Field.HEADER, Field.DADDR if is_destination else Field.SADDR})
-    yield Predicate(run, reads, None, why, remembers=True)
+    reads = {Field.BOX}
+    if name != "set":
+        reads |= {Field.HEADER, Field.DADDR if is_destination else Field.SADDR}
+    yield Predicate(run, frozenset(reads), None, why, remembers=True)
 
 
 _ACTIONS: Final = ("set", "rcheck", "update", "remove")

@@ -80,7 +80,8 @@ class Asked:
     [
         ("limit", True),
         ("hashlimit --hashlimit-upto 1/s --hashlimit-name x", True),
-        ("recent --set", True),
+        ("recent --rcheck", True),
+        ("recent --update --seconds 60 --hitcount 4", True),
         ("quota --quota 1000", True),
         ("statistic --mode nth --every 1 --packet 0", True),
         ("statistic --mode random --probability 1", False),
@@ -96,6 +97,18 @@ def test_a_class_of_packets_is_undecided(words: str, remembers: bool) -> None:
     assert asked.predicate.why
     assert asked.predicate.remembers is remembers
     assert Field.BOX in asked.predicate.reads
+
+
+@pytest.mark.parametrize(
+    ("words", "truth"), [("recent --set", T), ("recent --set --rdest", T), ("recent ! --set", F)]
+)
+def test_setting_always_matches(words: str, truth: Tern) -> None:
+    """iptables-extensions(8), recent: "This will always return success (or failure if ! is passed
+    in)"; recent_mt() in xt_recent.c.
+    """
+    asked = Asked(words, box=None)
+    assert asked.at() is truth
+    assert asked.predicate.reads == {Field.BOX}
 
 
 def test_credits() -> None:
