@@ -168,6 +168,9 @@ class Surveyor:
         passed: dict[_State, PacketSet] = {}
         # Whoever decides may let it go on.
         for key, each in (*swept.passed.items(), *swept.undecided.items()):
+            if key.is_untracked and key.translated is not None:
+                # What is not tracked is not translated: the other end does not know it.
+                continue
             state = _State(
                 _Tracked(
                     tracked.no_entry or (flags == SYN and key.is_untracked),
