@@ -231,7 +231,8 @@ class Coordinates:
 
 class _Wishes:
     """Ordinary addresses, then some that a host could have: not the first of a network, which names
-    it. Those are asked for where no ordinary one will do.
+    it, and two of each, for both ends may be in one. Those are asked for where no ordinary one will
+    do.
     """
 
     def __init__(self, found: PacketSet, part: str, ordinary: Sequence[int]) -> None:
@@ -242,7 +243,7 @@ class _Wishes:
     def __iter__(self) -> Iterator[int]:
         yield from self._ordinary
         for each in self._found.values(self._part, _RANGES_TRIED):
-            yield min(each.low + 2, each.high)
+            yield from (min(each.low + 2, each.high), min(each.low + 3, each.high))
 
 
 def _names(patterns: Sequence[str]) -> Iterable[str]:

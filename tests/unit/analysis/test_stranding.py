@@ -101,6 +101,43 @@ def test_loopback_is_accepted_whatever_its_state() -> None:
     assert report(WITHOUT_DROP, Role.LOOPBACK).strandings == []
 
 
+def test_a_socket_is_not_connected_to_itself_over_lo() -> None:
+    # With one address, one port is one socket; the SYN would be an answer to itself.
+    rules = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT DROP [0:0]
+-A OUTPUT -p tcp -m tcp --dport 40000 -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+    found = report(rules, Role.LOOPBACK, Family.IPV6)
+    assert found.strandings
+    for case in found.cases:
+        ends = case.connection
+        assert (ends.orig_address, ends.orig_port) != (ends.reply_address, ends.reply_port)
+
+
+@pytest.mark.parametrize(
+    ("family", "network"), [(Family.IPV4, "10.1.0.0/16"), (Family.IPV6, "fd01::/64")]
+)
+def test_both_ends_in_one_network_are_hosts_of_it(family: Family, network: str) -> None:
+    # Its first address is the network itself, or all its routers (RFC 4291, section 2.6.1).
+    rules = f"""*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A FORWARD -s {network} -d {network} -p tcp -m conntrack --ctstate NEW -j ACCEPT
+COMMIT
+"""
+    found = report(rules, Role.FORWARD, family)
+    assert found.strandings
+    for case in found.cases:
+        ends = {case.connection.orig_address, case.connection.reply_address}
+        assert len(ends) == 2
+        assert not ends & {(0xFD01 << 112), 0x0A010000}
+
+
 def test_ipv6_is_judged_alike() -> None:
     text = WITH_DROP.replace("-p icmp -m icmp --icmp-type 8", "-p ipv6-icmp")
     found = by_cause(report(text, Role.CLIENT, Family.IPV6))
@@ -203,6 +240,48 @@ def test_what_a_published_server_sends_is_masqueraded_as_another_connection() ->
         (Dir.REPLY, Kind.DATA),
     }
     assert stranding.ports == (Range(443, 443),)
+
+
+NAT = """*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+{}
+COMMIT
+"""
+
+
+@pytest.mark.parametrize("role", [Role.SERVER, Role.FORWARD])
+def test_nobody_is_led_from_a_wire_to_a_loopback_address(role: Role) -> None:
+    # Such a packet is a martian, unless route_localnet is set (ip-sysctl.rst).
+    rule = "-A PREROUTING -p tcp -j DNAT --to-destination 127.0.0.1:8080"
+    found = report(NAT.format(rule), role)
+    assert not found.cases
+    assert [ref.rule.text for ref in found.translating] == [rule]
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.FORWARD])
+@pytest.mark.parametrize("match", ["connmark --mark 0x2", "helper --helper ftp"])
+def test_a_match_that_is_decided_for_one_connection_is_no_fault(match: str, role: Role) -> None:
+    # Who is tried has no mark and no helper: the rule does not translate it.
+    rule = f"-A POSTROUTING -p tcp -m {match} -j SNAT --to-source 192.0.2.1"
+    found = report(NAT.format(rule), role)
+    assert not found.strandings
+    assert [item.match and item.match.name for item in found.open] == [match.partition(" ")[0]]
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.FORWARD])
+def test_answers_that_are_not_tracked_open_no_translated_connection(role: Role) -> None:
+    rules = NAT.format("-A POSTROUTING -p tcp -j SNAT --to-source 192.0.2.1")
+    raw = "*raw\n-A PREROUTING -p tcp -m tcp --sport 1:1023 -j CT --notrack\nCOMMIT\n"
+    found = report(rules + raw, role)
+    translated = [case.connection for case in found.cases if case.connection.translated]
+    assert translated
+    assert all(connection.reply_port > 1023 for connection in translated)
+    raw = raw.replace("--sport 1:1023", "--sport 1:65535")
+    found = report(rules + raw, role)
+    assert all(case.connection.translated is None for case in found.cases)
 
 
 def test_a_rule_that_makes_of_an_end_what_it_is_translates_nothing() -> None:
