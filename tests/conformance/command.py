@@ -10,22 +10,33 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from ctlint.lab.errors import LabError, LabUnavailable
 from ctlint.lab.lab import Lab, open_lab
 from ctlint.model.kernel.profiles import KernelProfile, UnknownKernel, profile
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.wire.addresses import Family
-from tests.conformance.faults import Fault, lines, report
 
 
 class Figures(Protocol):
     """What a campaign came to, in words too."""
 
-    faults: int
+    @property
+    def faults(self) -> int:
+        """How much was not as it must be."""
+
+
+class Told(Protocol):
+    """What a campaign finds, such as a fault of the model."""
+
+    def lines(self) -> Iterator[str]:
+        """It for the eye."""
+
+    def report(self, kernel: KernelProfile) -> dict[str, Any]:
+        """It as a bug report, as JSON knows it."""
 
 
 class Campaign(NamedTuple):
@@ -35,7 +46,7 @@ class Campaign(NamedTuple):
     family: Family | None
     kernel: KernelProfile
     lab: Lab
-    tell: Callable[[Fault], None]
+    tell: Callable[[Told], None]
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,9 +99,9 @@ def run_command(
         parser.error(str(error))
     family = None if arguments.family is None else Family(arguments.family)
 
-    def tell(fault: Fault) -> None:
-        told = json.dumps(report(fault, kernel))
-        print(*lines(fault), told, sep="\n", flush=True)  # noqa: T201 - the command's output
+    def tell(fault: Told) -> None:
+        told = json.dumps(fault.report(kernel))
+        print(*fault.lines(), told, sep="\n", flush=True)  # noqa: T201 - the command's output
         if arguments.report is not None:
             with arguments.report.open("a", encoding="utf-8") as file:
                 file.write(f"{told}\n")

@@ -61,6 +61,33 @@ class Fault:
         """The scenario up to the fault."""
         return replace(self.scenario, steps=self.scenario.steps[: len(self.answers)])
 
+    def lines(self) -> Iterator[str]:
+        """A fault for the eye."""
+        yield f"{self.scenario.name}: packet {len(self.answers) - 1}"
+        if isinstance(self.model, str):
+            yield f"  the model says: {self.model}"
+        yield from (f"  {_in_words(difference)}" for difference in self.differences)
+
+    def report(self, kernel: KernelProfile) -> dict[str, Any]:
+        """A fault as a bug report, as JSON knows it."""
+        scenario, model = self.played, self.model
+        shown = [
+            None if answer is None else packet_to_json(answer, internals=True)
+            for answer in self.answers
+        ]
+        return {
+            "kernel": platform.release(),
+            "profile": kernel.name,
+            "backend": None if self.backend is None else self.backend.value,
+            "differences": [_in_words(difference) for difference in self.differences],
+            "scenario": {"ipsets": scenario.ipsets, **scenario_to_json(scenario)},
+            "facts": str(scenario.facts),
+            "kernel_answers": shown,
+            "model_answer": (
+                model if isinstance(model, str) else packet_to_json(model, internals=True)
+            ),
+        }
+
 
 def patiently(play: Callable[[], _T]) -> _T:
     """What playing gives; again where the machine was too slow for it. Raises LabStalled."""
@@ -70,35 +97,8 @@ def patiently(play: Callable[[], _T]) -> _T:
     return play()
 
 
-def lines(fault: Fault) -> Iterator[str]:
-    """A fault for the eye."""
-    yield f"{fault.scenario.name}: packet {len(fault.answers) - 1}"
-    if isinstance(fault.model, str):
-        yield f"  the model says: {fault.model}"
-    yield from (f"  {_in_words(difference)}" for difference in fault.differences)
-
-
 def _in_words(difference: Difference) -> str:
     is_last = difference.packet == AT_THE_END
     where = "at the end" if is_last else f"packet {difference.packet}"
     got, expected = difference.got, difference.expected
     return f"{where}: {difference.field}: model {got!r}, kernel {expected!r}"
-
-
-def report(fault: Fault, kernel: KernelProfile) -> dict[str, Any]:
-    """A fault as a bug report, as JSON knows it."""
-    scenario, model = fault.played, fault.model
-    shown = [
-        None if answer is None else packet_to_json(answer, internals=True)
-        for answer in fault.answers
-    ]
-    return {
-        "kernel": platform.release(),
-        "profile": kernel.name,
-        "backend": None if fault.backend is None else fault.backend.value,
-        "differences": [_in_words(difference) for difference in fault.differences],
-        "scenario": {"ipsets": scenario.ipsets, **scenario_to_json(scenario)},
-        "facts": str(scenario.facts),
-        "kernel_answers": shown,
-        "model_answer": model if isinstance(model, str) else packet_to_json(model, internals=True),
-    }

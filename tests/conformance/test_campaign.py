@@ -23,7 +23,7 @@ from ctlint.scenario.scenario import Forward, Scenario, Send, Step
 from ctlint.wire.addresses import Family
 from tests.conformance import campaign, command, rules_campaign
 from tests.conformance.campaign import first_fault, run, shrink_fault
-from tests.conformance.faults import Fault, lines, report
+from tests.conformance.faults import Fault
 from tests.conformance.random_scenarios import generate
 
 NEW: Final = profile("6.18")
@@ -106,7 +106,7 @@ def test_a_sysctl_that_is_needed_stays() -> None:
     small = shrink_fault(fault, NEW, Wrong())
     assert dict(small.scenario.sysctls) == {name: 56}
     assert isinstance(small.scenario.topology, Forward)
-    told = report(small, NEW)
+    told = small.report(NEW)
     last = len(small.scenario.steps) - 1
     assert last > 0
     assert told["differences"] == [f"packet {last}: entry.timeout: model 56, kernel 55"]
@@ -115,9 +115,9 @@ def test_a_sysctl_that_is_needed_stays() -> None:
 def test_indices_and_sides_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     for fault in some_faults():
         index = len(fault.answers) - 1
-        head, *rest = lines(fault)
+        head, *rest = fault.lines()
         assert head == f"{fault.scenario.name}: packet {index}"
-        told = report(fault, OLD)
+        told = fault.report(OLD)
         assert [line.strip() for line in rest] == told["differences"]
         for line in told["differences"]:
             assert line.startswith((f"packet {index}: ", "at the end: "))

@@ -14,7 +14,7 @@ import pytest
 from ctlint.lab.lab import Backend, Lab
 from ctlint.model.kernel.profiles import UnknownKernel, profile
 from tests.conformance.command import fresh_seed
-from tests.conformance.faults import Fault, report
+from tests.conformance.faults import Fault
 from tests.conformance.random_rule_scenarios import generate
 from tests.conformance.rules_campaign import (
     Setup,
@@ -47,7 +47,7 @@ def tell_seed(capsys: pytest.CaptureFixture[str]) -> int:
 
 
 def in_words(faults: list[Fault], setup: Setup) -> str:
-    return "\n".join(json.dumps(report(fault, setup.kernel)) for fault in faults[:TOLD])
+    return "\n".join(json.dumps(fault.report(setup.kernel)) for fault in faults[:TOLD])
 
 
 @pytest.mark.parametrize("backend", Backend)
@@ -87,6 +87,6 @@ def test_campaign_finds_a_wrong_model(lab: Lab) -> None:
     assert len(small.scenario.steps) <= len(fault.scenario.steps)
     texts = [one.scenario.ruleset + one.scenario.ruleset6 for one in (small, fault)]
     assert len(texts[0]) < len(texts[1])
-    told = report(small, setup.kernel)
+    told = small.report(setup.kernel)
     assert told["differences"]
     assert told["model_answer"] != told["kernel_answers"][-1]

@@ -14,7 +14,7 @@ from ctlint.lab.lab import open_lab, why_unavailable
 from ctlint.model.kernel.profiles import UnknownKernel, profile
 from tests.conformance.campaign import first_fault, run, shrink_fault
 from tests.conformance.command import fresh_seed
-from tests.conformance.faults import Fault, report
+from tests.conformance.faults import Fault
 from tests.conformance.random_scenarios import generate
 
 pytestmark = pytest.mark.netns
@@ -38,7 +38,7 @@ def test_model_agrees_with_kernel(capsys: pytest.CaptureFixture[str]) -> None:
     faults: list[Fault] = []
     with open_lab() as lab:
         figures = run(generate(seed, PACKETS), kernel, lab, faults.append)
-    told = "\n".join(json.dumps(report(fault, kernel)) for fault in faults[:TOLD])
+    told = "\n".join(json.dumps(fault.report(kernel)) for fault in faults[:TOLD])
     assert not faults, f"CTLINT_SEED={seed}: {figures}\n{told}"
     assert figures.packets >= PACKETS
 
@@ -53,7 +53,7 @@ def test_campaign_finds_a_wrong_model() -> None:
         faults = (first_fault(scenario, kernel, lab) for scenario in generate(1, 2_000))
         fault = next(fault for fault in faults if fault is not None)
         small = shrink_fault(fault, kernel, lab)
-    told = report(small, kernel)
+    told = small.report(kernel)
     assert told["differences"]
     assert told["profile"] == WRONG
     assert len(told["scenario"]["packets"]) == len(told["kernel_answers"]) <= 5
