@@ -19,6 +19,13 @@ settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile("quick")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option of the tests whose expected findings a person has reviewed."""
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the lists in tests/golden anew"
+    )
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips what the machine cannot run, with the reason."""
     if item.get_closest_marker("netns"):
