@@ -64,6 +64,6 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"the {packet_name(lost.kind)} of {who_sends(stranding, lost)} is INVALID once "
             "conntrack has forgotten the connection, and is rejected here; a late packet of a "
             "live connection is answered too, which can end it",
-            f"drop instead of reject; {ctx.remedy_for_close(stranding)}",
+            ctx.remedy(stranding),
         )
         yield replace(finding, severity=Severity.ERROR)

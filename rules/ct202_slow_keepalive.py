@@ -50,6 +50,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ctlint.analysis.consequence import exposure, longer_timeout
 from ctlint.analysis.settings import ESTABLISHED, KEEPALIVE_TIME
 from ctlint.finding import Finding, Severity
 from ctlint.lint.context import Context
@@ -64,11 +65,18 @@ def check(ctx: Context) -> Iterator[Finding]:
     setting = ctx.settings.setting(ESTABLISHED) or ctx.settings.setting(KEEPALIVE_TIME)
     if setting is None or timeout > keepalive:
         return
+    name, value = ESTABLISHED, longer_timeout(keepalive)
+    if ctx.settings.setting(ESTABLISHED) is None:
+        name, value = KEEPALIVE_TIME, max(timeout // 2, 1)
+    after = exposure(ctx.settings.replaced(name, value)).severity.value
     yield ctx.setting_finding(
         setting,
         Severity.WARNING,
         f"an idle entry is forgotten after {timeout} s, but the first keepalive is due after "
         f"{keepalive} s",
         f"set net.netfilter.nf_conntrack_tcp_timeout_established above {keepalive}, or "
-        f"net.ipv4.tcp_keepalive_time below {timeout}, and let applications use SO_KEEPALIVE",
+        f"net.ipv4.tcp_keepalive_time below {timeout}, and let applications use SO_KEEPALIVE "
+        f"(checked: with {name} = {value} what loses closes is of severity {after}; it lets no "
+        "packet through)",
+        ctx.setting_fix(setting, value, is_safe=True),
     )

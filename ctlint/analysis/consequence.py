@@ -118,6 +118,13 @@ class Exposure(NamedTuple):
     reason: str
 
 
+def longer_timeout(keepalive: int) -> int:
+    """Seconds for which entries should live at least, that one lost keepalive does no harm and RFC
+    5382 is kept.
+    """
+    return max(2 * keepalive, RFC5382_TIMEOUT + 1)
+
+
 def exposure(settings: Settings) -> Exposure:
     """Judge the timeout of established connections against how long ends may stay silent."""
     timeout = settings.value(ESTABLISHED)

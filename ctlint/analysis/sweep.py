@@ -210,6 +210,15 @@ class Sweeper:
         self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
         self.compiled: dict[tuple[object, ...], PacketSet | None] = {}
 
+    def over(self, chains: ChainStore) -> Sweeper:
+        """Sweeps of the same connections through other chains, made of the same matches but for a
+        few: what these ask of connections is known already.
+        """
+        other = Sweeper(chains, self.coordinates)
+        other.compiled = dict(self.compiled)
+        other.runs = dict(self.runs)
+        return other
+
     def send(self, packets: Kindred, start: Flows) -> Swept:
         """Send the packets of connections along their paths."""
         kind = packets[:1] + packets[2:3] + packets[4:]
@@ -217,9 +226,13 @@ class Sweeper:
         for other, begun, swept in known:
             if begun == start and self._fare_alike(packets, other):
                 return swept
-        swept = self._send(packets, start)
+        swept = self.send_anew(packets, start)
         known.append((packets, start, swept))
         return swept
+
+    def send_anew(self, packets: Kindred, start: Flows) -> Swept:
+        """The same without a look at what is known of others."""
+        return self._send(packets, start)
 
     def _fare_alike(self, one: Kindred, other: Kindred) -> bool:
         """Whether no rule tells packets with these flags apart."""

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from ctlint.analysis.consequence import Exposure, exposure, stranded
 from ctlint.analysis.location import cause_location
-from ctlint.analysis.remedy import accept_closes
+from ctlint.analysis.remedy import Remedies, Remedy
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
     Cause,
@@ -26,6 +27,7 @@ from ctlint.analysis.witness import Witnesses
 from ctlint.finding import (
     Confidence,
     Finding,
+    Fix,
     Location,
     PacketKind,
     Role,
@@ -35,6 +37,7 @@ from ctlint.headerspace.boxes import merged
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
+from ctlint.lint.editing import RuleEditor, setting_edit
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore
@@ -49,11 +52,19 @@ _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
 class Subject:
     """One rule set with the settings it runs under, and what was found out about it so far."""
 
-    def __init__(self, ruleset: Ruleset, settings: Settings, facts: Facts) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        settings: Settings,
+        facts: Facts,
+        texts: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.ruleset = ruleset
         self.settings = settings
+        self.texts = texts
         self.chains = ChainStore(ruleset, facts)
         self.witnesses = Witnesses(self.chains, settings)
+        self.remedies = Remedies(self.chains, settings, self.report)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
 
@@ -76,6 +87,18 @@ class Subject:
     def reports(self) -> tuple[RoleReport, ...]:
         """The reports of all roles."""
         return tuple(self.report(role) for role in Role)
+
+    def fix(self, remedy: Remedy) -> Fix | None:
+        """The remedy as edits of the input, where it is a change of the rules."""
+        if not remedy.changes or self._editor is None:
+            return None
+        edits = self._editor.edits(remedy.changes)
+        return Fix(remedy.what, edits, remedy.is_safe, remedy.leaks) if edits else None
+
+    @cached_property
+    def _editor(self) -> RuleEditor | None:
+        text = self.texts.get(self.ruleset.file)
+        return None if text is None else RuleEditor(self.ruleset, text)
 
     @cached_property
     def exposure(self) -> Exposure:
@@ -138,8 +161,12 @@ class Context:
             related=tuple(shown),
         )
 
-    def stranding_finding(self, stranding: Stranding, message: str, remedy: str) -> Finding:
+    def stranding_finding(
+        self, stranding: Stranding, message: str, remedy: Remedy | str
+    ) -> Finding:
         """The finding for a stranding, with its witness; severity by the timeouts."""
+        if isinstance(remedy, str):
+            remedy = Remedy(remedy)
         subject = self.subject
         settings = self.settings
         judged = subject.exposure
@@ -150,7 +177,7 @@ class Context:
             severity=judged.severity,
             confidence=stranding.confidence,
             message=f"{message}; {judged.reason}",
-            remedy=remedy,
+            remedy=remedy.text,
             location=self.location(stranding.cause),
             related=self.dropping(stranding),
             family=subject.ruleset.family,
@@ -160,6 +187,7 @@ class Context:
             ports=tuple(port_text(ports) for ports in stranding.ports),
             stranded=stranded(stranding, settings),
             witness=subject.witnesses.witness(stranding),
+            fix=subject.fix(remedy),
         )
 
     def lost_to_loose(self) -> Iterator[Stranding]:
@@ -204,10 +232,24 @@ class Context:
         cause = self.location(stranding.cause)
         at = self.setting_finding(setting, finding.severity, message, remedy).location
         related = replace(cause, message="this loses the packet")
-        return replace(finding, location=at, related=(related,))
+        fix = self.setting_fix(setting, 1, is_safe=False)
+        return replace(finding, location=at, related=(related,), fix=fix)
+
+    def setting_fix(self, setting: Setting, value: int, *, is_safe: bool) -> Fix | None:
+        """Another value for a sysctl, where its line can be edited."""
+        text = self.subject.texts.get(setting.span.file)
+        edit = None if text is None else setting_edit(setting, value, text)
+        if edit is None:
+            return None
+        return Fix(f"set {setting.raw_key} to {value}", (edit,), is_safe)
 
     def setting_finding(
-        self, setting: Setting, severity: Severity, message: str, remedy: str
+        self,
+        setting: Setting,
+        severity: Severity,
+        message: str,
+        remedy: str,
+        fix: Fix | None = None,
     ) -> Finding:
         """A finding about a sysctl alone, at its line."""
         span = setting.span
@@ -225,6 +267,7 @@ class Context:
                 span.end_column,
                 text=f"{setting.raw_key} = {setting.value}",
             ),
+            fix=fix,
         )
 
     def dropping(self, stranding: Stranding) -> tuple[Location, ...]:
@@ -238,10 +281,12 @@ class Context:
         """Where a rule or policy stands."""
         return cause_location(self.subject.ruleset, cause)
 
-    def remedy_for_close(self, stranding: Stranding) -> str:
-        """Let FIN and RST of forgotten connections pass, if that helps; else longer timeouts."""
-        accept = accept_closes(stranding, self.subject.chains, self.settings)
-        return f"{accept}; or {LONGER}" if accept else LONGER
+    def remedy(self, stranding: Stranding) -> Remedy:
+        """The change of the rules that helps most, if any does; else longer timeouts."""
+        found = self.subject.remedies.remedy(stranding)
+        if found is None:
+            return Remedy(LONGER)
+        return found._replace(text=f"{found.text}; or {LONGER}")
 
 
 MAX_RELATED: Final = 8

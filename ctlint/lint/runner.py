@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -31,14 +31,21 @@ from ctlint.model.netfilter.traverse import EndlessWalkError
 
 
 class Host:
-    """The rule sets of one host and the settings they run under."""
+    """The rule sets of one host and the settings they run under. ``texts`` are the files that they
+    were read from, by name: without these, findings come without fixes.
+    """
 
     def __init__(
-        self, rulesets: Sequence[Ruleset], sysctls: SysctlSet, facts: Facts | None = None
+        self,
+        rulesets: Sequence[Ruleset],
+        sysctls: SysctlSet,
+        facts: Facts | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
+        self.texts = texts or {}
 
 
 def lint(
@@ -59,7 +66,7 @@ def lint(
         settings = Settings(host.sysctls, kernel)
         for ruleset in host.rulesets:
             inputs.append(_summary(ruleset))
-            subject = Subject(ruleset, settings, host.facts)
+            subject = Subject(ruleset, settings, host.facts, host.texts)
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:

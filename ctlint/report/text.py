@@ -148,8 +148,14 @@ class _Page:
             self._add_location(related, digits, _FRAME, underline=False)
         if rest := _say_rest(first.related, RELATED_SHOWN, ""):
             self._add_item(digits, "note", f"{rest} places")
-        for remedy in dict.fromkeys(finding.remedy for finding in group if finding.remedy):
-            self._add_item(digits, "help", remedy, style=_HELP)
+        remedies: dict[str, list[str]] = {}
+        for finding in group:
+            if finding.remedy:
+                known = remedies.setdefault(finding.remedy, [])
+                known += [finding.role.value] if finding.role else []
+        for remedy, roles in remedies.items():
+            whose = f" ({', '.join(roles)})" if len(remedies) > 1 and roles else ""
+            self._add_item(digits, f"help{whose}", remedy, style=_HELP)
         self._add_item(digits, "rule", f"ctlint rules {first.rule}")
         self.lines.append(Text())
         self._flush()

@@ -77,13 +77,14 @@ _IPV4_NAME: Final = re.compile(r"(?:^|[._-])v4(?:$|[._-])|ipv4", re.IGNORECASE)
 class HostInput:
     """What is known of one host: its rule sets, the settings they run under, its known ipsets.
 
-    ``name`` is the path as it was given.
+    ``name`` is the path as it was given. ``texts`` are the files of rules and settings, by name.
     """
 
     name: str
     rulesets: tuple[Ruleset, ...]
     sysctls: SysctlSet
     sets: Mapping[str, AddressSet]
+    texts: Mapping[str, str]
 
 
 class _Dump(NamedTuple):
@@ -134,6 +135,8 @@ class _InputReader:
         self.problems: list[Problem] = []
         self.has_read_standard_input = False
         self.known_settings: dict[tuple[str, ...], SysctlSet] = {}
+        self.texts: dict[str, str] = {}
+        """Of files of settings."""
 
     # Texts
 
@@ -171,7 +174,7 @@ class _InputReader:
         if key not in self.known_settings:
             self.known_settings[key] = SysctlSet(())
             try:
-                self.known_settings[key] = read_sysctls(paths)
+                self.known_settings[key] = read_sysctls(paths, self.texts)
             except SourceError as error:
                 self.unread.append(error)
             except ParseError as error:
@@ -204,7 +207,8 @@ class _InputReader:
                 self.problems.extend(error.problems)
         ipsets = {**self.ipsets(host.sets), **common}
         sets = address_sets(ipsets, changed_sets(rulesets)) if ipsets else {}
-        return HostInput(host.name, tuple(rulesets), settings, sets)
+        texts = {**self.texts, **{dump.file: dump.text for dump in host.dumps}}
+        return HostInput(host.name, tuple(rulesets), settings, sets, texts)
 
     def raise_problems(self) -> None:
         if self.problems:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import AnyMatch, Match, Rule
-from ctlint.ir.ruleset import Chain, Ruleset
+from ctlint.ir.ruleset import Chain, Ruleset, Table
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.matches import Predicate, constant, predicates, undecided
 from ctlint.model.netfilter.matches.named import named_matches
@@ -253,6 +253,22 @@ class ChainStore:
             found = self._blind[key] = ChainStore(self.ruleset, self.facts, both)
         return found
 
+    def altered(self, ruleset: Ruleset) -> ChainStore:
+        """The chains of a rule set that has most rules of this one, and what is known of these.
+
+        Both must live as long as the new store: matches are known by their identity.
+        """
+        other = ChainStore(ruleset, self.facts, self.unknown)
+        other._splits = dict(self._splits)
+        other._decided = {question: dict(known) for question, known in self._decided.items()}
+        alike = {
+            (table, name)
+            for table, those in ruleset.tables.items()
+            for name in _untouched(self.ruleset.tables.get(table), those)
+        }
+        other._ready = {key: ready for key, ready in self._ready.items() if key[:2] in alike}
+        return other
+
     @cached_property
     def named(self) -> tuple[Match, ...]:
         """The matches that share something by a name; see make_named."""
@@ -348,6 +364,16 @@ class ChainStore:
             rest = tuple(pair for pair in pairs if not pair[0].reads <= _FIXED)
             found = self._splits[id(match)] = (fixed, rest)
         return found
+
+
+def _untouched(old: Table | None, new: Table) -> set[str]:
+    """The chains that are the same objects in both, and call no other."""
+    if old is None:
+        return set()
+    touched = {name for name, chain in new.chains.items() if old.chains.get(name) is not chain}
+    for name in touched | (old.chains.keys() - new.chains.keys()):
+        touched |= new.reaching(name)
+    return new.chains.keys() - touched
 
 
 def why_unknown(reads: frozenset[Field], unknown: Mapping[Field, str]) -> str | None:
