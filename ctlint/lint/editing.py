@@ -9,10 +9,10 @@ says what was meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from ctlint.analysis.variant import Change, Insertion, Replacement, altered
+from ctlint.analysis.variant import Change, Insertion, altered
 from ctlint.finding import Edit
 from ctlint.ir.rule import Rule
 from ctlint.ir.ruleset import Ruleset, Table
@@ -43,24 +43,34 @@ class RuleEditor:
     def edits(self, changes: Iterable[Change]) -> tuple[Edit, ...]:
         """The edits that make the changes; empty where the text cannot be edited so."""
         changes = tuple(changes)
-        found: list[Edit] = []
-        for change in changes:
-            edit = self._edit(change)
-            if edit is None:
-                return ()
-            found.append(edit)
-        if not self._is_plain and not self._says(found, altered(self._ruleset, changes)):
-            return ()
-        return tuple(found)
+        found = self._all(changes, self._edit)
+        if self._is_plain or not found:
+            return found
+        wanted = altered(self._ruleset, changes)
+        if self._says(found, wanted):
+            return found
+        # Commands with numbers in between: what is inserted last of all meets the chain as it is.
+        found = self._all(changes, self._last_insertion)
+        return found if found and self._says(found, wanted) else ()
+
+    def _all(
+        self, changes: Iterable[Change], make: Callable[[Change], Edit | None]
+    ) -> tuple[Edit, ...]:
+        found = [make(change) for change in changes]
+        whole = [edit for edit in found if edit is not None]
+        return tuple(whole) if len(whole) == len(found) else ()
 
     def _edit(self, change: Change) -> Edit | None:
-        if isinstance(change, Replacement):
-            old = change.ref.rule
-            if not _APPEND.match(old.text):
-                return None
-            lines = self._lines(change.rules, _has_counters(old))
-            return Edit(self._ruleset.file, old.line, _height(old), lines)
-        return self._insertion(change)
+        if isinstance(change, Insertion):
+            return self._insertion(change)
+        old = change.ref.rule
+        lines = self._lines(change.rules, _has_counters(old))
+        inserted = _INSERT.match(old.text)
+        if inserted is not None:
+            lines = _inserting(lines, inserted["number"])
+        elif not _APPEND.match(old.text):
+            return None
+        return Edit(self._ruleset.file, old.line, _height(old), lines)
 
     def _insertion(self, change: Insertion) -> Edit | None:
         table = self._ruleset.tables[change.table]
@@ -72,19 +82,28 @@ class RuleEditor:
             lines = self._lines(change.rules, any(map(_has_counters, _rules_of(table))))
             return Edit(file, _last_line(table, rules) + 1, 0, lines)
         before = rules[at]
-        counted = _has_counters(before)
+        lines = self._lines(change.rules, _has_counters(before))
         if _APPEND.match(before.text):
-            return Edit(file, before.line, 0, self._lines(change.rules, counted))
+            return Edit(file, before.line, 0, lines)
         inserted = _INSERT.match(before.text)
         if inserted is None:
             return None
         # What is inserted later at the same number stands before it.
-        number = f" {inserted['number']}" if inserted["number"] else ""
-        lines = tuple(
-            line.replace(f"-A {change.chain}", f"-I {change.chain}{number}", 1)
-            for line in reversed(self._lines(change.rules, counted))
-        )
-        return Edit(file, before.line + _height(before), 0, lines)
+        line = before.line + _height(before)
+        return Edit(file, line, 0, _inserting(lines, inserted["number"]))
+
+    def _last_insertion(self, change: Change) -> Edit | None:
+        """Rules that are inserted by number right before the table ends."""
+        if not isinstance(change, Insertion):
+            return None
+        table = self._ruleset.tables[change.table]
+        line = _last_line(table, tuple(_rules_of(table)))
+        lines = self._text.split("\n")
+        while line < len(lines) and lines[line].strip() != "COMMIT":
+            line += 1
+        counted = any(map(_has_counters, _rules_of(table)))
+        new = _inserting(self._lines(change.rules, counted), str(change.position))
+        return Edit(self._ruleset.file, line + 1, 0, new)
 
     def _lines(self, rules: Iterable[Rule], counted: bool) -> tuple[str, ...]:
         prefix = "[0:0] " if counted else ""
@@ -144,6 +163,16 @@ def setting_edit(setting: Setting, value: int, text: str) -> Edit | None:
     blanks = tail[: len(tail) - len(tail.lstrip())]
     new = f"{head}={blanks}{value}"
     return Edit(setting.span.file, setting.span.line, 1, (new,))
+
+
+def _inserting(lines: tuple[str, ...], number: str | None) -> tuple[str, ...]:
+    """The rules as ``-I`` puts them in their order: the last one first, each at the same number."""
+    found = []
+    for line in reversed(lines):
+        head, _, rest = line.partition("-A ")
+        chain, _, rest = rest.partition(" ")
+        found.append(f"{head}-I {chain} {number + ' ' if number else ''}{rest}")
+    return tuple(found)
 
 
 def _has_counters(rule: Rule) -> bool:

@@ -15,6 +15,7 @@ from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.lint.runner import Host, lint
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.parse.sysctl import parse_sysctl
+from ctlint.wire.addresses import Family
 
 
 class Applied(NamedTuple):
@@ -37,6 +38,11 @@ class FilePatch(NamedTuple):
     file: str
     text: str
     edits: tuple[Edit, ...]
+
+    @property
+    def edited(self) -> str:
+        """The text with the edits."""
+        return edited(self.text, self.edits)
 
 
 class Patch(NamedTuple):
@@ -67,30 +73,32 @@ def patch(
 ) -> Patch:
     """Put together the fixes of a run, and run lint again on a copy with them."""
     texts: dict[str, str] = {}
+    families: dict[str, Family] = {}
     for host in hosts:
         texts.update(host.texts)
+        families.update({ruleset.file: ruleset.family for ruleset in host.rulesets})
     chosen, left_out = _choose(result.findings)
-    by_file: dict[str, list[Edit]] = {}
-    for applied in chosen:
-        for edit in applied.fix.edits:
-            mine = by_file.setdefault(edit.file, [])
-            if edit not in mine:
-                mine.append(edit)
-    files = tuple(
-        FilePatch(file, texts[file], tuple(sorted(edits, key=lambda e: (e.line, e.delete))))
-        for file, edits in by_file.items()
-    )
+    files: list[FilePatch] = []
+    for file, edits in _by_file(chosen).items():
+        each = FilePatch(file, texts[file], edits)
+        if file not in families or read_again(each.edited, file, families[file]):
+            files.append(each)
+            continue
+        # Fixes that are right each by itself may not be so together.
+        dropped = [one for one in chosen if any(edit.file == file for edit in one.fix.edits)]
+        chosen = [one for one in chosen if one not in dropped]
+        left_out += [LeftOut(finding, CONFLICT) for one in dropped for finding in one.findings]
     before = [finding for finding in result.findings if finding.suppressed is None]
     if not files:
         return Patch((), (), tuple(left_out), (), tuple(before), ())
-    changed = {each.file: edited(each.text, each.edits) for each in files}
+    changed = {each.file: each.edited for each in files}
     after = lint(
         [_changed(host, changed) for host in hosts], kernel, rules, persona=persona
     ).findings
     now = {finding.fingerprint: finding for finding in after if finding.suppressed is None}
     then = {finding.fingerprint for finding in result.findings}
     return Patch(
-        files,
+        tuple(files),
         tuple(chosen),
         tuple(left_out),
         tuple(finding for finding in before if finding.fingerprint not in now),
@@ -125,6 +133,18 @@ def _choose(findings: Iterable[Finding]) -> tuple[list[Applied], list[LeftOut]]:
     return _without_narrower(chosen), left_out
 
 
+def _by_file(chosen: Iterable[Applied]) -> dict[str, tuple[Edit, ...]]:
+    """The edits of each file in the order of its lines, each once."""
+    found: dict[str, dict[Edit, None]] = {}
+    for applied in chosen:
+        for edit in applied.fix.edits:
+            found.setdefault(edit.file, {})[edit] = None
+    return {
+        file: tuple(sorted(edits, key=lambda edit: (edit.line, edit.delete)))
+        for file, edits in found.items()
+    }
+
+
 def _edits(chosen: Mapping[tuple[Edit, ...], Applied]) -> Iterator[Edit]:
     for edits in chosen:
         yield from edits
@@ -135,7 +155,9 @@ def _collide(one: Edit, other: Edit) -> bool:
     if one == other or one.file != other.file:
         return False
     if not one.delete and not other.delete:
-        return False
+        # At one line two rules by number would shift each other.
+        both = (*one.insert, *other.insert)
+        return one.line == other.line and any(_BY_NUMBER.match(line) for line in both)
     if not one.delete or not other.delete:
         point, lines = (one, other) if not one.delete else (other, one)
         return lines.line < point.line < lines.line + lines.delete
@@ -171,6 +193,7 @@ def _covered(edit: Edit, others: Iterable[Edit]) -> bool:
     )
 
 
+_BY_NUMBER: Final = re.compile(r"(?:\[0:0\] )?-I \S+ [0-9]")
 _CONDITION: Final = re.compile(r"(?:! )?--?[a-zA-Z][\w-]*(?: (?!! |-)\S+)*")
 
 
