@@ -166,18 +166,20 @@ def _collide(one: Edit, other: Edit) -> bool:
 
 def _without_narrower(chosen: Mapping[tuple[Edit, ...], Applied]) -> list[Applied]:
     """Without fixes whose rules another fix at the same line makes needless."""
-    kept = list(chosen.values())
-    for one in list(kept):
-        wider = [
-            other
-            for other in kept
-            if other is not one and all(_covered(edit, other.fix.edits) for edit in one.fix.edits)
-        ]
-        if wider:
-            kept.remove(one)
-            at = kept.index(wider[0])
-            kept[at] = kept[at]._replace(findings=(*kept[at].findings, *one.findings))
-    return kept
+    kept = dict(chosen)
+    for edits in chosen:
+        wider = next(
+            (
+                other
+                for other in kept
+                if other != edits and all(_covered(edit, other) for edit in edits)
+            ),
+            None,
+        )
+        if wider is not None:
+            taken = kept.pop(edits).findings
+            kept[wider] = kept[wider]._replace(findings=(*kept[wider].findings, *taken))
+    return list(kept.values())
 
 
 def _covered(edit: Edit, others: Iterable[Edit]) -> bool:

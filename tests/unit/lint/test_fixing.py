@@ -54,6 +54,19 @@ def test_what_a_wider_rule_takes_gets_no_rule_of_its_own() -> None:
     assert sum("FIN FIN" in line for line in inserted) == 1
 
 
+def test_a_rule_that_is_taken_may_have_taken_another() -> None:
+    """Ports 22 and 23, then all ports for the clients: each with a line of its own before."""
+    policy = HEAD.replace("INPUT ACCEPT", "INPUT DROP")
+    one, two = (
+        f"-A INPUT -p tcp -m conntrack --ctstate NEW -m tcp --dport {port} -j ACCEPT\n"
+        for port in (22, 23)
+    )
+    alive = "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A INPUT -i lo -j ACCEPT\n"
+    result, made = run(f"{policy}{alive}{one}{two}COMMIT\n")
+    findings = [each for applied in made.applied for each in applied.findings]
+    assert sorted(names(tuple(findings))) == sorted(names(result.findings))
+
+
 def test_what_nat_needs_is_left_out() -> None:
     nat = "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o wan0 -j MASQUERADE\nCOMMIT\n"
     result, made = run(f"{nat}{HEAD}-A FORWARD {INVALID}COMMIT\n")
