@@ -155,9 +155,10 @@ def translated_of(
         if translated is None:
             continue
         new = translated.source
-        if new is not None and path is not Path.IN and (new.addresses or new.is_of_host):
-            if not (packets & bounds.possible).is_empty():
-                found[new.ref] = None
+        changes = new is not None and (new.addresses is not None or new.is_of_host)
+        hit = packets & bounds.possible
+        if new is not None and changes and path is not Path.IN and not hit.is_empty():
+            found[new.ref] = None
         new = translated.destination
         if new is None:
             continue
