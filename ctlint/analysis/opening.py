@@ -111,7 +111,7 @@ class FirstPackets:
 def all_packets(coordinates: Coordinates) -> PacketSet:
     """All packets, by interfaces that exist."""
     space, last = coordinates.space, len(coordinates.interfaces) - 1
-    other = last if coordinates.role is Role.FORWARD else 0
+    other = last if coordinates.role in (Role.FORWARD, Role.SERVER) else 0
     found: PacketSet = space.between(CLIENT_INTERFACE, 0, last)
     return found & space.between(SERVER_INTERFACE, 0, other)
 

@@ -57,8 +57,10 @@ class Proposal:
 
 
 def proposals(stranding: Stranding, ruleset: Ruleset) -> Iterator[Proposal]:
-    """What to try, in this order."""
+    """What to try, in this order. No rule makes NAT translate a packet without an entry."""
     cause = stranding.cause
+    if stranding.nature is Nature.TRANSLATION:
+        return
     rejects = stranding.nature is Nature.INVALID_REJECT
     closes = _closes(stranding)
     acks = _acks(stranding)

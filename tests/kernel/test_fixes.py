@@ -90,10 +90,11 @@ def replay(finding: Finding, files: dict[str, str], kernel: Lab) -> bool:
 def test_fixes_of_bad_examples(info: RuleInfo, kernel: Lab, netns: PrivateNetns) -> None:
     one = example(info, "Bad")
     made = fixes(one.rules, one.sysctl)
-    assert made.files
-    assert made.left == made.made == ()
+    assert made.made == ()
+    # No rule makes NAT translate what has no entry.
+    assert {finding.rule for finding in made.left} <= {"CT111"}
     played = judge(made, kernel, netns)
-    assert played or info.id == "CT202"
+    assert played or info.id in ("CT111", "CT202")
 
 
 @pytest.mark.parametrize("last", ["-A OUTPUT -m state --state INVALID -j DROP\n", ""])
@@ -135,5 +136,6 @@ def test_fixes_of_real_dumps(dump: Path, kernel: Lab, netns: PrivateNetns) -> No
         made = fixes(dump.read_text(errors="surrogateescape"), "", family)
     except ParseError as error:
         pytest.skip(f"the parser reports it: {error.problems[0].message}")
-    assert made.made == ()
+    # What passes now may be lost further on, or to NAT: that is new, and said.
+    assert len(made.made) <= len(made.gone)
     judge(made, kernel, netns, family)

@@ -56,7 +56,9 @@ class Case:
         return self.reports[role]
 
     def remedy(self, role: Role = Role.SERVER) -> Remedy | None:
-        (stranding,) = self.report(role).strandings
+        (stranding,) = (
+            each for each in self.report(role).strandings if each.nature is not Nature.TRANSLATION
+        )
         return self.remedies.remedy(stranding)
 
 
@@ -288,6 +290,13 @@ def test_what_would_leave_with_its_private_address_is_said(
     assert remedy.leaks is leaks
     assert ("dropping INVALID is needed there" in remedy.text) is leaks
     assert remedy.is_safe is not leaks
+
+
+def test_against_nat_itself_no_rule_helps() -> None:
+    case = Case(ROUTER.format(nat=SNAT, scope="-s 10.9.0.0/16 "))
+    strandings = case.report(Role.FORWARD).strandings
+    (nat,) = (each for each in strandings if each.nature is Nature.TRANSLATION)
+    assert case.remedies.remedy(nat) is None
 
 
 # Random rule sets
