@@ -83,10 +83,10 @@ def _header(fixes: Fixes) -> Iterator[str]:
     for applied in fixes.applied:
         weigh = "" if applied.fix.is_safe else "weigh it: "
         yield visible(f"{_names(applied.findings)}: {weigh}{applied.fix.description}")
-    for left_out in fixes.left_out:
-        yield visible(f"not fixed: {_name(left_out.finding)}: {left_out.why}")
+    why = {left_out.finding.fingerprint: left_out.why for left_out in fixes.left_out}
     for finding in fixes.left:
-        yield visible(f"left: {_name(finding)}, {finding.severity.value}")
+        reason = why.get(finding.fingerprint, "its fix is not enough")
+        yield visible(f"left: {_name(finding)}, {finding.severity.value}: {reason}")
     for finding in fixes.made:
         yield visible(f"new: {_name(finding)}, {finding.severity.value}: {finding.message}")
 

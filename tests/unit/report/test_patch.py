@@ -94,4 +94,4 @@ def test_without_a_fix_only_words_come() -> None:
     fixes: Fixes = _None()
     text = render_patch(fixes)
     assert all(line.startswith("# ") for line in text.splitlines())
-    assert "left: CT101 rules.v4:37 (client), error" in text
+    assert "# left: CT101 rules.v4:37 (client), error: its fix is not enough\n" in text
