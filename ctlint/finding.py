@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -177,12 +177,13 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class InputSummary:
-    """What was read of one input."""
+    """What was read of one input. ``facts``: what was told of its host, by key (docs/facts.md)."""
 
     file: str
     family: Family
     rules: int
     tables: tuple[str, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

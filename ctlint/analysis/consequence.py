@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a lost packet does to the two sockets, and how bad that is with these timeouts.
+"""What a lost packet does to the two sockets.
 
 Sources: RFC 9293 section 3.6; net/ipv4/tcp_timer.c (retransmits_timed_out, tcp_orphan_retries);
 how long FIN_WAIT_1 and LAST_ACK last was measured with real sockets on 5.10 and 6.18: 106 to 110 s
@@ -8,17 +8,11 @@ with the default of tcp_orphan_retries, never less than the bound given here.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from ctlint.analysis.settings import (
-    ESTABLISHED,
-    KEEPALIVE_TIME,
-    ORPHAN_RETRIES,
-    RETRIES2,
-    Settings,
-)
+from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, Settings
 from ctlint.analysis.stranding import Kind, Lost, Stranding
-from ctlint.finding import Role, Severity, Stranded
+from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import RuleRef
@@ -27,12 +21,6 @@ RTO_MIN_MS: Final = 200
 RTO_MAX_MS: Final = 120_000
 DEFAULT_ORPHAN_RETRIES: Final = 8
 """What tcp_orphan_retries=0 means while the retransmission timer is below its maximum."""
-
-LEAST_TIMEOUT: Final = 1200
-"""Seconds: below this an entry may go in the pauses of ordinary applications (pools, shells)."""
-
-RFC5382_TIMEOUT: Final = 7440
-"""Seconds: RFC 5382, REQ-5, the least time a NAT must keep an idle established connection."""
 
 
 def retry_bound(retries: int) -> int:
@@ -109,38 +97,3 @@ def _orphan_bound(end: str, settings: Settings) -> int:
 
 def _setting(end: str, name: str, default: int, settings: Settings) -> int:
     return settings.value(name) if end == "local" else default
-
-
-class Exposure(NamedTuple):
-    """How likely entries are to go before their connections do, and why."""
-
-    severity: Severity
-    reason: str
-
-
-def longer_timeout(keepalive: int) -> int:
-    """Seconds for which entries should live at least, that one lost keepalive does no harm and RFC
-    5382 is kept.
-    """
-    return max(2 * keepalive, RFC5382_TIMEOUT + 1)
-
-
-def exposure(settings: Settings) -> Exposure:
-    """Judge the timeout of established connections against how long ends may stay silent."""
-    timeout = settings.value(ESTABLISHED)
-    keepalive = settings.value(KEEPALIVE_TIME)
-    if timeout < LEAST_TIMEOUT:
-        return Exposure(Severity.ERROR, f"an entry is forgotten after {timeout} s without a packet")
-    if timeout <= max(keepalive, RFC5382_TIMEOUT):
-        return Exposure(
-            Severity.WARNING,
-            f"an entry is forgotten after {timeout} s without a packet, "
-            f"no later than the first keepalive ({keepalive} s) would refresh it"
-            if timeout <= keepalive
-            else f"an entry is forgotten after {timeout} s without a packet",
-        )
-    return Exposure(
-        Severity.NOTE,
-        f"an idle entry lives for {timeout} s, so this needs a flush, a failover, "
-        "a full table or a longer pause",
-    )

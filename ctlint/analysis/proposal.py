@@ -68,7 +68,7 @@ def proposals(stranding: Stranding, ruleset: Ruleset) -> Iterator[Proposal]:
     close_words = f"accept what closes a forgotten connection {where}"
     ack_words = f"accept what picks up a forgotten connection {where}"
     if rejects and isinstance(cause, RuleRef):
-        if _has_line_of_its_own(ruleset, cause):
+        if _has_line_of_its_own(ruleset, cause) and not stranding.alike:
             dropping = cause.rule._replace(target=Target("DROP"), counters=None)
             yield Proposal(
                 f"drop instead of reject, and {close_words}",
@@ -76,7 +76,7 @@ def proposals(stranding: Stranding, ruleset: Ruleset) -> Iterator[Proposal]:
             )
         return
     removal = None
-    if isinstance(cause, RuleRef) and _has_line_of_its_own(ruleset, cause):
+    if isinstance(cause, RuleRef) and not stranding.alike and _has_line_of_its_own(ruleset, cause):
         removal = Proposal("remove the rule", (Replacement(cause),))
     if removal is not None and stranding.nature is Nature.NEW_NOT_SYN:
         # What later rules drop stays dropped: an ACCEPT would pass them all by.
@@ -128,12 +128,12 @@ def _accept(
     cause = stranding.cause
     head: list[Option] = []
     if isinstance(cause, RuleRef):
+        row = [cause, *(each for each in stranding.alike if isinstance(each, RuleRef))]
+        # In a row of rules, what all of them ask.
         head = [
             option
-            for match in cause.rule.matches
-            if isinstance(match, Match) and match.name == "ip"
-            for option in match.options
-            if option.name in _SCOPE
+            for option in _scope(cause.rule)
+            if all(option in _scope(each.rule) for each in row)
         ]
     head.append(Option("protocol", TCP))
     tcp, multiport = _ports(stranding, {each.sender for each in lost})
@@ -145,6 +145,17 @@ def _accept(
     if multiport:
         matches.append(Match("multiport", multiport))
     return Rule(cause.chain, tuple(matches), Target("ACCEPT"), 0, "")
+
+
+def _scope(rule: Rule) -> list[Option]:
+    """The addresses and interfaces that a rule asks for."""
+    return [
+        option
+        for match in rule.matches
+        if isinstance(match, Match) and match.name == "ip"
+        for option in match.options
+        if option.name in _SCOPE
+    ]
 
 
 def _ports(

@@ -8,7 +8,7 @@ else it lets through. A proposal that helps nothing is not told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ctlint.analysis.opening import WHOSE, Opening, in_words, joined
@@ -49,11 +49,16 @@ class Remedies:
     """Finds the remedies of one rule set."""
 
     def __init__(
-        self, chains: ChainStore, settings: Settings, report: Callable[[Role], RoleReport]
+        self,
+        chains: ChainStore,
+        settings: Settings,
+        report: Callable[[Role], RoleReport],
+        roles: Sequence[Role] = tuple(Role),
     ) -> None:
         self._chains = chains
         self._settings = settings
         self._report = report
+        self._roles = roles
         self._trials: dict[tuple[Change, ...], Trial] = {}
         self._openings: dict[tuple[Change, ...], tuple[Opening, ...]] = {}
 
@@ -153,16 +158,17 @@ class Remedies:
         """Other findings about the same role, or of the same cause, that it takes away."""
         roles: list[str] = []
         causes: list[str] = []
-        for role in Role:
+        row = (stranding.cause, *stranding.alike)
+        for role in self._roles:
             report = self._report(role)
             if report.survey is None:
                 continue
             for other in report.strandings:
-                has_cause = other.cause == stranding.cause
+                has_cause = other.cause in row
                 if (role is stranding.role) is has_cause or not trial.mends(other, report.survey):
                     continue
                 if has_cause:
-                    roles.append(role.value)
+                    roles += [role.value] if role.value not in roles else []
                 else:
                     causes.append(str(other.cause))
         if roles:

@@ -10,6 +10,7 @@ from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.kernel.sysctls import resolve
 
 ESTABLISHED: Final = "net.netfilter.nf_conntrack_tcp_timeout_established"
+CLOSE_WAIT: Final = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
 TCP_LOOSE: Final = "net.netfilter.nf_conntrack_tcp_loose"
 KEEPALIVE_TIME: Final = "net.ipv4.tcp_keepalive_time"
 ORPHAN_RETRIES: Final = "net.ipv4.tcp_orphan_retries"

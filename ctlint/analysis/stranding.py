@@ -109,13 +109,16 @@ class Case:
 
 @dataclass(slots=True)
 class Stranding:
-    """Everything that one cause loses for one role. ``decisive`` comes first in ``lost``."""
+    """Everything that one cause loses for one role. ``decisive`` comes first in ``lost``; ``alike``
+    are further rules of a row that lose the same (:mod:`ctlint.analysis.likeness`).
+    """
 
     role: Role
     cause: Cause
     lost: list[Lost] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     ports: tuple[Range, ...] = ()
+    alike: tuple[Cause, ...] = ()
 
     @property
     def decisive(self) -> Lost:
@@ -210,7 +213,16 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
 
 
 class DisagreementError(Exception):
-    """A connection fares otherwise by itself than in the set of those like it: our fault."""
+    """A connection fares otherwise by itself than in the set of those like it: our fault.
+
+    `expected` is what was found of the set, `got` what was found of the connection.
+    """
+
+    def __init__(self, connection: Connection, expected: str, got: str) -> None:
+        super().__init__(f"of connections like one: {expected}; of that one: {got}")
+        self.connection = connection
+        self.expected = expected
+        self.got = got
 
 
 class _Examiner:
@@ -274,7 +286,7 @@ class _Examiner:
             self.note_translating(translated.rules)
             return
         if played.is_opened is False:
-            raise DisagreementError(f"{connection} can be opened, or not")
+            raise DisagreementError(connection, "it can be opened", "it cannot be opened")
         is_sure = is_certain and played.is_opened is True
         case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
         self.note_ports(connection.final_role, translated.rules[0], opened.possible)
@@ -284,7 +296,9 @@ class _Examiner:
                 is_close = kind in (Kind.FIN, Kind.RST)
                 if arrival is not None and arrival.arrives:
                     if is_close:
-                        raise DisagreementError(f"{connection}: {kind} of {sender} is translated")
+                        raise DisagreementError(
+                            connection, f"the {kind.name} is not translated", "it arrives"
+                        )
                     case.passed.add((sender, kind))
                 elif is_close or (arrival is not None and arrival.arrives is False):
                     case.lost.append(_untranslated(sender, kind, translated, arrival))
@@ -300,7 +314,7 @@ class _Examiner:
             return None
         established = self.establish(connection)
         if established is None:
-            raise DisagreementError(f"{connection} can be opened, or not")
+            raise DisagreementError(connection, "they can be opened", "it cannot be opened")
         case = self.judge(connection, established)
         self.report.cases.append(case)
         return case
@@ -314,8 +328,11 @@ class _Examiner:
         if case is None:
             return
         if (region.sender, kind) in case.passed:
+            name = (
+                f"the {kind.name} of the {'client' if region.sender is Dir.ORIGINAL else 'server'}"
+            )
             raise DisagreementError(
-                f"{case.connection}, {kind}: lost by {region.end.cause}, or not"
+                case.connection, f"{region.end.cause} loses {name}", f"{name} passes"
             )
 
     def try_group(self, group: list[Connection]) -> None:
@@ -604,7 +621,7 @@ def _group(report: RoleReport) -> Iterator[Stranding]:
             stranding.ports = _ports(stranding, report.cases)
         else:
             found = merged(report.ports.get((stranding.role, stranding.cause), ()))
-            stranding.ports = () if found == (Range(1, MAX_PORT),) else found
+            stranding.ports = () if found == (ALL_PORTS,) else found
         yield stranding
 
 
@@ -677,3 +694,4 @@ def _without(safe: tuple[Range, ...]) -> tuple[Range, ...]:
 
 
 MAX_PORT: Final = 65535
+ALL_PORTS: Final = Range(1, MAX_PORT)

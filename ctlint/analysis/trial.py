@@ -112,7 +112,7 @@ class Trial:
         is_certain = True
         for case in stranding.cases:
             for lost in case.lost:
-                if lost.cause != stranding.cause:
+                if lost.cause not in (stranding.cause, *stranding.alike):
                     continue
                 known = causes.setdefault(Packet(lost.sender, lost.kind), {})
                 fate = first_after_expiry(
@@ -234,9 +234,10 @@ class Trial:
 def _lost(stranding: Stranding, survey: Survey) -> dict[Packet, PacketSet]:
     """The connections of which a cause loses a packet, by packet."""
     found: dict[Packet, PacketSet] = {}
-    for sender, kind, packets in survey.lost.get(stranding.cause, ()):
-        packet = Packet(sender, kind)
-        found[packet] = found[packet] | packets if packet in found else packets
+    for cause in (stranding.cause, *stranding.alike):
+        for sender, kind, packets in survey.lost.get(cause, ()):
+            packet = Packet(sender, kind)
+            found[packet] = found[packet] | packets if packet in found else packets
     return found
 
 

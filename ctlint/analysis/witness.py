@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
@@ -22,6 +22,8 @@ from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, stops
+from ctlint.model.netfilter.ipsets import named_sets
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.answer import OpAnswer
 from ctlint.scenario.play import Player
@@ -32,13 +34,23 @@ from ctlint.wire.addresses import Family
 _MAIN_HOOKS = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
 
 
+MAX_IPSETS: Final = 256 << 10
+"""Characters of a witness's ipsets; it is made without larger ones."""
+
+
 class Witnesses:
     """Makes the witnesses of one rule set."""
 
-    def __init__(self, chains: ChainStore, settings: Settings) -> None:
+    def __init__(
+        self, chains: ChainStore, settings: Settings, saved_sets: SavedSets = NO_SETS
+    ) -> None:
         self._chains = chains
+        self._saved_sets = saved_sets
+        self._ipsets: dict[str, str] = {}
         self._settings = settings
         self._texts: dict[tuple[frozenset[Path], bool], tuple[str, frozenset[str]]] = {}
+        self.rulesets: dict[str, Ruleset] = {}
+        """The rule sets of the witnesses made so far, by their texts."""
 
     def witness(self, stranding: Stranding) -> Witness:
         """The scenario for the decisive packet of a stranding."""
@@ -83,6 +95,8 @@ class Witnesses:
         scenario["packets"] = packets
         answers = self._played(scenario, connection) if with_nat else {}
         scenario["ruleset6" if v6 else "ruleset"] = text
+        if self._ipsets[text]:
+            scenario["ipsets"] = self._ipsets[text]
         expect = []
         for index, (sender, kind) in enumerate(steps, len(HANDSHAKE)):
             answer = answers.get(index) or self._answer(sender, kind, connection)
@@ -149,7 +163,11 @@ class Witnesses:
         key = paths, with_nat
         if key not in self._texts:
             ruleset = reachable(self._chains.ruleset, paths, with_nat=with_nat)
-            self._texts[key] = (print_ruleset(ruleset), frozenset(ruleset.tables))
+            text = print_ruleset(ruleset)
+            self._texts[key] = (text, frozenset(ruleset.tables))
+            self.rulesets[text] = ruleset
+            ipsets = self._saved_sets.text(named_sets(ruleset))
+            self._ipsets[text] = ipsets if len(ipsets) <= MAX_IPSETS else ""
         return self._texts[key]
 
 

@@ -11,6 +11,7 @@ from typing import Final, TextIO
 import click
 
 from ctlint import __version__
+from ctlint.analysis.circumstances import Circumstances, FactError, circumstances
 from ctlint.cli.exit_codes import EXIT_FINDINGS
 from ctlint.cli.options import (
     color_option,
@@ -29,10 +30,25 @@ from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.lint.runner import Host, lint
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.transit import Facts
+from ctlint.report.escape import visible
 from ctlint.source.inputs import read_inputs
 from ctlint.source.outputs import opened_output
 
 FORMATS: Final = ("text", "concise", "json", "sarif", "github", "junit", "gitlab")
+
+
+def told(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Circumstances:
+    """Callback: the facts that were told."""
+    pairs = []
+    for value in values:
+        key, sign, text = value.partition("=")
+        if not sign:
+            raise click.BadParameter(visible(f"{value!r} is not KEY=VALUE"), ctx, param)
+        pairs.append((key, text))
+    try:
+        return circumstances(pairs)
+    except FactError as error:
+        raise click.BadParameter(visible(str(error)), ctx, param) from None
 
 
 @click.command(
@@ -42,6 +58,7 @@ Examples:
   iptables-save | ctlint lint -
   ctlint lint rules.v4 --sysctl /etc/sysctl.d --kernel 5.15
   ctlint lint rules.v4 --fix > PATCH
+  ctlint lint host-folder --fact keepalive=30s --fact role=server
   ctlint lint host-folder --format text --format sarif --output - --output ctlint.sarif
 """,
 )
@@ -49,6 +66,14 @@ Examples:
 @sysctl_option
 @sets_option
 @kernel_option
+@click.option(
+    "--fact",
+    "facts",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=told,
+    help="What is known of the host: keepalive, idle, half-close, offload or role; repeatable.",
+)
 @click.option("--select", multiple=True, metavar="ID", help="Only these rules (CT101, CT1).")
 @click.option("--ignore", multiple=True, metavar="ID", help="Not these rules (CT101, CT1).")
 @click.option(
@@ -92,6 +117,7 @@ def command(
     sysctls: tuple[str, ...],
     sets: tuple[str, ...],
     kernel: KernelProfile,
+    facts: Circumstances,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     persona: str,
@@ -115,7 +141,17 @@ def command(
     rules = _chosen(shipped_rules(), select, ignore)
     with unusable_input(), no_garbage_collection():
         inputs = read_inputs(paths, sysctls, sets)
-        hosts = [Host(one.rulesets, one.sysctls, Facts(sets=one.sets), one.texts) for one in inputs]
+        hosts = [
+            Host(
+                one.rulesets,
+                one.sysctls,
+                Facts(sets=one.sets),
+                facts,
+                one.saved_sets,
+                one.texts,
+            )
+            for one in inputs
+        ]
         result = lint(hosts, kernel, rules, persona=Persona(persona))
         given = (*paths, *sysctls, *sets)
         if wants_patch:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from ctlint import __version__
+from ctlint.analysis.fault import AnalysisFault
 from ctlint.cli.exit_codes import (
     EXIT_CLEAN,
     EXIT_FAULT,
@@ -22,6 +23,7 @@ from ctlint.cli.exit_codes import (
 from ctlint.cli.streams import replace_closed, silence, tell
 
 _COMMANDS: Final = {
+    "confirm": "Play witnesses and scenarios on this kernel.",
     "explain": "Follow one packet through the rules.",
     "kernel": "Show what a kernel's connection tracking does.",
     "lint": "Check rule sets.",
@@ -153,6 +155,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MemoryError:
         tell("ctlint: this takes more memory than there is")
         return EXIT_UNUSABLE
+    except AnalysisFault as fault:
+        from ctlint.cli.fault_report import keep
+
+        tell(f"ctlint: a fault of its own: {fault}; {keep(fault)}")
+        return EXIT_FAULT
     except Exception as error:  # the last resort: a line instead of a traceback
         if isinstance(error, OSError) and error.filename is None:
             return _unwritable(error)  # other files have names

@@ -9,12 +9,17 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
-from ctlint.analysis.consequence import Exposure, exposure, stranded
+from ctlint.analysis.circumstances import UNTOLD, Circumstances
+from ctlint.analysis.consequence import stranded
+from ctlint.analysis.exposure import Exposure, exposure
+from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.remedy import Remedies, Remedy
+from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
     Cause,
+    DisagreementError,
     Kind,
     Lost,
     Nature,
@@ -44,34 +49,40 @@ from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 _DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
 _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
 
 
 class Subject:
-    """One rule set with the settings it runs under, and what was found out about it so far."""
+    """One rule set with what it runs under, and what was found out about it so far."""
 
     def __init__(
         self,
         ruleset: Ruleset,
         settings: Settings,
         facts: Facts,
+        circumstances: Circumstances = UNTOLD,
+        saved_sets: SavedSets = NO_SETS,
         texts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.ruleset = ruleset
         self.settings = settings
-        self.texts = texts
+        self.circumstances = circumstances
         self.chains = ChainStore(ruleset, facts)
-        self.witnesses = Witnesses(self.chains, settings)
-        self.remedies = Remedies(self.chains, settings, self.report)
+        self.witnesses = Witnesses(self.chains, settings, saved_sets)
+        self.replays = Replays(self.witnesses, self.chains, settings)
+        self.texts = texts
+        roles = tuple(role for role in Role if circumstances.has_role(role))
+        self.remedies = Remedies(self.chains, settings, self.report, roles)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
 
     def report(self, role: Role) -> RoleReport:
         """What the rules do to connections in which the host has this role.
 
-        Raises EndlessWalkError.
+        Raises EndlessWalkError, and AnalysisFault where the analysis contradicts itself.
         """
         if self._endless is not None:
             raise self._endless
@@ -81,12 +92,19 @@ class Subject:
             except EndlessWalkError as error:
                 self._endless = error
                 raise
+            except DisagreementError as error:
+                raise self.replays.fault(error) from error
         return self._reports[role]
 
     @property
     def reports(self) -> tuple[RoleReport, ...]:
-        """The reports of all roles."""
-        return tuple(self.report(role) for role in Role)
+        """The reports of all roles that the host has."""
+        return tuple(self.report(role) for role in Role if self.circumstances.has_role(role))
+
+    @cached_property
+    def rows(self) -> tuple[list[Stranding], ...]:
+        """The strandings of each role, those of rules in a row as one. Raises EndlessWalkError."""
+        return tuple(in_rows(report.strandings, self.ruleset) for report in self.reports)
 
     def fix(self, remedy: Remedy) -> Fix | None:
         """The remedy as edits of the input, where it is a change of the rules."""
@@ -103,7 +121,7 @@ class Subject:
     @cached_property
     def exposure(self) -> Exposure:
         """How likely entries are to go before their connections do."""
-        return exposure(self.settings)
+        return exposure(self.settings, self.circumstances)
 
 
 class Context:
@@ -113,11 +131,12 @@ class Context:
         self.subject = subject
         self.info = info
         self.settings = subject.settings
+        self.circumstances = subject.circumstances
 
     def strandings(self, *natures: Nature) -> Iterator[Stranding]:
-        """The strandings whose decisive packet is lost in one of these ways."""
-        for report in self.subject.reports:
-            for stranding in report.strandings:
+        """The strandings whose decisive packet is lost in one of these ways, a row as one."""
+        for rows in self.subject.rows:
+            for stranding in rows:
                 if stranding.nature in natures:
                     yield stranding
 
@@ -126,8 +145,11 @@ class Context:
         together: the first in the file, and the others.
         """
         groups: dict[tuple[object, ...], list[Stranding]] = {}
-        for stranding in self.strandings(Nature.TRANSLATION):
+        every = (one for report in self.subject.reports for one in report.strandings)
+        for stranding in every:
             lost = stranding.decisive
+            if lost.nature is not Nature.TRANSLATION:
+                continue
             is_first = lost.ctstate is CtState.NEW
             groups.setdefault((stranding.role, lost.hook, is_first), []).append(stranding)
         for group in groups.values():
@@ -150,9 +172,9 @@ class Context:
         related = {self.location(each.cause): None for each in others}
         related.pop(finding.location, None)
         places = sorted(related, key=lambda place: (place.line, place.position or 0))
-        shown = [replace(each, message="so it is here") for each in places[:MAX_RELATED]]
-        if len(places) > MAX_RELATED:
-            more = len(places) - MAX_RELATED
+        shown = [replace(each, message="so it is here") for each in places[:MAX_ALIKE]]
+        if len(places) > MAX_ALIKE:
+            more = len(places) - MAX_ALIKE
             shown[-1] = replace(shown[-1], message=f"so it is here, and at {more:,} more rules")
         return replace(
             finding,
@@ -176,10 +198,10 @@ class Context:
             name=self.info.name,
             severity=judged.severity,
             confidence=stranding.confidence,
-            message=f"{message}; {judged.reason}",
+            message=f"{message}{_said_of_row(stranding)}; {judged.reason}",
             remedy=remedy.text,
             location=self.location(stranding.cause),
-            related=self.dropping(stranding),
+            related=self.dropping(stranding) + self.alike(stranding),
             family=subject.ruleset.family,
             role=stranding.role,
             packet=packets[0],
@@ -277,6 +299,11 @@ class Context:
         places.sort(key=lambda place: (place.line, place.chain or "", place.position or 0))
         return tuple(replace(place, message="drops it in the end") for place in places)
 
+    def alike(self, stranding: Stranding) -> tuple[Location, ...]:
+        """The first of the other rules of a row."""
+        places = (self.location(cause) for cause in stranding.alike[:MAX_ALIKE])
+        return tuple(replace(place, message="loses it as well") for place in places)
+
     def location(self, cause: Cause) -> Location:
         """Where a rule or policy stands."""
         return cause_location(self.subject.ruleset, cause)
@@ -289,8 +316,18 @@ class Context:
         return found._replace(text=f"{found.text}; or {LONGER}")
 
 
-MAX_RELATED: Final = 8
-"""Rules that are named beside the first."""
+MAX_ALIKE: Final = 10
+"""Rules that are named behind the first; the message counts all."""
+
+
+def _said_of_row(stranding: Stranding) -> str:
+    number = len(stranding.alike)
+    if not number:
+        return ""
+    rules, lose = ("rule", "loses") if number == 1 else ("rules", "lose")
+    but = "alike but for addresses or ports"
+    return f"; {number:,} more {rules} of this row, {but}, {lose} it as well"
+
 
 LONGER: Final = (
     "let entries outlive silence: nf_conntrack_tcp_timeout_established above the longest idle "

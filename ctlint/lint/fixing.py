@@ -223,4 +223,11 @@ def _changed(host: Host, changed: Mapping[str, str]) -> Host:
         )
         for run in host.sysctls.runs
     ]
-    return Host(rulesets, SysctlSet(tuple(runs)), host.facts, {**host.texts, **changed})
+    return Host(
+        rulesets,
+        SysctlSet(tuple(runs)),
+        host.facts,
+        host.circumstances,
+        host.saved_sets,
+        {**host.texts, **changed},
+    )

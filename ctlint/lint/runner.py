@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import RoleReport
@@ -22,17 +23,20 @@ from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Context, Subject
+from ctlint.lint.ranking import rank
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 
 class Host:
-    """The rule sets of one host and the settings they run under. ``texts`` are the files that they
-    were read from, by name: without these, findings come without fixes.
+    """The rule sets of one host, the settings they run under, and what is told of it; `saved_sets`
+    are the texts of its ipsets, for witnesses. ``texts`` are the files that rules and settings were
+    read from, by name: without these, findings come without fixes.
     """
 
     def __init__(
@@ -40,11 +44,15 @@ class Host:
         rulesets: Sequence[Ruleset],
         sysctls: SysctlSet,
         facts: Facts | None = None,
+        circumstances: Circumstances = UNTOLD,
+        saved_sets: SavedSets = NO_SETS,
         texts: Mapping[str, str] | None = None,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
+        self.circumstances = circumstances
+        self.saved_sets = saved_sets
         self.texts = texts or {}
 
 
@@ -55,7 +63,11 @@ def lint(
     *,
     persona: Persona = Persona.REGULAR,
 ) -> LintResult:
-    """Run the rules over the hosts. Raises BadSettingError for a sysctl that is no number."""
+    """Run the rules over the hosts. The witness of each finding is played on the model.
+
+    Raises BadSettingError for a sysctl that is no number, and AnalysisFault where a witness does
+    not show what its finding says.
+    """
     inputs: list[InputSummary] = []
     findings: list[Finding] = []
     undecided: list[Undecided] = []
@@ -65,8 +77,15 @@ def lint(
     for host in hosts:
         settings = Settings(host.sysctls, kernel)
         for ruleset in host.rulesets:
-            inputs.append(_summary(ruleset))
-            subject = Subject(ruleset, settings, host.facts, host.texts)
+            inputs.append(_summary(ruleset, host.circumstances))
+            subject = Subject(
+                ruleset,
+                settings,
+                host.facts,
+                host.circumstances,
+                saved_sets=host.saved_sets,
+                texts=host.texts,
+            )
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:
@@ -74,6 +93,7 @@ def lint(
                         key = (finding.rule, finding.location, finding.role, finding.family)
                         if key not in seen:
                             seen.add(key)
+                            subject.replays.require(finding)
                             findings.append(finding)
                 except EndlessWalkError as error:
                     endless = error
@@ -84,24 +104,18 @@ def lint(
             if endless is not None:
                 why = f"{endless}: not all is said of these rules"
                 undecided.append(Undecided(Location(ruleset.file, 1), "", why))
-    findings.sort(key=_order)
+    findings.sort(key=rank)
     return LintResult(kernel.name, tuple(inputs), tuple(_suppressed(findings)), tuple(undecided))
 
 
-def _order(finding: Finding) -> tuple[object, ...]:
-    where = finding.location
-    role = finding.role.value if finding.role else ""
-    return (
-        -finding.severity.rank,
-        where.file,
-        where.line,
-        finding.rule,
-        role,
+def _summary(ruleset: Ruleset, circumstances: Circumstances) -> InputSummary:
+    return InputSummary(
+        ruleset.file,
+        ruleset.family,
+        ruleset.rule_count,
+        tuple(ruleset.tables),
+        circumstances.told(),
     )
-
-
-def _summary(ruleset: Ruleset) -> InputSummary:
-    return InputSummary(ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables))
 
 
 # Undecided

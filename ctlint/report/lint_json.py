@@ -70,6 +70,7 @@ def _input(summary: InputSummary) -> dict[str, object]:
         "family": FAMILY_NAMES[summary.family],
         "rules": summary.rules,
         "tables": summary.tables,
+        "facts": summary.facts,
     }
 
 

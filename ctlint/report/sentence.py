@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from ctlint.finding import Finding, LintResult, Location, PacketKind, Role, Severity, Stranded
 from ctlint.wire.tcp_flags import TcpFlags
@@ -107,17 +108,47 @@ def say_duration(seconds: int) -> str:
 
 def say_summary(result: LintResult) -> str:
     """The last line: "2 errors, 1 warning in 1 file (24 rules), kernel 6.18"."""
-    counts = [
-        _count(number, severity.value)
-        for severity in Severity
-        if (number := result.count(severity))
-    ]
-    found = ", ".join(counts) or "no findings"
+    numbers = {severity: result.count(severity) for severity in Severity}
+    found = _say_severities(numbers) or "no findings"
     files = _count(len({summary.file for summary in result.inputs}), "file")
     rules = _count(sum(summary.rules for summary in result.inputs), "rule")
     suppressed = sum(finding.suppressed is not None for finding in result.findings)
     tail = f"; {suppressed} suppressed" if suppressed else ""
     return f"{found} in {files} ({rules}), kernel {result.kernel}{tail}"
+
+
+def say_rules(result: LintResult) -> list[str]:
+    """For each rule, in the order of the findings: "CT106 unaccepted-mid-stream-ack: 3 notes"."""
+    counts: dict[tuple[str, str], Counter[Severity]] = {}
+    for finding in result.findings:
+        if finding.suppressed is None:
+            counts.setdefault((finding.rule, finding.name), Counter())[finding.severity] += 1
+    return [
+        f"{rule} {name}: {_say_severities(numbers)}" for (rule, name), numbers in counts.items()
+    ]
+
+
+def _say_severities(numbers: Mapping[Severity, int]) -> str:
+    counts = [_count(numbers[each], each.value) for each in Severity if numbers[each]]
+    return ", ".join(counts)
+
+
+def say_facts(result: LintResult) -> str:
+    """What was told of the hosts: "told: idle=600 s (10 min), role=server"; "" for nothing."""
+    told = dict.fromkeys(
+        ", ".join(f"{key}={_say_fact(value)}" for key, value in summary.facts.items())
+        for summary in result.inputs
+        if summary.facts
+    )
+    return f"told: {'; '.join(told)}" if told else ""
+
+
+def _say_fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return say_duration(value)
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def _count(number: int, noun: str) -> str:

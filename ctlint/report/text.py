@@ -8,17 +8,21 @@ functions: the other report formats start without it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
+from ctlint.finding import Finding, LintResult, Location, Role, Severity, Undecided
 from ctlint.report.escape import is_unicode, visible
 from ctlint.report.sentence import (
     say_chain,
+    say_facts,
     say_packet,
     say_packets,
     say_place,
+    say_rules,
     say_stranded,
     say_summary,
 )
@@ -40,10 +44,17 @@ UNDECIDED_SHOWN = 10
 PLACES_SHOWN = 3
 """How many places of one kind of undecided match are named; the rest is counted."""
 
+FULL_SHOWN = 10
+"""How many places of one rule are shown in full; the rest has one line each."""
+
+SUMMED_FROM = 10
+"""With more findings than this, they are summed up by rule at the end."""
+
 _LEAST_ROOM = 20
 """A line is never cut or wrapped below so many cells."""
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+_ROLES = tuple(Role)
 _FRAME = "blue"
 _HELP = "green"
 
@@ -52,26 +63,54 @@ def render_text(result: LintResult, *, console: Console) -> None:
     """Prints the findings that are not suppressed, what was not decided, and a summary.
 
     Findings of one rule at one place, which differ by role, share their excerpt and their help.
+    Of a rule that speaks at many places the first are shown in full, the others in a line each.
 
     ``console`` decides on width, colours and encoding; with an encoding other than UTF-8 the
     frame is ASCII and what the encoding cannot hold is escaped. Paths and their places are never
     wrapped, so that a terminal can open them.
     """
     page = _Page(console)
+    shown: Counter[str] = Counter()
+    rest: list[list[Finding]] = []
     for group in _group_by_place(result.findings):
-        page.print_findings(group)
+        shown[group[0].rule] += 1
+        if shown[group[0].rule] <= FULL_SHOWN:
+            page.print_findings(group)
+        else:
+            rest.append(group)
+    page.print_rest(rest)
     page.print_undecided(result.undecided)
-    page.print_summary(say_summary(result))
+    if sum(map(result.count, Severity)) > SUMMED_FROM:
+        page.print_rules(say_rules(result))
+    if facts := say_facts(result):
+        page.print_line(facts)
+    page.print_line(say_summary(result), style="bold")
 
 
 def _group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that are not suppressed, those of one rule at one place side by side."""
+    """Findings that are not suppressed, those of one rule at one place side by side by role."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         if finding.suppressed is None:
             key = (finding.rule, finding.severity, finding.location, finding.family)
             groups.setdefault(key, []).append(finding)
+    for group in groups.values():
+        group.sort(key=lambda finding: _ROLES.index(finding.role) if finding.role else 0)
     return list(groups.values())
+
+
+def _split_messages(messages: Sequence[str]) -> tuple[list[str], str]:
+    """What each message says for itself, and the clauses at their end that all have.
+
+    Of one message, and of the first clause of each, nothing is shared.
+    """
+    clauses = [message.split("; ") for message in messages]
+    most = min(len(parts) for parts in clauses) - 1 if len(messages) > 1 else 0
+    shared = 0
+    while shared < most and len({parts[-1 - shared] for parts in clauses}) == 1:
+        shared += 1
+    own = ["; ".join(parts[: len(parts) - shared]) for parts in clauses]
+    return own, "; ".join(clauses[0][len(clauses[0]) - shared :])
 
 
 class Excerpt(NamedTuple):
@@ -140,29 +179,46 @@ class _Page:
         self._add_header(group)
         digits = len(str(first.location.line))
         self._add_location(first.location, digits, _STYLES[first.severity])
-        for finding in group:
+        own, shared = _split_messages([finding.message for finding in group])
+        for finding, message in zip(group, own, strict=True):
             role = finding.role.value if finding.role else ""
-            self._add_loss(finding, digits, f" ({role})" if len(group) > 1 and role else "")
-        for related in first.related[:RELATED_SHOWN]:
-            self._add_item(digits, "note", related.message or "see also")
-            self._add_location(related, digits, _FRAME, underline=False)
-        if rest := _say_rest(first.related, RELATED_SHOWN, ""):
-            self._add_item(digits, "note", f"{rest} places")
-        remedies: dict[str, list[str]] = {}
-        for finding in group:
-            if finding.remedy:
-                known = remedies.setdefault(finding.remedy, [])
-                known += [finding.role.value] if finding.role else []
-        for remedy, roles in remedies.items():
-            whose = f" ({', '.join(roles)})" if len(remedies) > 1 and roles else ""
-            self._add_item(digits, f"help{whose}", remedy, style=_HELP)
+            whose = f" ({role})" if len(group) > 1 and role else ""
+            self._add_item(digits, f"what happens{whose}", message)
+            self._add_loss(finding, digits)
+        if shared:
+            self._add_item(digits, "in each case", shared)
+        self._add_related(group, digits)
+        self._add_help(group, digits)
         self._add_item(digits, "rule", f"ctlint rules {first.rule}")
         self.lines.append(Text())
         self._flush()
 
-    def _add_loss(self, finding: Finding, digits: int, role: str) -> None:
+    def _add_help(self, group: Sequence[Finding], digits: int) -> None:
+        """Adds the remedies, each once; where roles need different ones, for which it is."""
+        remedies: dict[str, list[str]] = {}
+        for finding in group:
+            if finding.remedy:
+                role = [finding.role.value] if finding.role else []
+                remedies.setdefault(finding.remedy, []).extend(role)
+        for remedy, roles in remedies.items():
+            whose = f" ({', '.join(roles)})" if len(remedies) > 1 and roles else ""
+            self._add_item(digits, f"help{whose}", remedy, style=_HELP)
+
+    def _add_related(self, group: Sequence[Finding], digits: int) -> None:
+        """Adds the places that the findings name, what is said of several in a row said once."""
+        places = list(dict.fromkeys(place for finding in group for place in finding.related))
+        said = None
+        for place in places[:RELATED_SHOWN]:
+            message = place.message or "see also"
+            if message != said:
+                self._add_item(digits, "note", message)
+            said = message
+            self._add_location(place, digits, _FRAME, underline=False)
+        if rest := _say_rest(places, RELATED_SHOWN, ""):
+            self._add_item(digits, "note", f"{rest} places")
+
+    def _add_loss(self, finding: Finding, digits: int) -> None:
         """Adds what one finding says of packets and sockets."""
-        self._add_item(digits, f"what happens{role}", finding.message)
         if finding.packet:
             chain = say_chain(finding.location)
             said = say_packet(finding.packet) + (f" in {chain}" if chain else "")
@@ -175,6 +231,46 @@ class _Page:
             self._add_item(digits, "stranded", stranded)
         if finding.ports:
             self._add_item(digits, "ports", ", ".join(finding.ports))
+
+    def print_rest(self, groups: Sequence[Sequence[Finding]]) -> None:
+        """Prints findings of rules that were shown often enough, a line each place."""
+        if not groups:
+            return
+        from rich.text import Text
+
+        self.lines.append(Text("more places of the same rules:", "bold"))
+        for group in groups:
+            first = group[0]
+            where = first.location
+            roles = ", ".join(each.role.value for each in group if each.role)
+            place = f"{where.file}:{where.line}:{where.column}"
+            head = Text.assemble(
+                "  ",
+                (
+                    f"{first.severity.value}[{visible(first.rule, self.encoding)}]",
+                    _STYLES[first.severity],
+                ),
+                " ",
+                visible(f"{place} ({roles})" if roles else place, self.encoding),
+            )
+            room = self.console.width - head.cell_len - 1
+            if where.text and room >= _LEAST_ROOM:
+                start = replace(where, column=1, end_column=1)
+                excerpt = cut_excerpt(start, room, encoding=self.encoding, ellipsis=self.ellipsis)
+                head.append(f" {excerpt.text}")
+            self.lines.append(head)
+        self.lines.append(Text())
+        self._flush()
+
+    def print_rules(self, rules: Sequence[str]) -> None:
+        """Prints how often each rule has spoken, and an empty line."""
+        from rich.text import Text
+
+        self.lines.append(Text("by rule:", "bold"))
+        for said in rules:
+            self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "))
+        self.lines.append(Text())
+        self._flush()
 
     def print_undecided(self, undecided: Sequence[Undecided]) -> None:
         """Prints what was not decided, one item for each match and reason, and an empty line."""
@@ -198,10 +294,9 @@ class _Page:
         self.lines.append(Text())
         self._flush()
 
-    def print_summary(self, summary: str) -> None:
-        """Prints the last line."""
-        said = visible(summary, self.encoding)
-        self._add_wrapped(said, indents=("", ""), style="bold")
+    def print_line(self, text: str, *, style: StyleType = "") -> None:
+        """Prints a sentence about the whole run."""
+        self._add_wrapped(visible(text, self.encoding), indents=("", ""), style=style)
         self._flush()
 
     def _add_wrapped(

@@ -21,6 +21,7 @@ from ctlint.model.netfilter.ipsets import address_sets, changed_sets
 from ctlint.model.netfilter.transit import AddressSet
 from ctlint.parse.errors import ParseError, Problem
 from ctlint.parse.ipset_save import parse_ipset_save
+from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, first_line, is_dump, read_text, require_dump
@@ -69,6 +70,7 @@ SOS_FOLDERS: Final = ("sos_commands/firewall_tables", "sos_commands/networking")
 """Where sos puts what the programs of iptables print; its files are known by their content."""
 
 _SOS_FILES: Final = 200
+NO_TEXTS: Final[Mapping[str, str]] = {}
 _IPV6_NAME: Final = re.compile(r"ip6|ipv6|(?:^|[._-])v6(?:$|[._-])", re.IGNORECASE)
 _IPV4_NAME: Final = re.compile(r"(?:^|[._-])v4(?:$|[._-])|ipv4", re.IGNORECASE)
 
@@ -77,7 +79,8 @@ _IPV4_NAME: Final = re.compile(r"(?:^|[._-])v4(?:$|[._-])|ipv4", re.IGNORECASE)
 class HostInput:
     """What is known of one host: its rule sets, the settings they run under, its known ipsets.
 
-    ``name`` is the path as it was given. ``texts`` are the files of rules and settings, by name.
+    ``name`` is the path as it was given; ``saved_sets`` are the texts of its ipsets, ``texts`` the
+    files of rules and settings, by name.
     """
 
     name: str
@@ -85,6 +88,7 @@ class HostInput:
     sysctls: SysctlSet
     sets: Mapping[str, AddressSet]
     texts: Mapping[str, str]
+    saved_sets: SavedSets = NO_SETS
 
 
 class _Dump(NamedTuple):
@@ -103,25 +107,29 @@ class _Host(NamedTuple):
 
 
 def read_inputs(
-    paths: Sequence[str], sysctls: Sequence[str] = (), sets: Sequence[str] = ()
+    paths: Sequence[str],
+    sysctls: Sequence[str] = (),
+    sets: Sequence[str] = (),
+    known: Mapping[str, str] = NO_TEXTS,
 ) -> tuple[HostInput, ...]:
     """Read what ``ctlint lint`` and ``ctlint explain`` are given. A path is a dump of iptables-save
     or ip6tables-save, ``-`` for standard input, or the folder of a host.
 
     ``sysctls`` are files of settings, ``sets`` of ``ipset save``, for all hosts; they win over what
-    a host's folder has, and a later one over an earlier.
+    a host's folder has, and a later one over an earlier. ``known`` are the texts of paths that were
+    read before.
 
     Raises SourceError with all inputs that cannot be read, else ParseError with the problems of all
     that cannot be understood.
     """
-    reader = _InputReader()
+    reader = _InputReader(known)
     for path in paths:
         reader.host(path)
     shared = [dump for path in sets for dump in reader.dump(path, None)]
     hosts = [(host, reader.settings([*host.settings, *sysctls])) for host in reader.hosts]
     reader.raise_unread()
     common = reader.ipsets(shared)
-    found = [reader.parse(host, settings, common) for host, settings in hosts]
+    found = [reader.parse(host, settings, common, shared) for host, settings in hosts]
     reader.raise_problems()
     return tuple(found)
 
@@ -129,7 +137,8 @@ def read_inputs(
 class _InputReader:
     """Reads all inputs, and collects what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self.known = known
         self.hosts: list[_Host] = []
         self.unread: list[SourceError] = []
         self.problems: list[Problem] = []
@@ -161,6 +170,9 @@ class _InputReader:
     def dump(self, path: str, family: Family | None) -> Iterator[_Dump]:
         """The text of a file; nothing where it cannot be read."""
         try:
+            if path in self.known:
+                yield _Dump(path, self.known[path], family)
+                return
             if path == STANDARD_INPUT:
                 if self.has_read_standard_input:
                     raise SourceError("- (standard input) is given twice")
@@ -198,7 +210,13 @@ class _InputReader:
                 self.problems.extend(error.problems)
         return found
 
-    def parse(self, host: _Host, settings: SysctlSet, common: Mapping[str, Ipset]) -> HostInput:
+    def parse(
+        self,
+        host: _Host,
+        settings: SysctlSet,
+        common: Mapping[str, Ipset],
+        shared: Sequence[_Dump],
+    ) -> HostInput:
         rulesets: list[Ruleset] = []
         for dump in host.dumps:
             try:
@@ -208,7 +226,8 @@ class _InputReader:
         ipsets = {**self.ipsets(host.sets), **common}
         sets = address_sets(ipsets, changed_sets(rulesets)) if ipsets else {}
         texts = {**self.texts, **{dump.file: dump.text for dump in host.dumps}}
-        return HostInput(host.name, tuple(rulesets), settings, sets, texts)
+        saved = SavedSets(dump.text for dump in (*host.sets, *shared))
+        return HostInput(host.name, tuple(rulesets), settings, sets, texts, saved)
 
     def raise_problems(self) -> None:
         if self.problems:

@@ -130,12 +130,12 @@ class ScenarioFile:
     names, known with its first test.
     """
 
-    def __init__(self, path: str) -> None:
-        """Raises SourceError where the file cannot be read."""
+    def __init__(self, path: str, text: str | None = None) -> None:
+        """`text` is what it holds, if it was read. Raises SourceError where it cannot be read."""
         self.path = path
         self.named: tuple[str, ...] = ()
-        self._text = read_document(path, MAX_TEXT, "simulate")
-        self.script = self._text if _is_script(path, self._text) else None
+        self._text = read_document(path, MAX_TEXT, "simulate") if text is None else text
+        self.script = self._text if is_script(path, self._text) else None
 
     def __iter__(self) -> Iterator[Told]:
         """Raises SourceError, and ParseError for a script or the rules that it names."""
@@ -173,7 +173,8 @@ class ScenarioFile:
             yield Told(test.scenario, self.path, test.span.line, number, test.places)
 
 
-def _is_script(path: str, text: str) -> bool:
+def is_script(path: str, text: str) -> bool:
+    """Whether a text of that file is a connection script, not JSON."""
     suffix = Path(path).suffix
     if suffix == SCRIPT_SUFFIX:
         return True

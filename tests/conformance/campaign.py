@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from ctlint.lab.errors import LabStalled
 from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.scenario.agreement import differences_of_answers, differences_of_entries
 from ctlint.scenario.answer import OpAnswer, PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import Scenario, ScenarioError, Send, Step
@@ -26,8 +27,6 @@ from tests.conformance.command import Campaign, Parser, positive, run_command
 from tests.conformance.faults import (
     Fault,
     LiveKernel,
-    differences_of_answers,
-    differences_of_entries,
     patiently,
 )
 from tests.conformance.random_scenarios import generate

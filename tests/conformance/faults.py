@@ -12,17 +12,10 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from ctlint.lab.errors import LabStalled
 from ctlint.lab.lab import Backend
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.scenario.answer import (
-    EntryAnswer,
-    OpAnswer,
-    PacketAnswer,
-    ScenarioAnswer,
-    packet_to_json,
-    to_json,
-)
+from ctlint.scenario.agreement import AT_THE_END, Difference
+from ctlint.scenario.answer import EntryAnswer, OpAnswer, PacketAnswer, packet_to_json
 from ctlint.scenario.scenario import Scenario, Step
 from ctlint.scenario.writer import scenario_to_json
-from tests.conformance.comparison import AT_THE_END, Difference, compare
 
 _T = TypeVar("_T")
 
@@ -75,23 +68,6 @@ def patiently(play: Callable[[], _T]) -> _T:
         with suppress(LabStalled):
             return play()
     return play()
-
-
-def differences_of_answers(index: int, kernel: Answer, model: Answer) -> tuple[Difference, ...]:
-    """How two answers to the step of this index differ."""
-    if kernel == model:
-        return ()
-    expected = packet_to_json(kernel, internals=True)
-    found = compare([expected], [], ScenarioAnswer(None, (model,), ()))
-    return tuple(difference._replace(packet=index) for difference in found)
-
-
-def differences_of_entries(
-    kernel: tuple[EntryAnswer, ...], model: tuple[EntryAnswer, ...]
-) -> tuple[Difference, ...]:
-    """How two tables differ behind the last step."""
-    shown = to_json(ScenarioAnswer(None, (), kernel), internals=True)
-    return tuple(compare([], shown["entries"], ScenarioAnswer(None, (), model)))
 
 
 def lines(fault: Fault) -> Iterator[str]:

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from ctlint.scenario.agreement import Difference, compare
 from ctlint.scenario.answer import ScenarioAnswer
+from ctlint.scenario.lots import Lots, orders
 from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import Send
 from tests.conformance.answers import (
@@ -26,8 +28,7 @@ from tests.conformance.answers import (
     read_answers,
     recordings,
 )
-from tests.conformance.comparison import Difference, compare, tell
-from tests.conformance.lots import Lots, orders
+from tests.conformance.comparison import tell
 
 KNOWN = Path(__file__).with_name("known_differences.toml")
 ASKED: Counter[str] = Counter()

@@ -46,7 +46,7 @@ def fixes(rules: str, sysctl: str, family: Family | None = None) -> Patch:
     if sysctl:
         settings = SysctlSet((SysctlRun((parse_sysctl(sysctl, "sysctl"),)),))
         texts["sysctl"] = sysctl
-    host = Host(parse_rulesets(rules, "rules", family), settings, None, texts)
+    host = Host(parse_rulesets(rules, "rules", family), settings, texts=texts)
     result = lint([host], NEWEST, shipped_rules())
     return patch(result, [host], NEWEST, shipped_rules())
 

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from ctlint.analysis.fate import Disposition
+from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stage import stage
 from ctlint.analysis.stranding import Case, Kind, Nature, examine, first_after_expiry
+from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Confidence, Finding, Role
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.lab.lab import Backend, CannotLoadError, Lab
@@ -28,6 +30,7 @@ from ctlint.lint.runner import Host, lint
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.errors import ParseError
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_ruleset
@@ -128,6 +131,32 @@ def test_witnesses_of_the_fin_wait_1_incident(last: str, kernel: Lab) -> None:
     assert sum(finding.witness is not None for finding in found) >= 2
     for finding in found:
         replay(finding, kernel)
+
+
+BLOCKED = "".join(f"-A INPUT -s 192.0.2.{last} -j DROP\n" for last in range(1, 9))
+
+
+def test_every_rule_of_a_row_loses_what_its_first_loses(kernel: Lab) -> None:
+    """Lint shows the witness of the first and counts the others: the kernel judges each."""
+    rules = f"*filter\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n{BLOCKED}COMMIT\n"
+    (ruleset,) = parse_rulesets(rules, "rules")
+    settings = Settings(SysctlSet(), NEWEST)
+    chains = ChainStore(ruleset, Facts())
+    strandings = examine(chains, Role.CLIENT, settings).strandings
+    (row,) = in_rows(strandings, ruleset)
+    assert len(row.alike) == 7
+    assert {str(each.cause) for each in strandings} == {str(row.cause), *map(str, row.alike)}
+    witnesses = Witnesses(chains, settings)
+    for stranding in strandings:
+        witness = witnesses.witness(stranding)
+        answers = of_packets(kernel.play(scenario_from_json(witness.scenario)).packets)
+        assert all(answer.delivered for answer in answers[:3])
+        for wanted in witness.expect:
+            assert answers[wanted["packet"]].delivered is wanted["delivered"]
+        last = answers[witness.expect[-1]["packet"]]
+        assert not last.delivered
+        assert last.rules is not None
+        assert last.rules[-1] == str(stranding.cause)
 
 
 @pytest.mark.corpus

@@ -240,6 +240,9 @@ class ChainStore:
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
         self._blind: dict[tuple[tuple[Field, str], ...], ChainStore] = {}
+        self.assumed = Tern.UNKNOWN
+        """What is said of conditions that are not decided: this, for want of better knowledge."""
+        self._whole: ChainStore | None = None
 
     def blind(self, unknown: Mapping[Field, str]) -> ChainStore:
         """The same chains for packets of which this is not known either."""
@@ -269,6 +272,17 @@ class ChainStore:
         other._ready = {key: ready for key, ready in self._ready.items() if key[:2] in alike}
         return other
 
+    def of_part(self, part: Ruleset, assumed: Tern = Tern.UNKNOWN) -> ChainStore:
+        """The same for a part of the rule set, whose chains are these: what is known of them is
+        shared. A chain that is another there (an empty one) must call none that is not.
+
+        ``assumed`` is what is then said of every condition that is not decided.
+        """
+        store = ChainStore(part, self.facts, self.unknown)
+        store.assumed = assumed
+        store._whole = self
+        return store
+
     @cached_property
     def named(self) -> tuple[Match, ...]:
         """The matches that share something by a name; see make_named."""
@@ -290,7 +304,10 @@ class ChainStore:
             return self._ready[key]
         found = self.ruleset.chain(table, chain)
         ready: ReadyChain | None = None
-        if found is not None:
+        whole = self._whole
+        if whole is not None and found is whole.ruleset.chain(table, chain):
+            ready = whole.specialise(table, chain, question)
+        elif found is not None:
             rules = self._possible(found, table, question)
             ready = ReadyChain(table, chain, found.policy, rules)
         self._ready[key] = ready

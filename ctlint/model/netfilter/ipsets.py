@@ -7,9 +7,10 @@ Source: net/netfilter/ipset of Linux 6.18 (ip_set_core.c, ip_set_hash_gen.h, ip_
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from ctlint.ir.ipset import Ipset
-from ctlint.ir.rule import Target
+from ctlint.ir.rule import Match, Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.netfilter.transit import AddressSet
 from ctlint.wire.addresses import Net
@@ -28,6 +29,21 @@ def changed_sets(rulesets: Iterable[Ruleset]) -> frozenset[str]:
         for option in rule.target.options
         if option.name in ("add-set", "del-set")
     )
+
+
+def named_sets(ruleset: Ruleset) -> tuple[str, ...]:
+    """Names of the sets that rules ask or change, in the order in which they name them."""
+    found: dict[str, None] = {}
+    for *_, rule in ruleset.rules():
+        asked = (one for match in rule.matches if isinstance(match, Match) for one in match.options)
+        done = rule.target.options if isinstance(rule.target, Target) else ()
+        for option in (*asked, *done):
+            if option.name in _NAMING:
+                found[option.value[0]] = None
+    return tuple(found)
+
+
+_NAMING: Final = frozenset({"match-set", "add-set", "del-set", "map-set"})
 
 
 def address_sets(sets: Mapping[str, Ipset], changed: Collection[str] = ()) -> dict[str, AddressSet]:

@@ -269,6 +269,8 @@ class _Walker:
         is_open: list[Open] | None = None
         for predicate, match in rule.open:
             value = predicate.test(transit)
+            if value is UNKNOWN:
+                value = self.chains.assumed
             if value is FALSE:
                 if self.result.tried is not None:
                     self.result.tried.append(Tried(rule.ref, FALSE, match))

@@ -10,6 +10,7 @@ import random
 import pytest
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.remedy import Remedies, Remedy
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stranding import (
@@ -297,6 +298,19 @@ def test_against_nat_itself_no_rule_helps() -> None:
     strandings = case.report(Role.FORWARD).strandings
     (nat,) = (each for each in strandings if each.nature is Nature.TRANSLATION)
     assert case.remedies.remedy(nat) is None
+
+
+def test_a_row_of_rules_gets_what_helps_all_of_it() -> None:
+    rules = "".join(
+        f"-A INPUT -i eth3 -s 10.0.0.{number}/32 {INVALID} -j DROP\n" for number in (1, 2, 3)
+    )
+    case = accepting(rules)
+    (row,) = in_rows(case.report(Role.SERVER).strandings, case.ruleset)
+    remedy = case.remedies.remedy(row)
+    assert remedy is not None
+    assert rules_of(remedy)[0] == f"-A INPUT -i eth3 -p tcp {INVALID} {FIN}"
+    assert "all packets that are lost here pass then" in remedy.text
+    assert "it mends what" not in remedy.text
 
 
 # Random rule sets

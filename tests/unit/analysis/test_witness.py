@@ -18,6 +18,7 @@ from ctlint.ir.sysctl import SysctlSet
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.ipset_text import SavedSets
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family
 
@@ -59,3 +60,27 @@ def test_the_router_has_addresses_of_its_own(orig: str, reply: str) -> None:
     topology = stage(connection)["topology"]
     own = [topology[name].partition("/")[0] for name in ("left_addr", "right_addr")]
     assert len({orig, reply, *own}) == 4
+
+
+SETS = """create friends hash:ip family inet
+add friends 192.0.2.7
+create far hash:ip family inet
+create others hash:ip family inet
+"""
+
+
+def test_a_witness_brings_the_sets_that_its_chains_name() -> None:
+    rules = (
+        ":one - [0:0]\n:unused - [0:0]\n-A OUTPUT -j one\n"
+        "-A one -m set --match-set friends dst -j RETURN\n-A one -j SET --add-set far dst\n"
+        f"-A unused -m set --match-set others dst -j DROP\n-A OUTPUT {INVALID} -j DROP\n"
+    )
+    (ruleset,) = parse_rulesets(f"*filter\n{rules}COMMIT\n", "rules", Family.IPV4)
+    chains, settings = ChainStore(ruleset, Facts()), Settings(SysctlSet(), NEWEST)
+    (stranding, *_) = examine(chains, Role.CLIENT, settings).strandings
+    made = Witnesses(chains, settings, SavedSets([SETS])).witness(stranding)
+    assert made.scenario["ipsets"].splitlines() == SETS.splitlines()[:3]
+    assert "ipsets" not in Witnesses(chains, settings).witness(stranding).scenario
+    large = SETS + "add friends 10.0.0.1\n" * 20_000
+    made = Witnesses(chains, settings, SavedSets([large])).witness(stranding)
+    assert "ipsets" not in made.scenario

@@ -180,9 +180,100 @@ def test_select_and_ignore() -> None:
 
 
 @pytest.mark.parametrize(
+    ("facts", "severity", "reason"),
+    [
+        ([], "error", "forgotten after 120 s without a packet"),
+        (["keepalive=30"], "note", "a keepalive comes after 30 s of silence"),
+        (
+            ["keepalive=30", "half-close=90"],
+            "error",
+            "forgotten after 60 s without a packet, half-closed connections are silent for up to "
+            "90 s",
+        ),
+    ],
+)
+def test_what_is_told_decides_severity(facts: list[str], severity: str, reason: str) -> None:
+    told = [word for fact in facts for word in ("--fact", fact)]
+    done = ctlint(["lint", EXAMPLE, *told, "--select", "CT1", "--format", "json"])
+    result = json.loads(done.stdout)
+    assert {finding["severity"] for finding in result["findings"]} == {severity}
+    assert all(reason in finding["message"] for finding in result["findings"])
+    assert done.returncode == (1 if severity == "error" else 0)
+
+
+def test_a_list_of_addresses_is_one_finding() -> None:
+    head = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m state --state ESTABLISHED -j ACCEPT\n"
+
+    def found(number: int) -> dict[str, Any]:
+        rules = "".join(f"-A INPUT -s 192.0.2.{last} -j DROP\n" for last in range(1, number + 1))
+        told = ["--fact", "role=client"]
+        done = ctlint(["lint", "-", *told, "--format", "json"], stdin=f"{head}{rules}COMMIT\n")
+        (finding,) = json.loads(done.stdout)["findings"]
+        assert isinstance(finding, dict)
+        return finding
+
+    one, many = found(1), found(30)
+    assert many["location"] == one["location"]
+    assert many["fingerprint"] == one["fingerprint"]
+    assert many["witness"]["expect"] == one["witness"]["expect"]
+    row = "; 29 more rules of this row, alike but for addresses or ports, lose it as well; "
+    assert many["message"] == one["message"].replace("; an idle entry", f"{row}an idle entry")
+    assert [place["position"] for place in many["related"]] == list(range(3, 13))
+    assert {place["message"] for place in many["related"]} == {"loses it as well"}
+    assert one["related"] == []
+
+
+def test_roles_that_the_host_does_not_have_are_left_out() -> None:
+    def roles(*facts: str) -> set[str]:
+        done = ctlint(["lint", EXAMPLE, *facts, "--select", "CT1", "--format", "json"])
+        return {finding["role"] for finding in json.loads(done.stdout)["findings"]}
+
+    assert roles() == {"client", "server", "loopback"}
+    assert roles("--fact", "role=server") == {"server"}
+    assert roles("--fact", "role=loopback,client") == {"client", "loopback"}
+    assert roles("--fact", "role=router") == set()
+
+
+def test_a_slow_keepalive_is_none_where_faster_ones_are_told() -> None:
+    def said(*facts: str) -> list[str]:
+        done = ctlint(["lint", EXAMPLE, *facts, "--select", "CT202", "--format", "json"])
+        return [finding["message"] for finding in json.loads(done.stdout)["findings"]]
+
+    gone = "an idle entry is forgotten after 120 s, "
+    assert said() == [gone + "but the first keepalive is due after 7200 s"]
+    assert said("--fact", "keepalive=119") == []
+    assert said("--fact", "keepalive=120") == [
+        gone + "but a keepalive comes only after 120 s of silence"
+    ]
+    assert said("--fact", "idle=5m") == [gone + "but connections are silent for up to 300 s"]
+    assert said("--fact", "keepalive=off") == [gone + "and no keepalive renews it"]
+
+
+def test_facts_stand_in_the_reports() -> None:
+    told = ["--fact", "idle=10m", "--fact", "role=server,client"]
+    done = ctlint(["lint", EXAMPLE, *told, "--format", "json"])
+    (summary,) = json.loads(done.stdout)["inputs"]
+    assert summary["facts"] == {"idle": 600, "role": ["client", "server"]}
+    assert (
+        "told: idle=600 s (10 min), role=client,server\n" in ctlint(["lint", EXAMPLE, *told]).stdout
+    )
+    assert "told:" not in ctlint(["lint", EXAMPLE]).stdout
+
+
+def test_a_misspelled_fact_is_an_error_with_a_suggestion() -> None:
+    done = ctlint(["lint", "-", "--fact", "keepalife=30"], stdin=RULES)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no fact 'keepalife'; did you mean keepalive?" in done.stderr
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],
+        ["-", "--fact", "idle"],
+        ["-", "--fact", "idle=soon"],
+        ["-", "--fact", "idle=5m", "--fact", "idle=6m"],
+        ["-", "--fact", "\x1b[31m=\udcff"],
         ["no-such-file"],
         ["-", "--kernel", "5.99"],
         ["-", "--select", "CT999"],
@@ -319,13 +410,14 @@ def undecided(text: str) -> set[tuple[int, str]]:
     return {(item["location"]["line"], item["why"]) for item in result["undecided"]}
 
 
-def test_nat_rules_are_named() -> None:
+def test_nat_that_leads_connections_onto_lo_is_named() -> None:
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A PREROUTING -p udp -m udp --dport 53 -j REDIRECT --to-ports 5353\n"
-        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.9\nCOMMIT\n"
+        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.9\n"
+        "-A OUTPUT -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080\nCOMMIT\n"
     )
-    assert undecided(text) == {(5, "connections that this rule translates are not followed")}
+    assert undecided(text) == {(6, "connections that this rule translates are not followed")}
 
 
 def test_a_table_that_stands_twice_is_named() -> None:

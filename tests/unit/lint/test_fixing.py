@@ -21,7 +21,7 @@ INVALID = "-m conntrack --ctstate INVALID -j DROP\n"
 def run(rules: str, sysctl: str = "") -> tuple[LintResult, Patch]:
     texts: Mapping[str, str] = {"rules": rules, "sysctl": sysctl}
     settings = SysctlSet((SysctlRun((parse_sysctl(sysctl, "sysctl"),)),))
-    host = Host(parse_rulesets(rules, "rules"), settings, None, texts)
+    host = Host(parse_rulesets(rules, "rules"), settings, texts=texts)
     result = lint([host], NEWEST, shipped_rules())
     return result, patch(result, [host], NEWEST, shipped_rules())
 

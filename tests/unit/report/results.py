@@ -93,7 +93,7 @@ ALLOWED = Finding(
 
 EXAMPLE = LintResult(
     kernel="6.18",
-    inputs=(InputSummary("rules.v4", Family.IPV4, 24, ("filter",)),),
+    inputs=(InputSummary("rules.v4", Family.IPV4, 24, ("filter",), {"idle": 600}),),
     findings=(LOST_FIN, ALLOWED),
     undecided=(
         Undecided(

@@ -11,10 +11,12 @@ from ctlint.finding import InputSummary, LintResult, Location, PacketKind, Role,
 from ctlint.report.sentence import (
     say_chain,
     say_duration,
+    say_facts,
     say_flags,
     say_packet,
     say_packets,
     say_place,
+    say_rules,
     say_stranded,
     say_summary,
 )
@@ -206,3 +208,24 @@ def test_the_summary() -> None:
     assert say_summary(LintResult("6.1", inputs[:0], ())) == (
         "no findings in 0 files (0 rules), kernel 6.1"
     )
+
+
+def test_what_was_told_of_the_hosts() -> None:
+    told = {"half-close": 90, "idle": 600, "keepalive": "off", "offload": False}
+    one = InputSummary("a", Family.IPV4, 1, (), {**told, "role": ["client", "router"]})
+    said = "half-close=90 s, idle=600 s (10 min), keepalive=off, offload=no, role=client,router"
+    assert say_facts(LintResult("6.18", (one, one), ())) == f"told: {said}"
+    other = InputSummary("b", Family.IPV4, 1, (), {"offload": True})
+    untold = InputSummary("c", Family.IPV4, 1, ())
+    assert say_facts(LintResult("6.18", (one, other, untold), ())) == f"told: {said}; offload=yes"
+    assert say_facts(LintResult("6.18", (untold,), ())) == ""
+
+
+def test_how_often_each_rule_has_spoken() -> None:
+    warning = replace(LOST_FIN, severity=Severity.WARNING)
+    other = replace(ALLOWED, suppressed=None)
+    result = LintResult("6.18", (), (LOST_FIN, other, warning, warning, ALLOWED))
+    assert say_rules(result) == [
+        "CT101 output-invalid-drop: 1 error, 2 warnings",
+        "CT501 tcp-tw-recycle: 1 warning",
+    ]

@@ -6,15 +6,24 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ctlint.finding import LintResult, Location, PacketKind, Role, Undecided
+from ctlint.finding import (
+    Finding,
+    LintResult,
+    Location,
+    PacketKind,
+    Role,
+    Severity,
+    Undecided,
+)
 from ctlint.report.text import Excerpt, cut_excerpt, render_text
 from tests.corpus import REPOSITORY
-from tests.unit.report.results import EXAMPLE, HOSTILE, LOST_FIN, RST, hostile_result
+from tests.unit.report.results import ALLOWED, EXAMPLE, HOSTILE, LOST_FIN, RST, hostile_result
 
 
 def _page(
@@ -58,6 +67,7 @@ not decided, could change what is said above:
   -m set --match-set office src: the members of the set are not known
     (rules.v4:14)
 
+told: idle=600 s (10 min)
 1 error in 1 file (24 rules), kernel 6.18; 1 suppressed
 """
 
@@ -155,9 +165,9 @@ def test_a_finding_that_names_little() -> None:
 
 
 def test_long_lists_are_counted() -> None:
-    related = Location("f", 1, message="there")
+    related = tuple(Location("f", line, message="there") for line in range(1, 7))
     packets = tuple(PacketKind("A", "reply", f"s{number}", "NEW") for number in range(8))
-    long = replace(LOST_FIN, related=(related,) * 6, packets=(LOST_FIN.packet or RST, *packets))
+    long = replace(LOST_FIN, related=related, packets=(LOST_FIN.packet or RST, *packets))
     undecided = tuple(
         Undecided(Location("f", line), f"-m m{kind}", "why")
         for kind in range(12)
@@ -166,7 +176,8 @@ def test_long_lists_are_counted() -> None:
     page = _page(LintResult("6.18", (), (long,), undecided), width=200)
     words = " ".join(page.split())
     assert "entry s4: NEW; ACK from the server, entry s5: NEW; and 2 more = stranded:" in words
-    assert page.count("= note: there") == 4
+    assert page.count("= note: there") == 1
+    assert [f"--> f:{line}:1" in page for line in range(1, 7)] == [True] * 4 + [False] * 2
     assert "= note: and 2 more places\n" in page
     assert "  -m m0: why (f:1, f:2, f:3 and 2 more)\n" in page
     assert "  -m m9: why (f:1, f:2, f:3 and 2 more)\n  and 2 more kinds\n" in page
@@ -238,3 +249,107 @@ def test_roles_of_one_rule_at_one_place_share_its_excerpt_and_help() -> None:
     assert "ports: 22" in page
     # They are still two findings.
     assert "2 errors in 1 file" in page
+
+
+def test_help_says_for_which_role_it_is_where_roles_need_different_help() -> None:
+    server = replace(LOST_FIN, role=Role.SERVER, remedy="Do that.")
+    loopback = replace(LOST_FIN, role=Role.LOOPBACK)
+    # The order of the findings is that of ranking; in one place it is that of the roles.
+    page = _page(LintResult("6.18", EXAMPLE.inputs, (loopback, server, LOST_FIN)), width=200)
+    assert "(certain, client, server, loopback, IPv4)" in page
+    assert re.findall(r"= (?:help|what happens)[^:]*", page) == [
+        "= what happens (client)",
+        "= what happens (server)",
+        "= what happens (loopback)",
+        "= help (client, loopback)",
+        "= help (server)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "shown"),
+    [
+        ("a; x; y", "b; x; y", ["(client): a", "(server): b", "in each case: x; y"]),
+        ("a; c; y", "b; y", ["(client): a; c", "(server): b", "in each case: y"]),
+        ("a; y", "b; x", ["(client): a; y", "(server): b; x"]),
+        ("a; y", "y", ["(client): a; y", "(server): y"]),
+        ("a; y", "a; y", ["(client): a", "(server): a", "in each case: y"]),
+        ("a", "a", ["(client): a", "(server): a"]),
+    ],
+)
+def test_what_all_roles_share_is_said_once(client: str, server: str, shown: list[str]) -> None:
+    group = (
+        replace(LOST_FIN, message=client),
+        replace(LOST_FIN, message=server, role=Role.SERVER),
+    )
+    page = _page(LintResult("6.18", EXAMPLE.inputs, group), width=200)
+    said = re.findall(r"= (?:what happens )?((?:\(|in each).*)", page)
+    assert said == shown
+
+
+def test_one_finding_says_its_message_whole() -> None:
+    page = _page(LintResult("6.18", (), (replace(LOST_FIN, message="a; b; c"),)))
+    assert "= what happens: a; b; c\n" in page
+    assert "in each case" not in page
+
+
+def many(number: int, **changes: Any) -> tuple[Finding, ...]:
+    """Findings of one rule at as many places."""
+    return tuple(
+        replace(LOST_FIN, location=replace(LOST_FIN.location, line=line), **changes)
+        for line in range(1, number + 1)
+    )
+
+
+def test_a_thousand_findings_stay_readable() -> None:
+    notes = many(600, rule="CT106", name="unaccepted-mid-stream-ack", severity=Severity.NOTE)
+    result = LintResult("6.18", (), (*many(400), *notes, ALLOWED))
+    page = _page(result, width=100)
+    lines = page.splitlines()
+    # Ten of each rule in full, a line for each other.
+    assert page.count("= what happens: ") == 20
+    assert len(lines) < 20 * 25 + 1000
+    rest = lines[lines.index("more places of the same rules:") + 1 :]
+    text = "-A OUTPUT -m state --state INVALID -j DROP"
+    assert rest[0] == f"  error[CT101] rules.v4:11:1 (client) {text}"
+    assert rest[389] == f"  error[CT101] rules.v4:400:1 (client) {text}"
+    assert rest[390] == f"  note[CT106] rules.v4:11:1 (client) {text}"
+    assert rest[979] == f"  note[CT106] rules.v4:600:1 (client) {text}"
+    assert rest[980:] == [
+        "",
+        "by rule:",
+        "  CT101 output-invalid-drop: 400 errors",
+        "  CT106 unaccepted-mid-stream-ack: 600 notes",
+        "",
+        "400 errors, 600 notes in 0 files (0 rules), kernel 6.18; 1 suppressed",
+    ]
+
+
+def test_ten_findings_are_not_summed_up() -> None:
+    page = _page(LintResult("6.18", (), many(10)))
+    assert "more places" not in page
+    assert "by rule:" not in page
+    assert "by rule:" in _page(LintResult("6.18", (), many(11)))
+
+
+def test_a_line_for_a_place_is_no_wider_than_the_terminal() -> None:
+    for width in (40, 60, 80):
+        page = _page(LintResult("6.18", (), many(12)), width=width)
+        assert all(cell_len(line) <= width for line in page.splitlines() if "-->" not in line)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_stays_data_in_a_line_for_a_place(text: str) -> None:
+    (finding, *_) = hostile_result(text).findings
+    page = _page(
+        LintResult(
+            "6.18",
+            (),
+            tuple(
+                replace(finding, location=replace(finding.location, line=line))
+                for line in range(12)
+            ),
+        )
+    )
+    assert sum(line.startswith("  error[CT101] ") for line in page.splitlines()) == 2
+    assert page.replace("\n", "").isprintable()

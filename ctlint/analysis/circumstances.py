@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the user tells of a host that its rules and sysctls do not: docs/facts.md.
+
+Whether an entry can go before its connection depends on how long the ends stay silent, and that
+stands in the programs that talk, not in the kernel.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from ctlint.finding import Role
+
+MAX_SECONDS: Final = 2**31 - 1
+"""Longer durations are refused: no timeout of the kernel is longer."""
+
+_ROLES: Final = {
+    "client": Role.CLIENT,
+    "server": Role.SERVER,
+    "router": Role.FORWARD,
+    "loopback": Role.LOOPBACK,
+}
+_KEYS: Final = ("half-close", "idle", "keepalive", "offload", "role")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION: Final = re.compile(r"([0-9]{1,10})([smhd]?)")
+
+
+class FactError(Exception):
+    """A fact that ctlint does not know, cannot read or was told twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Facts about a host and its connections. None: not told.
+
+    ``keepalive``: seconds after which every silent connection sends a keepalive or heartbeat, or
+    "off" where none does. ``idle``: the longest silence of ordinary connections, in seconds;
+    ``half_close``: of connections that one end has closed. ``offload``: whether a flowtable or
+    hardware forwards packets that conntrack then does not see. ``roles``: all roles that the host
+    has.
+    """
+
+    keepalive: int | Literal["off"] | None = None
+    idle: int | None = None
+    half_close: int | None = None
+    offload: bool | None = None
+    roles: tuple[Role, ...] | None = None
+
+    @property
+    def silence(self) -> int | None:
+        """Seconds that an open connection is silent at most; None where that is not told."""
+        return min(
+            (told for told in (self.keepalive, self.idle) if isinstance(told, int)), default=None
+        )
+
+    def has_role(self, role: Role) -> bool:
+        """Whether the host can have this role."""
+        return self.roles is None or role in self.roles
+
+    def told(self) -> Mapping[str, int | bool | str | list[str]]:
+        """What was told, by the names under which it is told."""
+        facts = {
+            "half-close": self.half_close,
+            "idle": self.idle,
+            "keepalive": self.keepalive,
+            "offload": self.offload,
+            "role": None
+            if self.roles is None
+            else [name for name, role in _ROLES.items() if role in self.roles],
+        }
+        return {key: value for key, value in facts.items() if value is not None}
+
+
+UNTOLD: Final = Circumstances()
+
+
+def circumstances(facts: Iterable[tuple[str, str]]) -> Circumstances:
+    """Facts from their keys and values in words. Raises FactError."""
+    found: dict[str, Any] = {}
+    for key, text in facts:
+        if key not in _KEYS:
+            raise FactError(f"there is no fact {key!r}{_suggestion(key, _KEYS)}")
+        name = {"half-close": "half_close", "role": "roles"}.get(key, key)
+        if name in found:
+            raise FactError(f"{key} is told twice")
+        found[name] = _value(key, text)
+    return Circumstances(**found)
+
+
+def _value(key: str, text: str) -> object:
+    if key == "keepalive" and text == "off":
+        return text
+    if key == "offload":
+        if text not in ("yes", "no"):
+            raise FactError(f"{key}: {text!r} is neither yes nor no")
+        return text == "yes"
+    if key == "role":
+        return _roles(text)
+    return _seconds(key, text)
+
+
+def _seconds(key: str, text: str) -> int:
+    form = "a whole number of seconds, or one with s, m, h or d behind it (90, 15m, 2h)"
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        what = f"neither off nor {form}" if key == "keepalive" else f"not {form}"
+        raise FactError(f"{key}: {text!r} is {what}")
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if not 1 <= seconds <= MAX_SECONDS:
+        raise FactError(f"{key}: {text!r} is not between 1 and {MAX_SECONDS} seconds")
+    return seconds
+
+
+def _roles(text: str) -> tuple[Role, ...]:
+    words = text.split(",")
+    for word in words:
+        if word not in _ROLES:
+            raise FactError(f"role: {word!r} is no role{_suggestion(word, tuple(_ROLES))}")
+        if words.count(word) > 1:
+            raise FactError(f"role: {word} stands twice")
+    return tuple(role for name, role in _ROLES.items() if name in words)
+
+
+def _suggestion(word: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word[:32].lower(), known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

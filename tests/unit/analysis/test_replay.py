@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A finding whose witness does not show what it says is a fault, and none of them is hidden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from ctlint.analysis import stranding
+from ctlint.analysis.fault import AnalysisFault
+from ctlint.analysis.settings import Settings
+from ctlint.finding import Confidence, Finding, Witness
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.lint.context import Subject
+from ctlint.lint.registry import shipped_rules
+from ctlint.lint.runner import Host, lint
+from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.wire.addresses import Family
+
+INVALID = "-p tcp -m conntrack --ctstate INVALID"
+DROP = f"-A OUTPUT {INVALID} -j DROP\n"
+
+
+def linted(rules: str) -> tuple[Subject, Finding]:
+    """A subject, and the first finding that lint has of its rules."""
+    rulesets = parse_rulesets(f"*filter\n{rules}COMMIT\n", "rules", Family.IPV4)
+    found = lint([Host(rulesets, SysctlSet())], NEWEST, shipped_rules()).findings
+    subject = Subject(rulesets[0], Settings(SysctlSet(), NEWEST), Facts())
+    for report in subject.reports:
+        for each in report.strandings:
+            subject.witnesses.witness(each)
+    return subject, next(one for one in found if one.witness is not None)
+
+
+def falsified(finding: Finding, **claims: Any) -> Finding:
+    """The finding, whose witness expects something else of its last packet."""
+    assert finding.witness is not None
+    *others, last = finding.witness.expect
+    return replace(
+        finding, witness=Witness(finding.witness.scenario, [*others, {**last, **claims}])
+    )
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected", "got"),
+    [
+        ({"delivered": True}, "delivered", "dropped by filter/OUTPUT#1"),
+        ({"ctstate": "NEW"}, "NEW", "INVALID"),
+        ({"rules": []}, "rules none", "rules filter/OUTPUT#1"),
+    ],
+)
+def test_what_a_witness_expects_must_come(claims: Any, expected: str, got: str) -> None:
+    subject, finding = linted(DROP)
+    subject.replays.require(finding)
+    with pytest.raises(AnalysisFault) as caught:
+        subject.replays.require(falsified(finding, **claims))
+    (missed,) = cast("list[dict[str, Any]]", caught.value.got)
+    assert (missed["expected"], missed["got"]) == (expected, got)
+    assert "ruleset" in caught.value.scenario
+
+
+def test_the_handshake_must_come_through() -> None:
+    subject, finding = linted(DROP)
+    assert finding.witness is not None
+    first, *rest = finding.witness.scenario["packets"]
+    # The SYN comes as a RST that has no connection.
+    packets = [{**first, "flags": "R"}, *rest]
+    wrong = Witness({**finding.witness.scenario, "packets": packets}, finding.witness.expect)
+    with pytest.raises(AnalysisFault, match="packet 0: expected delivered"):
+        subject.replays.require(replace(finding, witness=wrong))
+
+
+def test_a_witness_that_cannot_be_played_is_a_fault() -> None:
+    subject, finding = linted(DROP)
+    wrong = Witness({"packets": [], "odd": 1}, [])
+    with pytest.raises(AnalysisFault, match="cannot be played"):
+        subject.replays.require(replace(finding, witness=wrong))
+
+
+def test_a_certain_finding_must_be_shown_whatever_undecided_matches_say() -> None:
+    subject, finding = linted(f"-A OUTPUT -p tcp --dport 25 -m weird --odd 1 -j REJECT\n{DROP}")
+    assert finding.confidence is Confidence.CERTAIN
+    assert finding.witness is not None
+    scenario = dict(finding.witness.scenario)
+    scenario["flow"] = {**scenario["flow"], "dport": 25}
+    unsure = replace(finding, witness=Witness(scenario, finding.witness.expect))
+    subject.replays.require(replace(unsure, confidence=Confidence.POSSIBLE))
+    with pytest.raises(AnalysisFault, match="packet 0: expected delivered, got dropped by"):
+        subject.replays.require(unsure)
+
+
+def test_where_opening_is_not_decided_the_connection_tried_may_be_one_that_cannot() -> None:
+    subject, finding = linted(DROP)
+    assert finding.witness is not None
+    first, *rest = finding.witness.scenario["packets"]
+    packets = [{**first, "flags": "R"}, *rest]
+    wrong = Witness({**finding.witness.scenario, "packets": packets}, finding.witness.expect)
+    possible = replace(finding, witness=wrong, confidence=Confidence.POSSIBLE)
+    subject.replays.require(possible)
+    with pytest.raises(AnalysisFault):
+        subject.replays.require(replace(possible, confidence=Confidence.LIKELY))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        # What is undecided here changes nothing of what the finding says.
+        f"-A OUTPUT -m weird --odd 1 -j LOG\n{DROP}",
+        f"-A OUTPUT -m weird --odd 1 -j MARK --set-xmark 0x1/0xffffffff\n{DROP}",
+        f":one - [0:0]\n-A OUTPUT -m weird --odd 1 -j one\n-A one -p udp -j DROP\n{DROP}",
+        f"-A OUTPUT -p tcp -m tcp -m state --state INVALID -m weird --odd 1 -j DROP\n{DROP}",
+        f"-A OUTPUT -p tcp --tcp-flags SYN SYN -m weird --odd 1 -j ACCEPT\n{DROP}",
+        f"-A OUTPUT -m limit --limit 3/min -j LOG\n{DROP}",
+        f"-A OUTPUT {INVALID} -m statistic --mode random --probability 0.5 -j DROP\n{DROP}",
+        f"-A OUTPUT -p tcp -m tcp -m state --state INVALID -m weird --odd 1 -j REJECT\n{DROP}",
+        f"-A INPUT -m set --match-set odd src -j LOG\n{DROP}",
+        f"-A INPUT -m recent --set --name r --rsource\n{DROP}",
+        f"-A INPUT -m set --match-set odd src -j CONNMARK --set-xmark 0x1/0xffffffff\n{DROP}",
+    ],
+)
+def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
+    linted(rules)
+
+
+def test_a_contradiction_of_the_analysis_tells_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stranding._Examiner, "establish", lambda *_: None)
+    with pytest.raises(AnalysisFault, match="can be opened") as caught:
+        linted(DROP)
+    assert caught.value.scenario["packets"]
+    assert "-A OUTPUT" in caught.value.scenario["ruleset"]
+
+
+@pytest.mark.parametrize("name", ["\udcff\udcfe0", "eth0:1", "a.b-c_d", "\u00e9th0", "x" * 15])
+def test_names_that_json_cannot_hold_are_no_fault(name: str) -> None:
+    comment = '-m comment --comment "\udcff\x1b[31m"'
+    linted(f"-A OUTPUT -o {name} {INVALID} {comment} -j DROP\n")
