@@ -10,7 +10,7 @@ packets that have an entry. Nor is REJECT, which answers live connections too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ctlint.analysis.coordinates import EPHEMERAL_PORTS
@@ -39,11 +39,12 @@ _SCOPE: Final = ("source", "destination", "in-interface", "out-interface")
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """Changes of the rule set, and what they are in words. ``accepts`` are the rules among them
-    that let packets through.
+    that let packets through. ``is_last``: it is for where nothing else helps anything.
     """
 
     what: str
     changes: tuple[Change, ...]
+    is_last: bool = False
 
     @property
     def accepts(self) -> tuple[Rule, ...]:
@@ -91,7 +92,7 @@ def proposals(stranding: Stranding, ruleset: Ruleset) -> Iterator[Proposal]:
         if rules:
             yield Proposal(words, (_insertion(ruleset, stranding, rules),))
     if removal is not None and stranding.nature is Nature.INVALID_DROP:
-        yield removal
+        yield replace(removal, is_last=True)
 
 
 def _closes(stranding: Stranding) -> tuple[Rule, ...]:

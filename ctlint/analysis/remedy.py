@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.opening import WHOSE, Opening, in_words, joined
 from ctlint.analysis.proposal import Proposal, proposals
-from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import Kind, RoleReport, Stranding, Survey
-from ctlint.analysis.trial import Outcome, Packet, Trial
+from ctlint.analysis.settings import TCP_LOOSE, Settings
+from ctlint.analysis.stranding import Kind, RoleReport, Stranding, Survey, examine
+from ctlint.analysis.trial import Outcome, Packet, Trial, openings_of_loose
 from ctlint.analysis.variant import Change
 from ctlint.finding import Role
 from ctlint.headerspace.space import TooLargeError
@@ -73,6 +73,8 @@ class Remedies:
         best: tuple[Proposal, Trial, Outcome] | None = None
         try:
             for proposal in offered:
+                if best is not None and proposal.is_last:
+                    break
                 if sum(trial.asked for trial in self._trials.values()) > MAX_ASKED:
                     return self._unchecked(offered[0], "asking again would take too long")
                 trial = self._trial(proposal.changes)
@@ -86,6 +88,31 @@ class Remedies:
             return self._told(stranding, *best)
         except TooLargeError:
             return self._unchecked(offered[0], why)
+
+    def of_loose(self, role: Role) -> str:
+        """What nf_conntrack_tcp_loose=1 does beside picking up connections, in words: which causes
+        lose nothing more for the role, which are new, and what else it lets through. Empty where
+        the rules are too many to be asked again.
+        """
+        if self._chains.ruleset.rule_count > MAX_RULES:
+            return ""
+        loose = self._settings.replaced(TCP_LOOSE, 1)
+        before = {each.cause for each in self._report(role).strandings}
+        after = [each.cause for each in examine(self._chains, role, loose).strandings]
+        gone = [str(cause) for cause in before if cause not in after]
+        made = [str(cause) for cause in after if cause not in before]
+        parts = [f"{joined(sorted(gone))} then loses nothing more"] if gone else []
+        parts += [f"{joined(sorted(made))} then loses packets that get as far"] if made else []
+        surveys = self._surveys()
+        try:
+            found = list(openings_of_loose(surveys, self._settings.kernel))
+        except TooLargeError:
+            found = []
+        openings = _without_loopback(found)
+        if openings:
+            where = [surveys[WHOSE[opening.path]].sweeper.coordinates for opening in openings]
+            parts.append(f"it lets {in_words(openings, where)}")
+        return "; ".join(parts)
 
     def _trial(self, changes: tuple[Change, ...]) -> Trial:
         if changes not in self._trials:
@@ -139,11 +166,7 @@ class Remedies:
     def _opened(self, trial: Trial) -> tuple[Opening, ...]:
         if trial.changes not in self._openings:
             found = list(trial.openings(self._surveys()))
-            told = {each.kinds for each in found if each.path is not Path.LOOPBACK}
-            # What may come from elsewhere says it all.
-            self._openings[trial.changes] = tuple(
-                each for each in found if each.path is not Path.LOOPBACK or each.kinds not in told
-            )
+            self._openings[trial.changes] = _without_loopback(found)
         return self._openings[trial.changes]
 
     def _not_enough(self, stranding: Stranding, trial: Trial, outcome: Outcome) -> Iterator[str]:
@@ -177,6 +200,12 @@ class Remedies:
             yield f"it mends what {joined(causes)} loses too"
 
 
+def _without_loopback(found: Sequence[Opening]) -> tuple[Opening, ...]:
+    """Without what passes over lo, where what may come from elsewhere says it all."""
+    told = {each.kinds for each in found if each.path is not Path.LOOPBACK}
+    return tuple(each for each in found if each.path is not Path.LOOPBACK or each.kinds not in told)
+
+
 _UNTRANSLATED: Final = {
     Path.FORWARD: "leave with their private address: dropping INVALID is needed there",
     Path.OUT: "leave untranslated: dropping INVALID is needed there",
@@ -193,7 +222,7 @@ def _solved(outcome: Outcome) -> str:
     """What becomes of the packets of the finding, in words."""
     passing = _names(outcome.passing)
     of_tried = "" if outcome.is_whole else " of the connections that were tried"
-    may = "pass" if outcome.is_certain else "may pass, as undecided matches will have it"
+    may = "pass then" if outcome.is_certain else "may pass then, as undecided matches will have it"
     if not outcome.left:
         if not outcome.is_certain:
             return f"nothing{of_tried} is lost here for certain then"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ctlint.analysis.coordinates import PATHS
@@ -33,6 +33,7 @@ from ctlint.finding import Role
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import AnyMatch, Match, Rule
 from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore, Question, RuleRef
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.tern import Tern
@@ -214,14 +215,7 @@ class Trial:
                 continue
             after = self._swept(survey, Dir.ORIGINAL, flags)
             more = was_lost - surely_lost(after, was_lost, nothing)
-            if more.is_empty():
-                continue
-            kind = self._first.ctstate(flags), name
-            same = next((kinds for packets, kinds in found if packets == more), None)
-            if same is None:
-                found.append((more, [kind]))
-            else:
-                same.append(kind)
+            _add(found, more, self._first.ctstate(flags), name)
         for packets, kinds in found:
             translated: tuple[RuleRef, ...] = ()
             is_invalid = any(ctstate is CtState.INVALID for ctstate, _ in kinds)
@@ -229,6 +223,43 @@ class Trial:
                 syn = self._first.opening(survey.sweeper)
                 translated = translated_of(path, packets, syn, survey.sweeper)
             yield Opening(path, tuple(kinds), packets, translated)
+
+
+def openings_of_loose(surveys: Mapping[Role, Survey], kernel: KernelProfile) -> Iterator[Opening]:
+    """What may pass with nf_conntrack_tcp_loose=1 and is dropped with 0. Raises TooLargeError."""
+    strict, loose = (FirstPackets(loose=on, kernel=kernel) for on in (False, True))
+    for path, role in WHOSE.items():
+        if role not in surveys:
+            continue
+        sweeper = surveys[role].sweeper
+        nothing, everything = sweeper.space.nothing, all_packets(sweeper.coordinates)
+        found: list[tuple[PacketSet, list[tuple[CtState, str]]]] = []
+        for name, flags in CLASSES:
+            if strict.ctstate(flags) is loose.ctstate(flags):
+                continue
+            was_lost = surely_lost(strict.swept(sweeper, Dir.ORIGINAL, flags), everything, nothing)
+            after = loose.swept(sweeper, Dir.ORIGINAL, flags)
+            _add(
+                found, was_lost - surely_lost(after, was_lost, nothing), loose.ctstate(flags), name
+            )
+        for packets, kinds in found:
+            yield Opening(path, tuple(kinds), packets)
+
+
+def _add(
+    found: list[tuple[PacketSet, list[tuple[CtState, str]]]],
+    more: PacketSet,
+    ctstate: CtState,
+    name: str,
+) -> None:
+    """Adds a kind of packet to those of the same set."""
+    if more.is_empty():
+        return
+    same = next((kinds for packets, kinds in found if packets == more), None)
+    if same is None:
+        found.append((more, [(ctstate, name)]))
+    else:
+        same.append((ctstate, name))
 
 
 def _lost(stranding: Stranding, survey: Survey) -> dict[Packet, PacketSet]:

@@ -249,21 +249,28 @@ class Context:
     def loose_finding(
         self, setting: Setting, stranding: Stranding, message: str, remedy: str
     ) -> Finding:
-        """A finding at the line of tcp_loose, with the rule that loses the packet as related."""
+        """A finding at the line of tcp_loose, with the rule that loses the packet as related; the
+        remedy is 1, and what that does is added to it.
+        """
+        what = self.subject.remedies.of_loose(stranding.role)
+        remedy = f"{remedy}; {what}" if what else remedy
         finding = self.stranding_finding(stranding, message, remedy)
         cause = self.location(stranding.cause)
         at = self.setting_finding(setting, finding.severity, message, remedy).location
         related = replace(cause, message="this loses the packet")
-        fix = self.setting_fix(setting, 1, is_safe=False)
+        fix = self.setting_fix(setting, 1, is_safe=False, what=what)
         return replace(finding, location=at, related=(related,), fix=fix)
 
-    def setting_fix(self, setting: Setting, value: int, *, is_safe: bool) -> Fix | None:
-        """Another value for a sysctl, where its line can be edited."""
+    def setting_fix(
+        self, setting: Setting, value: int, *, is_safe: bool, what: str = ""
+    ) -> Fix | None:
+        """Another value for a sysctl, where its line can be edited; ``what`` is what that does."""
         text = self.subject.texts.get(setting.span.file)
         edit = None if text is None else setting_edit(setting, value, text)
         if edit is None:
             return None
-        return Fix(f"set {setting.raw_key} to {value}", (edit,), is_safe)
+        done = f"set {setting.raw_key} to {value}"
+        return Fix(f"{done}; {what}" if what else done, (edit,), is_safe)
 
     def setting_finding(
         self,

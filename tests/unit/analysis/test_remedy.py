@@ -313,6 +313,30 @@ def test_a_row_of_rules_gets_what_helps_all_of_it() -> None:
     assert "it mends what" not in remedy.text
 
 
+def test_without_picking_up_a_drop_of_invalid_stays_for_what_is_no_close() -> None:
+    case = accepting(f"-A INPUT -i eth3 {INVALID} -j DROP\n", loose=0)
+    remedy = case.remedy()
+    assert remedy is not None
+    assert len(rules_of(remedy)) == 2
+    assert "FIN and RST pass then, ACK and data stay lost to filter/INPUT#1" in remedy.text
+    # The setting does the rest.
+    assert case.remedies.of_loose(Role.SERVER) == (
+        "it lets NEW ACK and data in, from any address, to any port, by eth3"
+    )
+
+
+def test_what_the_setting_takes_away_and_makes() -> None:
+    ack = "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK ACK -m conntrack --ctstate"
+    rules = f"-A INPUT {ack} INVALID -j DROP\n-A INPUT {ack} NEW --ctstatus NONE -j DROP\n"
+    case = accepting(
+        rules.replace(" --ctstatus NONE", "").replace("NEW -j", "NEW -i eth3 -j"), loose=0
+    )
+    assert case.remedies.of_loose(Role.SERVER) == (
+        "filter/INPUT#1 then loses nothing more; filter/INPUT#2 then loses packets that get as "
+        "far; it lets NEW ACK and data in, from any address, to any port, by any interface but eth3"
+    )
+
+
 # Random rule sets
 
 
