@@ -18,8 +18,6 @@ from ctlint.analysis.rewriting import Translated
 from ctlint.finding import Role
 from ctlint.headerspace import space_over
 from ctlint.headerspace.space import Layout, PacketSet, Point, Space
-from ctlint.ir.rule import Match
-from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.hooks import Path
@@ -82,19 +80,26 @@ def covers(pattern: str, name: str) -> bool:
 
 
 class Coordinates:
-    """The space of one role's connections under one rule set, and what stands for what in it."""
+    """The space of one role's connections under rules that name these interfaces, or patterns of
+    such names; and what stands for what in it.
+    """
 
     def __init__(
-        self, role: Role, ruleset: Ruleset, make_space: Callable[[Layout], Space] = space_over
+        self,
+        role: Role,
+        family: Family,
+        interfaces: Sequence[str],
+        make_space: Callable[[Layout], Space] = space_over,
     ) -> None:
         self.role = role
-        self.family = ruleset.family
-        self.interfaces = (LOOPBACK,) if role is Role.LOOPBACK else tuple(_names(ruleset))
+        self.family = family
+        self.interfaces = (LOOPBACK,) if role is Role.LOOPBACK else tuple(_names(interfaces))
         width = max((len(self.interfaces) - 1).bit_length(), 1)
         bits = 32 if self.family is Family.IPV4 else 128
         layout = {CLIENT_INTERFACE: width, SERVER_INTERFACE: width}
         layout |= {CLIENT_ADDRESS: bits, SERVER_ADDRESS: bits, SERVER_PORT: 16, CLIENT_PORT: 16}
         self.space = make_space(layout)
+        self._named: dict[tuple[str, str], PacketSet] = {}
 
     def possible(self) -> PacketSet:
         """The connections that there can be: with interfaces that exist, between two hosts of
@@ -121,11 +126,12 @@ class Coordinates:
 
     def named(self, part: str, pattern: str) -> PacketSet:
         """The connections of which one interface is one that a pattern takes."""
-        space = self.space
-        found: PacketSet = space.nothing
-        for number, name in enumerate(self.interfaces):
-            if covers(pattern, name):
-                found = found | space.between(part, number, number)
+        found = self._named.get((part, pattern))
+        if found is None:
+            numbers = [n for n, name in enumerate(self.interfaces) if covers(pattern, name)]
+            those = [self.space.between(part, number, number) for number in numbers]
+            found = those[0] if len(those) == 1 else self.space.union(those)
+            self._named[part, pattern] = found
         return found
 
     def connection(
@@ -166,6 +172,13 @@ class Coordinates:
             CLIENT_PORT: connection.orig_port,
         }
 
+    def only(self, connection: Connection) -> PacketSet:
+        """The set of this connection alone."""
+        found: PacketSet = self.space.everything
+        for part, value in self.point(connection).items():
+            found = found & self.space.masked(part, value, (1 << self.space.layout[part]) - 1)
+        return found
+
     def at(self, point: Point, translated: Translated | None = None) -> Connection:
         """The connection of a point."""
         one = other = self.interfaces[point[CLIENT_INTERFACE]]
@@ -186,7 +199,7 @@ class Coordinates:
             translated,
         )
 
-    def _wishes(self, found: PacketSet) -> Mapping[str, Sequence[int]]:
+    def _wishes(self, found: PacketSet) -> Mapping[str, Iterable[int]]:
         family, role = self.family, self.role
         host, left, right = HOST[family], LEFT[family], RIGHT[family]
         client, server = (left, right) if role is Role.FORWARD else (host, right)
@@ -194,9 +207,9 @@ class Coordinates:
             client, server = right, host
         if role is Role.LOOPBACK:
             client = server = LOOPBACK_ADDRESS[family]
-        wishes: dict[str, Sequence[int]] = {
-            CLIENT_ADDRESS: (client, *UNNAMED[family], *_inside(found, CLIENT_ADDRESS)),
-            SERVER_ADDRESS: (server, *UNNAMED[family], *_inside(found, SERVER_ADDRESS)),
+        wishes: dict[str, Iterable[int]] = {
+            CLIENT_ADDRESS: _Wishes(found, CLIENT_ADDRESS, (client, *UNNAMED[family])),
+            SERVER_ADDRESS: _Wishes(found, SERVER_ADDRESS, (server, *UNNAMED[family])),
             SERVER_PORT: SERVICE_PORTS,
             CLIENT_PORT: CLIENT_PORTS,
         }
@@ -205,26 +218,26 @@ class Coordinates:
         return wishes
 
 
-def _inside(found: PacketSet, part: str) -> Iterator[int]:
-    """Addresses that a host could have: not the first of a network, which names it."""
-    for each in found.values(part)[:_RANGES_TRIED]:
-        yield min(each.low + 2, each.high)
+class _Wishes:
+    """Ordinary addresses, then some that a host could have: not the first of a network, which names
+    it. Those are asked for where no ordinary one will do.
+    """
+
+    def __init__(self, found: PacketSet, part: str, ordinary: Sequence[int]) -> None:
+        self._found = found
+        self._part = part
+        self._ordinary = ordinary
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._ordinary
+        for each in self._found.values(self._part)[:_RANGES_TRIED]:
+            yield min(each.low + 2, each.high)
 
 
-def _names(ruleset: Ruleset) -> Iterable[str]:
+def _names(patterns: Sequence[str]) -> Iterable[str]:
     """Interfaces that rules tell apart: those that they name, one for each pattern and one that no
     rule names; ordinary ones first.
     """
-    patterns = dict.fromkeys(
-        option.value
-        for table in ruleset.tables.values()
-        for chain in table.chains.values()
-        for rule in chain.rules
-        for match in rule.matches
-        if isinstance(match, Match) and match.name == "ip"
-        for option in match.options
-        if option.name in ("in-interface", "out-interface") and option.value != "+"
-    )
     exact = [name for name in patterns if not name.endswith("+")]
     names: dict[str, None] = {}
     unnamed = [n for n in _INTERFACES if not any(covers(pattern, n) for pattern in patterns)]

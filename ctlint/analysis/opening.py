@@ -100,12 +100,17 @@ class FirstPackets:
         start = {Key(): exactly(all_packets(sweeper.coordinates))}
         return sweeper.send_anew(self._packets(sweeper, sender, flags), start)
 
+    def ends(self, sweeper: Sweeper, sender: Dir, flags: TcpFlags, among: PacketSet) -> Swept:
+        """The same of some packets, with all the rules that end their way. Raises TooLargeError."""
+        packets = self._packets(sweeper, sender, flags)._replace(tells_ends=True)
+        return sweeper.send(packets, {Key(): exactly(among)})
+
     def _packets(self, sweeper: Sweeper, sender: Dir, flags: TcpFlags) -> Kindred:
         coordinates = sweeper.coordinates
         ctstate = self.ctstate(flags)
         some = Connection(coordinates.role, coordinates.family, 0, 0, 0, 0, "", "")
         view = some.picked_up(sender) if ctstate is CtState.NEW else None
-        return Kindred(sender, flags, ctstate, view, sender, tells_ends=True)
+        return Kindred(sender, flags, ctstate, view, sender, is_late=True)
 
 
 def all_packets(coordinates: Coordinates) -> PacketSet:

@@ -197,9 +197,14 @@ class Surveyor:
         """The regions of one packet that finds no entry any more."""
         ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
         view = self._any.picked_up(sender) if ctstate is CtState.NEW else None
-        packets = Kindred(sender, flags, ctstate, view, sender, tells_ends=True)
+        packets = Kindred(sender, flags, ctstate, view, sender, is_late=True)
         swept = self._send(packets, {Key(): exactly(opened.possible)})
         all_lost = self._surely_lost(swept, opened.possible)
+        if all_lost.is_empty():
+            return ()
+        # Who loses them is asked of these alone.
+        packets = packets._replace(tells_ends=True)
+        swept = self._sweeper.send(packets, {Key(): exactly(all_lost)})
         alive = self._lost_alive(all_lost, sender, flags)
         for known in self._regions:
             if known.swept is swept and known.alive == alive:
@@ -215,7 +220,7 @@ class Surveyor:
         has_alive = not alive.is_empty()
         if lost.is_empty() and not has_alive:
             return
-        doubtful = self._with_two_ends(swept)
+        doubtful = swept.with_two_ends()
         for end, (ctstate, bounds) in swept.ends.items():
             if end.disposition is Disposition.UNDECIDED:
                 continue
@@ -228,16 +233,6 @@ class Surveyor:
             yield Region(
                 packets.sender, packets.flags, end, ctstate, certain - doubtful, certain, possible
             )
-
-    def _with_two_ends(self, swept: Swept) -> PacketSet:
-        """Those whose packet may be lost in several ways."""
-        once = twice = self._sweeper.space.nothing
-        if all(bounds.is_exact for _, bounds in swept.ends.values()):
-            return twice
-        for _, bounds in swept.ends.values():
-            twice = twice | (once & bounds.possible)
-            once = once | bounds.possible
-        return twice
 
     def _lost_alive(self, among: PacketSet, sender: Dir, flags: TcpFlags) -> PacketSet:
         """Those whose packet is lost with its entry alive too: then expiry is not to blame."""
@@ -259,9 +254,18 @@ class Surveyor:
     def _send(self, packets: Kindred, start: Flows) -> Swept:
         swept = self._sweeper.send(packets, start)
         self.translating.update(dict.fromkeys(swept.translated))
-        if swept.open:
-            nothing = self._sweeper.space.nothing
-            unsure = swept.elsewhere() - self._surely_lost(swept, all_of(start, nothing).possible)
-            if not unsure.is_empty():
-                self.open.update(swept.open)
+        missing = list(swept.left_open(self.open))
+        if missing and self._is_unsure(swept):
+            self.open.update(dict.fromkeys(missing))
         return swept
+
+    def _is_unsure(self, swept: Swept) -> bool:
+        """Whether a packet that may be lost may come through, or is left open."""
+        nothing = self._sweeper.space.nothing
+        perhaps = [all_of(swept.passed, nothing).possible]
+        for end, (_, bounds) in swept.ends.items():
+            if end.disposition is Disposition.UNDECIDED:
+                perhaps.append(bounds.possible)
+        perhaps += [bounds.possible for bounds in swept.translated.values()]
+        some: PacketSet = self._sweeper.space.union(perhaps)
+        return any(not (each & some).is_empty() for each in swept.losses())

@@ -6,8 +6,6 @@ has made of them so far.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
-from operator import or_
 from typing import Final
 
 from ctlint.analysis.coordinates import ENDS
@@ -69,7 +67,8 @@ class Sight:
                 return None
             is_in = rewritten.is_address_in if field in _ADDRESSES else rewritten.is_port_in
             return self._told(_any(is_in(low, high) for low, high in ranges))
-        return reduce(or_, (space.between(part, low, high) for low, high in ranges), space.nothing)
+        found: PacketSet = space.union(space.between(part, low, high) for low, high in ranges)
+        return found
 
     def is_plain(self, field: str) -> bool:
         """Whether a field holds what the connection's end has itself."""

@@ -184,7 +184,7 @@ class RoleReport:
     open: list[Open] = field(default_factory=list)
     translating: list[RuleRef] = field(default_factory=list)
     always: dict[Cause, Kind] = field(default_factory=dict)
-    ports: dict[tuple[Role, Cause], list[Range]] = field(default_factory=dict)
+    ports: dict[tuple[Role, Cause], set[Range]] = field(default_factory=dict)
     survey: Survey | None = None
     was_sampled: bool = False
     left_out: int = 0
@@ -236,13 +236,19 @@ class _Examiner:
         self.seen: set[Connection] = set()
         self.failed = 0
         self.open: set[tuple[object, ...]] = set()
+        self.judged: PacketSet
+        self.alone: list[tuple[Case, PacketSet]] = []
+        """The connections of the cases, all and each, where sets are looked at."""
 
     def survey(self) -> None:
         """Judge a connection of each set of those that lose a packet in the same way.
 
         Raises TooLargeError where not all of the report is written.
         """
-        coordinates = Coordinates(self.report.role, self.chains.ruleset)
+        coordinates = Coordinates(
+            self.report.role, self.chains.ruleset.family, self.chains.interfaces
+        )
+        self.judged = coordinates.space.nothing
         sweeper = Sweeper(self.chains, coordinates)
         surveyor = Surveyor(sweeper, loose=self.loose, kernel=self.kernel)
         opened = surveyor.established()
@@ -255,9 +261,13 @@ class _Examiner:
         survey = self.report.survey = Survey(sweeper)
         usual = opened.possible if opened.certain.is_empty() else opened.certain
         self.judge_one(coordinates, usual)
+        ports: dict[int, tuple[Range, ...]] = {}
         for kind, region in found:
             cause = blame(region.end, region.ctstate)
-            self.note_ports(self.report.role, cause, region.possible)
+            if id(region.possible) not in ports:
+                # Packets that fare alike have regions in common.
+                ports[id(region.possible)] = region.possible.values(SERVER_PORT)
+            self.note_ports(self.report.role, cause, ports[id(region.possible)])
             survey.lost.setdefault(cause, []).append((region.sender, kind, region.possible))
             self.judge_region(coordinates, kind, region)
         # The plainest come first, so that they stand for their rules.
@@ -268,8 +278,8 @@ class _Examiner:
         self.note_translating(surveyor.translating)
         self.report.always = {cause: Kind(flags) for cause, flags in surveyor.always.items()}
 
-    def note_ports(self, role: Role, cause: Cause, packets: PacketSet) -> None:
-        self.report.ports.setdefault((role, cause), []).extend(packets.values(SERVER_PORT))
+    def note_ports(self, role: Role, cause: Cause, ports: Iterable[Range]) -> None:
+        self.report.ports.setdefault((role, cause), set()).update(ports)
 
     def judge_translated(
         self, coordinates: Coordinates, translated: Translated, opened: Opened
@@ -289,7 +299,8 @@ class _Examiner:
             raise DisagreementError(connection, "it can be opened", "it cannot be opened")
         is_sure = is_certain and played.is_opened is True
         case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
-        self.note_ports(connection.final_role, translated.rules[0], opened.possible)
+        ports = opened.possible.values(SERVER_PORT)
+        self.note_ports(connection.final_role, translated.rules[0], ports)
         for kind in Kind:
             for sender in Dir:
                 arrival = played.arrivals.get((sender, kind.flags))
@@ -306,9 +317,10 @@ class _Examiner:
 
     def judge_one(self, coordinates: Coordinates, packets: PacketSet) -> Case | None:
         """A case of a set that holds what can be opened; None where only a host talks to itself."""
-        for case in self.report.cases:
-            if packets.contains(coordinates.point(case.connection)):
-                return case
+        if not (packets & self.judged).is_empty():
+            for case, itself in self.alone:
+                if not (packets & itself).is_empty():
+                    return case
         connection = coordinates.connection(packets)
         if connection is None:
             return None
@@ -317,6 +329,9 @@ class _Examiner:
             raise DisagreementError(connection, "they can be opened", "it cannot be opened")
         case = self.judge(connection, established)
         self.report.cases.append(case)
+        itself = coordinates.only(connection)
+        self.alone.append((case, itself))
+        self.judged = self.judged | itself
         return case
 
     def judge_region(self, coordinates: Coordinates, kind: Kind, region: Region) -> None:

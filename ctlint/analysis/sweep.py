@@ -8,11 +8,12 @@ told twice: whose packet it may end, and whose it would if undecided matches let
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import reduce
+from itertools import zip_longest
 from operator import or_
 from typing import Final, NamedTuple, TypeAlias, cast
 
@@ -29,7 +30,7 @@ from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
 from ctlint.analysis.sight import Sight
 from ctlint.analysis.way import ANSWERING, Ends, Way, path_to
-from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.headerspace.space import PacketSet, Space, TooLargeError
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Option, Target
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.entry import Entry
@@ -37,6 +38,7 @@ from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path, Stop
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
+from ctlint.model.netfilter.hull import joined
 from ctlint.model.netfilter.matches import Predicate, predicates
 from ctlint.model.netfilter.nat import MANIP, Manip
 from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
@@ -49,11 +51,11 @@ from ctlint.wire.protocols import TCP
 from ctlint.wire.tcp_flags import TcpFlags
 
 MAX_DEPTH: Final = 64
-MAX_RULES: Final = 400_000
+MAX_RULES: Final = 120_000
 """Rules that all sweeps of a role may ask: a bound on time."""
-MAX_RULE_SET: Final = 30_000
 MAX_NAT_RULES: Final = 3_000
-"""Larger rule sets, and larger tables nat, are not swept at all: it would take too long."""
+"""Of larger tables nat, chains of more than so many rules are not asked rule by rule."""
+MAX_NAT_CHAIN: Final = 200
 MAX_TRANSLATED: Final = 256
 """Ways in which NAT translates connections; further ones are not followed."""
 
@@ -91,6 +93,13 @@ class Bounds(NamedTuple):
         taken = condition.possible if takes_open else condition.certain
         return Bounds(self.nominal & taken, possible), Bounds(self.nominal - taken, rest)
 
+    def among(self, entering: Bounds) -> Bounds:
+        """Those of the connections that came to where this is what becomes of all."""
+        possible = entering.possible & self.possible
+        if self.is_exact and entering.is_exact:
+            return exactly(possible)
+        return Bounds(entering.nominal & self.nominal, possible)
+
     def is_empty(self) -> bool:
         """Whether nothing may be in it."""
         return self.possible.is_empty()
@@ -127,9 +136,39 @@ class Key(NamedTuple):
 Flows = dict[Key, Bounds]
 
 
-def add(flows: Flows, key: Key, more: Bounds) -> None:
+class Gathered:
+    """Flows that grow by many small pieces, which are joined at last."""
+
+    __slots__ = ("_pieces", "_space")
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._pieces: dict[Key, list[Bounds]] = {}
+
+    def add(self, key: Key, more: Bounds) -> None:
+        """Adds connections to those of a key."""
+        self._pieces.setdefault(key, []).append(more)
+
+    def joined(self) -> Flows:
+        """All of them."""
+        found: Flows = {}
+        for key, pieces in self._pieces.items():
+            possible = self._space.union(each.possible for each in pieces)
+            if all(each.is_exact for each in pieces):
+                found[key] = exactly(possible)
+            else:
+                nominal = self._space.union(each.nominal for each in pieces)
+                found[key] = Bounds(nominal, possible)
+        return found
+
+
+def add(flows: Flows | Gathered, key: Key, more: Bounds) -> None:
     """Adds connections to those of a key."""
-    if not more.is_empty():
+    if more.is_empty():
+        return
+    if isinstance(flows, Gathered):
+        flows.add(key, more)
+    else:
         flows[key] = flows[key] | more if key in flows else more
 
 
@@ -146,23 +185,57 @@ class Swept:
     """What became of the packets: those that came through, the ends of the others, and those that
     NAT translates in a way that is not followed. ``undecided`` are those of which something else
     decides; they are among the ends too. Those in ``unsure`` may be lost too: by a rule
-    that nobody asked for, or for a zone in which they do not find their entry.
+    that nobody asked for, or for a zone in which they do not find their entry. ``open`` holds what
+    leaves the way of packets open, and of which connections. ``met`` are the effects of the base
+    chains, with those that came there: what they leave open is not told apart before it is asked.
     """
 
-    unsure: PacketSet
+    space: Space
     passed: Flows = field(default_factory=dict)
     ends: dict[End, tuple[CtState, Bounds]] = field(default_factory=dict)
     translated: dict[RuleRef, Bounds] = field(default_factory=dict)
     undecided: Flows = field(default_factory=dict)
-    open: dict[Open, None] = field(default_factory=dict)
+    open: dict[Open, PacketSet] = field(default_factory=dict)
+    unsure: list[PacketSet] = field(default_factory=list)
+    met: list[tuple[Effect, Bounds]] = field(default_factory=list)
+
+    def left_open(self, known: Container[Open]) -> Iterator[Open]:
+        """What leaves the way of a packet open, but for what is known."""
+        for item in self.open:
+            if item not in known:
+                yield item
+        for effect, entering in self.met:
+            for item, those in effect.swept.open.items():
+                if item not in known and not (those & entering.possible).is_empty():
+                    yield item
 
     def elsewhere(self) -> PacketSet:
         """The connections whose packets may not come through, or not for certain."""
-        found = self.unsure
+        found: PacketSet = self.space.union(self.losses())
+        return found
+
+    def losses(self) -> Iterator[PacketSet]:
+        """The same in pieces."""
+        yield from self.unsure
         for _, bounds in self.ends.values():
-            found = found | bounds.possible
+            yield bounds.possible
         for bounds in self.translated.values():
-            found = found | bounds.possible
+            yield bounds.possible
+
+    def with_two_ends(self) -> PacketSet:
+        """The connections whose packet may be lost in several ways."""
+        if all(bounds.is_exact for _, bounds in self.ends.values()):
+            return self.space.nothing
+        policies = [
+            (bounds.possible, self.space.nothing)
+            for end, (_, bounds) in self.ends.items()
+            if end.disposition is Disposition.DROPPED_BY_POLICY
+        ]
+        of_rules = []
+        for effect, entering in self.met:
+            once, twice = effect.counted()
+            of_rules.append((once & entering.possible, twice & entering.possible))
+        _, found = counted([*policies, *of_rules], self.space)
         return found
 
     def end(self, end: End, ctstate: CtState, bounds: Bounds) -> None:
@@ -170,12 +243,65 @@ class Swept:
         known = self.ends.get(end)
         self.ends[end] = ctstate, bounds if known is None else known[1] | bounds
 
+    def translate(self, ref: RuleRef, bounds: Bounds) -> None:
+        """Adds connections to those that a rule translates."""
+        known = self.translated.get(ref)
+        self.translated[ref] = bounds if known is None else known | bounds
+
+    def leave_open(self, item: Open, packets: PacketSet) -> None:
+        """Adds connections to those of which something leaves open what becomes of them."""
+        known = self.open.get(item)
+        self.open[item] = packets if known is None else known | packets
+
+
+class Effect:
+    """What a chain does to the packets of all connections that there could be: what it is to some
+    is what it does to those of them. ``swept`` has the ends, behind the calls from here on.
+    ``calls`` are those of the chains that it calls.
+    """
+
+    __slots__ = ("_counted", "accepted", "back", "calls", "name", "ready", "swept")
+
+    def __init__(self, name: str, ready: ReadyChain, swept: Swept) -> None:
+        self.name = name
+        self.ready = ready
+        self.swept = swept
+        self.back: Flows = {}
+        self.accepted: Flows = {}
+        self.calls: dict[Effect, None] = {}
+        self._counted: Counted | None = None
+
+    def counted(self) -> Counted:
+        """How many ends it may have for each packet."""
+        if self._counted is None:
+            space = self.swept.space
+            self._counted = counted(
+                ((each.possible, space.nothing) for _, each in self.swept.ends.values()), space
+            )
+        return self._counted
+
+
+Counted: TypeAlias = tuple[PacketSet, PacketSet]
+"""Connections whose packet may end in one way or more, and in two or more."""
+
+
+def counted(several: Iterable[Counted], space: Space) -> Counted:
+    """The same of all ends together. They are joined two by two, as unions are."""
+    none = space.nothing, space.nothing
+    level = list(several) or [none]
+    while len(level) > 1:
+        level = [
+            (once | other, twice | more | (once & other))
+            for (once, twice), (other, more) in zip_longest(level[::2], level[1::2], fillvalue=none)
+        ]
+    return level[0]
+
 
 class Kindred(NamedTuple):
     """The packets of a sweep: who sends them, their flags, what conntrack calls them, and their
     entry as rules see it. ``opener`` is the end whose packet made that. ``tells_ends``: it is asked
     which rule ends the way of each. ``opens``: they open their connections, so that NAT's rules
-    say how these are translated.
+    say how these are translated. ``is_late``: they find no entry any more.
     """
 
     sender: Dir
@@ -185,16 +311,13 @@ class Kindred(NamedTuple):
     opener: Dir = Dir.ORIGINAL
     tells_ends: bool = False
     opens: bool = False
+    is_late: bool = False
 
 
 class Sweeper:
     """Sweeps of one role. Raises TooLargeError and EndlessWalkError, as all its methods do."""
 
     def __init__(self, chains: ChainStore, coordinates: Coordinates) -> None:
-        nat = chains.ruleset.tables.get("nat")
-        translating = 0 if nat is None else sum(len(each.rules) for each in nat.chains.values())
-        if chains.ruleset.rule_count > MAX_RULE_SET or translating > MAX_NAT_RULES:
-            raise TooLargeError
         space = coordinates.space
         self.chains = chains
         self.coordinates = coordinates
@@ -202,19 +325,31 @@ class Sweeper:
         self.nothing = Condition(space.nothing, space.nothing)
         self.everything = Condition(space.everything, space.everything)
         self.unknown = Condition(space.nothing, space.everything)
+        nat = chains.ruleset.tables.get("nat")
+        self.has_much_nat = nat is not None and nat.rule_count > MAX_NAT_RULES
         self.rules = 0
-        self._questions: dict[tuple[int, int], tuple[object, ...]] = {}
-        self._known: dict[tuple[object, ...], list[tuple[Kindred, Flows, Swept]]] = {}
+        self._known: dict[tuple[object, ...], list[_Sent]] = {}
         self._translated: dict[tuple[object, ...], Translated] = {}
+        self._held: dict[tuple[Effect, Question], bool] = {}
+        self.used: list[tuple[Effect, Question]] = []
+        self.effects: dict[tuple[object, ...], Effect] = {}
+        self.alike: dict[tuple[object, ...], list[Effect]] = {}
         self.runs: dict[ReadyChain, Sequence[Sequence[ReadyRule]]] = {}
         self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
         self.compiled: dict[tuple[object, ...], PacketSet | None] = {}
 
     def over(self, chains: ChainStore) -> Sweeper:
-        """Sweeps of the same connections through other chains, made of the same matches but for a
-        few: what these ask of connections is known already.
+        """Sweeps of the same connections through chains that differ from these in few: what the
+        others do is known already. The chains are those of ChainStore.altered().
         """
         other = Sweeper(chains, self.coordinates)
+        same = self.chains.untouched(chains.ruleset)
+        other.effects = {key: each for key, each in self.effects.items() if key[:2] in same}
+        other.alike = {
+            key: [*effects]
+            for key, effects in self.alike.items()
+            if all((each.ready.table, each.name) in same for each in effects)
+        }
         other.compiled = dict(self.compiled)
         other.runs = dict(self.runs)
         return other
@@ -223,41 +358,40 @@ class Sweeper:
         """Send the packets of connections along their paths."""
         kind = packets[:1] + packets[2:3] + packets[4:]
         known = self._known.setdefault(kind, [])
-        for other, begun, swept in known:
-            if begun == start and self._fare_alike(packets, other):
-                return swept
-        swept = self.send_anew(packets, start)
-        known.append((packets, start, swept))
+        for sent in known:
+            if sent.start == start and self._fare_alike(packets, sent):
+                return sent.swept
+        self.used = []
+        swept = self._send(packets, start)
+        known.append(_Sent(packets, start, self.used, swept))
         return swept
 
     def send_anew(self, packets: Kindred, start: Flows) -> Swept:
         """The same without a look at what is known of others."""
+        self.used = []
         return self._send(packets, start)
 
-    def _fare_alike(self, one: Kindred, other: Kindred) -> bool:
-        """Whether no rule tells packets with these flags apart."""
-        if one.entry is not None and other.entry is not None:
-            if one.entry.entry.status != other.entry.entry.status:
+    def _fare_alike(self, packets: Kindred, sent: _Sent) -> bool:
+        """Whether no rule tells packets with these flags from those that were sent."""
+        one, other = packets.entry, sent.packets.entry
+        if one is not None and other is not None:
+            if one.entry.status != other.entry.status:
                 return False
-        elif one.entry is not other.entry:
+        elif one is not other:
             return False
-        return self._asked(one) == self._asked(other)
+        flags = int(packets.flags)
+        return all(self.holds(each, asked._replace(flags=flags)) for each, asked in sent.used)
 
-    def _asked(self, packets: Kindred) -> tuple[object, ...]:
-        """What rules ask of these packets beside what all such packets have in common."""
-        key = int(packets.flags), int(packets.ctstate)
-        if key not in self._questions:
-            states = (None, key[1], int(CtState.UNTRACKED))
-            found = []
-            for table in self.chains.ruleset.tables.values():
-                for state in states[:1] if table.name == "raw" else states[1:]:
-                    question = Question(TCP, key[0], state)
-                    for name in table.chains:
-                        ready = self.chains.specialise(table.name, name, question)
-                        assert ready is not None
-                        found.append([(id(rule.ref.rule), rule.open) for rule in ready.rules])
-            self._questions[key] = (found,)
-        return self._questions[key]
+    def holds(self, effect: Effect, question: Question) -> bool:
+        """Whether the chain and those that it calls do the same where this is asked."""
+        key = effect, question
+        found = self._held.get(key)
+        if found is None:
+            ready = self.chains.specialise(effect.ready.table, effect.name, question)
+            found = self._held[key] = ready is effect.ready and all(
+                self.holds(each, question) for each in effect.calls
+            )
+        return found
 
     def translate(
         self, before: Translated | None, rewritten: Rewritten, path: Path
@@ -277,7 +411,7 @@ class Sweeper:
         return self._translated[key]
 
     def _send(self, packets: Kindred, start: Flows) -> Swept:
-        swept = Swept(self.space.nothing)
+        swept = Swept(self.space)
         for way, flows in self._begin(packets, start):
             self._follow(way, packets, packets.entry, frozenset(), flows, swept)
         return swept
@@ -367,9 +501,9 @@ class Sweeper:
                 add(left, key, each)
         return left
 
-    def spend(self) -> None:
-        """Counts a rule. Raises TooLargeError where they are too many."""
-        self.rules += 1
+    def spend(self, rules: int = 1) -> None:
+        """Counts rules. Raises TooLargeError where they are too many."""
+        self.rules += rules
         if self.rules > MAX_RULES:
             raise TooLargeError
 
@@ -394,6 +528,16 @@ def _with_nat(view: EntryView | None, translated: Translated | None) -> EntryVie
     return EntryView(view.direction, entry)
 
 
+class _Sent(NamedTuple):
+    """What became of packets, and the chains that they met."""
+
+    packets: Kindred
+    start: Flows
+    used: Sequence[tuple[Effect, Question]]
+    swept: Swept
+
+
+TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it translates"
 _SENDER_SIDE: Final = "?in"
 _OTHER_SIDE: Final = "?out"
 
@@ -463,7 +607,9 @@ class _TableSweep:
         self.packets = packets
         self.transit = transit
         self.swept = swept
-        self.accepted: Flows = {}
+        self.accepted = Gathered(sweeper.space)
+        self.calls: dict[Effect, None] = {}
+        self.callers: tuple[str, ...] = ()
         ctstate = None if stop.table == "raw" else int(transit.ctstate)
         self.question = Question(TCP, int(packets.flags), ctstate)
 
@@ -472,6 +618,7 @@ class _TableSweep:
         base = self.chains.specialise(self.stop.table, self.stop.chain, self.question)
         assert base is not None
         left = self.chain(self.stop.chain, flows, ())
+        self.sweeper.used += [(effect, self.question) for effect in self.calls]
         if base.policy == "DROP":
             cause = PolicyRef(self.stop.table, self.stop.chain)
             end = End(Disposition.DROPPED_BY_POLICY, cause, self.stop.hook)
@@ -480,16 +627,82 @@ class _TableSweep:
         else:
             for key, each in left.items():
                 add(self.accepted, key, each)
-        return self.accepted
+        return self.accepted.joined()
 
     def chain(self, name: str, flows: Flows, via: tuple[RuleRef, ...]) -> Flows:
         """The packets that come back from a chain, or to its policy."""
-        if len(via) >= MAX_DEPTH:
-            raise EndlessWalkError(name)
         ready = self.chains.specialise(self.stop.table, name, self.question)
         if ready is None:
             return flows
-        back: Flows = {}
+        back = Gathered(self.sweeper.space)
+        for key, each in flows.items():
+            self.take(self.effect(name, ready, key), each, via, back)
+        return back.joined()
+
+    def take(
+        self, effect: Effect, entering: Bounds, via: tuple[RuleRef, ...], back: Gathered
+    ) -> None:
+        """What an effect does to the packets that enter the chain."""
+        done, swept = effect.swept, self.swept
+        self.sweeper.spend(1 + len(done.ends) + len(done.open))
+        for key, each in effect.back.items():
+            add(back, key, each.among(entering))
+        for key, each in effect.accepted.items():
+            add(self.accepted, key, each.among(entering))
+        for end, (ctstate, each) in done.ends.items():
+            if not (ended := each.among(entering)).is_empty():
+                swept.end(end._replace(via=(*via, *end.via)) if via else end, ctstate, ended)
+        for ref, each in done.translated.items():
+            if not (translated := each.among(entering)).is_empty():
+                swept.translate(ref, translated)
+        for key, each in done.undecided.items():
+            add(swept.undecided, key, each.among(entering))
+        if self.callers:
+            for item, those in done.open.items():
+                if not (some := those & entering.possible).is_empty():
+                    swept.leave_open(item, some)
+        else:
+            swept.met.append((effect, entering))
+        swept.unsure += [each & entering.possible for each in done.unsure]
+
+    def effect(self, name: str, ready: ReadyChain, key: Key) -> Effect:
+        """What a chain does to the packets of this key."""
+        sweeper = self.sweeper
+        packets, at = self.packets, self.at
+        kind = packets.tells_ends, packets.opens, packets.is_late
+        asked = key, at.stop.hook, at.path, *kind, self.seen_by_points()
+        known = sweeper.effects.get((self.stop.table, name, self.question, *asked))
+        if known is None:
+            # Another question may have decided all alike.
+            among = sweeper.alike.setdefault((ready, *asked), [])
+            known = next((e for e in among if sweeper.holds(e, self.question)), None)
+            if known is None:
+                known = self.new_effect(name, ready, key)
+                among.append(known)
+            sweeper.effects[(self.stop.table, name, self.question, *asked)] = known
+        self.calls[known] = None
+        return known
+
+    def new_effect(self, name: str, ready: ReadyChain, key: Key) -> Effect:
+        """Sends all connections through a chain."""
+        if name in self.callers:
+            raise EndlessWalkError(name)
+        if len(self.callers) >= MAX_DEPTH:
+            raise TooLargeError
+        inside = copy(self)
+        inside.swept = Swept(self.sweeper.space)
+        inside.accepted = Gathered(self.sweeper.space)
+        back = Gathered(self.sweeper.space)
+        inside.calls = {}
+        inside.callers = (*self.callers, name)
+        effect = Effect(name, ready, inside.swept)
+        everything = exactly(self.sweeper.space.everything)
+        is_nat = self.sweeper.has_much_nat and self.stop.table == "nat"
+        if is_nat and len(ready.rules) > MAX_NAT_CHAIN:
+            add(back, key, inside.leave_out(ready, everything))
+            effect.back = back.joined()
+            return effect
+        flows: Flows = {key: everything}
         known = self.sweeper.runs
         if ready not in known:
             known[ready] = list(runs_of(ready.rules))
@@ -497,15 +710,67 @@ class _TableSweep:
             if not flows:
                 break
             if len(run) > 1:
-                flows = self.run_of_rules(run, flows, via, back)
+                flows = inside.run_of_rules(run, flows, (), back)
             else:
-                flows = self.rules(run, flows, via, back)
-        for key, each in flows.items():
-            add(back, key, each)
-        return back
+                flows = inside.rules(run, flows, (), back)
+        for other, each in flows.items():
+            add(back, other, each)
+        inside.swept.unsure = [self.sweeper.space.union(inside.swept.unsure)]
+        effect.back = back.joined()
+        effect.accepted = inside.accepted.joined()
+        effect.calls = inside.calls
+        return effect
+
+    def leave_out(self, ready: ReadyChain, entering: Bounds) -> Bounds:
+        """Takes the connections that rules may be about for translated: those between the least and
+        the greatest address or port of which rules speak. Gives the others.
+        """
+        some: PacketSet = self.sweeper.space.everything
+        ranges = self.ranges_of(ready)
+        if ranges is not None:
+            told = [self.sight.among(field, [each]) for field, each in ranges.items()]
+            if None not in told:
+                some = self.sweeper.space.union(told)
+        hit, rest = entering.split(Condition(some, some), takes_open=False)
+        if not hit.is_empty():
+            ref = ready.rules[0].ref
+            self.swept.leave_open(Open(ref, None, TOO_MUCH_NAT), hit.possible)
+            self.swept.translate(ref, hit)
+        return rest
+
+    def ranges_of(self, ready: ReadyChain) -> Mapping[str, Range] | None:
+        """Ranges of fields, one of which holds the value of each packet of which the chain or one
+        that it calls speaks; None: one speaks of any packet.
+        """
+        found: dict[str, Range] = {}
+        seen = {ready}
+        stack = [ready]
+        while stack:
+            ranges, others = (ready := stack.pop()).hull
+            for name, each in ranges.items():
+                found[name] = joined(each, found.get(name))
+            for rule in (ready.rules[at] for at in others):
+                if not self.may_match(rule):
+                    continue
+                target = rule.ref.rule.target
+                if not isinstance(target, Jump | Goto):
+                    return None
+                called = self.chains.specialise(self.stop.table, target.chain, self.question)
+                if called is not None and called not in seen:
+                    seen.add(called)
+                    stack.append(called)
+        return found
+
+    def may_match(self, rule: ReadyRule) -> bool:
+        """Whether the path alone does not rule out that a rule matches."""
+        return not any(
+            predicate.test(self.transit) is Tern.FALSE
+            for predicate, match in rule.open
+            if not self.is_of_points(predicate, match) and Field.MARK not in predicate.reads
+        )
 
     def run_of_rules(
-        self, run: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Flows
+        self, run: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered
     ) -> Flows:
         """The packets that go on behind rules that all do the same, as in a list of blocked
         networks: one question for all. Only who drops a packet must be asked of each.
@@ -531,8 +796,7 @@ class _TableSweep:
             for key, each in self.rules(run, some, via, back).items():
                 add(on, key, each)
         else:
-            for each in some.values():
-                self.swept.unsure = self.swept.unsure | each.possible
+            self.swept.unsure += [each.possible for each in some.values()]
         return on
 
     def any_of(self, run: Sequence[ReadyRule]) -> tuple[PacketSet, bool]:
@@ -543,22 +807,28 @@ class _TableSweep:
         key = id(run[0]), self.seen_by_points()
         known = self.sweeper.joined
         if key not in known:
-            found: PacketSet = self.sweeper.space.nothing
+            self.sweeper.spend(len(run))
+            found: list[PacketSet] = []
             is_exact = True
             for rule in run:
                 met: PacketSet = self.sweeper.space.everything
+                last: AnyMatch | None = None
                 for predicate, match in rule.open:
-                    each = self.compiled(match) if self.is_of_points(predicate, match) else None
+                    is_of_points = self.is_of_points(predicate, match)
+                    if is_of_points and match is last:
+                        continue
+                    last = match
+                    each = self.compiled(match) if is_of_points else None
                     if each is None:
                         is_exact = False
                     else:
                         met = met & each
-                found = found | met
-            known[key] = found, is_exact
+                found.append(met)
+            known[key] = self.sweeper.space.union(found), is_exact
         return known[key]
 
     def rules(
-        self, rules: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Flows
+        self, rules: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered
     ) -> Flows:
         """The packets that go on behind rules; those that return are added to ``back``."""
         for rule in rules:
@@ -572,8 +842,8 @@ class _TableSweep:
                 if hit.is_empty():
                     add(on, key, each)
                     continue
-                if is_open:
-                    self.swept.open.update(dict.fromkeys(is_open))
+                for item in is_open:
+                    self.swept.leave_open(item, hit.possible)
                 add(on, key, rest)
                 self.apply(rule, key, hit, via, on, back)
             flows = on
@@ -586,7 +856,7 @@ class _TableSweep:
         hit: Bounds,
         via: tuple[RuleRef, ...],
         on: Flows,
-        back: Flows,
+        back: Gathered,
     ) -> None:
         """What a rule does to the packets that match."""
         action, ref = rule.action, rule.ref
@@ -606,17 +876,19 @@ class _TableSweep:
             takes = self.transit.entry is None and self.stop.table == "raw"
             add(on, key._replace(is_untracked=True) if takes else key, hit)
         elif action is Action.ZONE:
-            self.swept.open[Open(ref, None, "zones are not followed")] = None
-            self.swept.unsure = self.swept.unsure | hit.possible
+            self.swept.leave_open(Open(ref, None, "zones are not followed"), hit.possible)
+            self.swept.unsure.append(hit.possible)
             add(on, key, hit)
         elif action is Action.ACCEPT:
             add(self.accepted, key, hit)
         elif action is Action.TRANSLATE:
             self.translate(ref, key, hit, via)
+        elif action in _DISPOSITIONS and not self.packets.tells_ends:
+            self.swept.unsure.append(hit.possible)
         else:
             if action not in _DISPOSITIONS:
                 add(self.swept.undecided, key, hit)
-                self.swept.open[Open(ref, None, why_elsewhere(target))] = None
+                self.swept.leave_open(Open(ref, None, why_elsewhere(target)), hit.possible)
             self.swept.end(
                 End(_DISPOSITIONS.get(action, Disposition.UNDECIDED), ref, self.stop.hook, via),
                 self.transit.ctstate,
@@ -642,6 +914,8 @@ class _TableSweep:
             if self.packets.tells_ends:
                 end = End(Disposition.MISDIRECTED, ref, self.stop.hook, via)
                 self.swept.end(end, self.transit.ctstate, others)
+            elif self.packets.is_late:
+                self.swept.unsure.append(others.possible)
             else:
                 self.leave(ref, others)
             return
@@ -666,8 +940,7 @@ class _TableSweep:
 
     def leave(self, ref: RuleRef, hit: Bounds) -> None:
         """Connections that are translated in a way that is not followed."""
-        known = self.swept.translated.get(ref)
-        self.swept.translated[ref] = hit if known is None else known | hit
+        self.swept.translate(ref, hit)
 
     def unchanged(self, new: Rewritten) -> Condition:
         """The connections that have what a rule makes of them already."""

@@ -93,7 +93,9 @@ class Trial:
                 passing.append(packet)
                 is_certain = is_certain and (before & swept.elsewhere()).is_empty()
             else:
-                left[packet] = tuple(dict.fromkeys(map(self.as_before, _causes(swept, still))))
+                sweeper = self._sweeper(report.survey)
+                ends = self._first.ends(sweeper, packet.sender, packet.kind.flags, still)
+                left[packet] = tuple(dict.fromkeys(map(self.as_before, _causes(ends, still))))
         return Outcome(tuple(passing), left, is_certain, is_whole=True)
 
     def mends(self, stranding: Stranding, survey: Survey) -> bool:
@@ -169,11 +171,15 @@ class Trial:
             alike = self._first.swept(survey.sweeper, sender, other) is before
             if alike and self._concerning(other) == concerned:
                 return swept
-        if role not in self._sweepers:
-            self._sweepers[role] = survey.sweeper.over(self.chains)
-        swept = self._first.swept_anew(self._sweepers[role], sender, flags)
+        swept = self._first.swept_anew(self._sweeper(survey), sender, flags)
         known.append((flags, swept))
         return swept
+
+    def _sweeper(self, survey: Survey) -> Sweeper:
+        role = survey.sweeper.coordinates.role
+        if role not in self._sweepers:
+            self._sweepers[role] = survey.sweeper.over(self.chains)
+        return self._sweepers[role]
 
     def _touches(self, role: Role, sender: Dir, kind: Kind) -> bool:
         return PATHS[role][sender] in self._paths and bool(self._concerning(kind.flags))

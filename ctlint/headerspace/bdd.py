@@ -6,19 +6,19 @@ Needs oxidd. Good for ten thousands of rules over networks and ports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
-from typing import Final
+from typing import Final, TypeAlias
 
 from oxidd.bdd import BDDFunction, BDDManager
 from oxidd.util import DDMemoryError
 
 from ctlint.headerspace.boxes import merged
-from ctlint.headerspace.space import Layout, Point, TooLargeError
+from ctlint.headerspace.space import Layout, Point, TooLargeError, union
 from ctlint.ir.values import Range
 
-MAX_NODES: Final = 1 << 22
+MAX_NODES: Final = 1 << 23
 """Nodes of all diagrams of a space: some 150 MB."""
 _CACHE: Final = 1 << 18
 MAX_WORK: Final = 600_000_000
@@ -26,6 +26,12 @@ MAX_WORK: Final = 600_000_000
 _SAMPLED: Final = 31
 """Of so many results one is counted, for all: counting takes as long as making."""
 MAX_RANGES: Final = 20_000
+_BYTE: Final = 8
+_ONES: Final = (1 << _BYTE) - 1
+
+
+Cube: TypeAlias = Mapping[str, tuple[int, int]]
+"""A value and a mask for some parts."""
 
 
 @contextmanager
@@ -58,11 +64,14 @@ class BddSpace:
         }
         self._negative = {bit: ~one for bit, one in self._positive.items()}
         self._known: dict[tuple[str, int, int], BddSet] = {}
+        self._bytes: dict[tuple[str, int, int, int], BDDFunction] = {}
         self.nothing = BddSet(self, self._manager.false())
-        self.everything = BddSet(self, self._manager.true())
+        self.everything = BddSet(self, self._manager.true(), {})
 
     def between(self, part: str, low: int, high: int) -> BddSet:
         """The packets of which this part is in a range, ends included."""
+        if low == high:
+            return self.masked(part, low, (1 << self.layout[part]) - 1)
         found = self._known.get((part, low, high))
         if found is None:
             with _within_memory():
@@ -85,13 +94,38 @@ class BddSpace:
 
     def masked(self, part: str, value: int, mask: int) -> BddSet:
         """The packets of which this part has the value where the mask is 1."""
+        mask &= (1 << self.layout[part]) - 1
+        return BddSet(self, None, {part: (value & mask, mask)} if mask else {})
+
+    def diagram(self, cube: Cube) -> BDDFunction:
+        """The packets of which each part has its value where its mask is 1."""
         found = self._manager.true()
         with _within_memory():
-            for place, bit in enumerate(reversed(self.bits[part])):
+            # From the lowest bits, so that each step adds nodes above what is there.
+            for part in reversed(tuple(self.layout)):
+                value, mask = cube.get(part, (0, 0))
+                for low in range(0, self.layout[part] if mask else 0, _BYTE):
+                    if some := mask >> low & _ONES:
+                        found = self._byte(part, low, value >> low & some, some) & found
+        return found
+
+    def _byte(self, part: str, low: int, value: int, mask: int) -> BDDFunction:
+        """The packets of which eight bits have the value where the mask is 1."""
+        key = part, low, value, mask
+        found = self._bytes.get(key)
+        if found is None:
+            found = self._manager.true()
+            highest = self.bits[part][-1] - low
+            for place in range(min(_BYTE, self.layout[part] - low)):
                 if mask >> place & 1:
                     literal = self._positive if value >> place & 1 else self._negative
-                    found = literal[bit] & found
-        return BddSet(self, found)
+                    found = literal[highest - place] & found
+            self._bytes[key] = found
+        return found
+
+    def union(self, sets: Iterable[BddSet]) -> BddSet:
+        """The packets in any of these."""
+        return union(sets, self.nothing)
 
     def spend(self, *diagrams: BDDFunction) -> None:
         """Counts an operation with these. Raises TooLargeError where it is one too many."""
@@ -113,16 +147,42 @@ class BddSpace:
 
 
 class BddSet:
-    """See PacketSet."""
+    """See PacketSet. Of some the ``cube`` is known: what each part has where its mask is 1. Those
+    are met without a diagram, which is made once something else is asked of them.
+    """
 
-    __slots__ = ("_function", "_space")
+    __slots__ = ("_cube", "_diagram", "_space")
 
-    def __init__(self, space: BddSpace, function: BDDFunction) -> None:
+    def __init__(
+        self, space: BddSpace, diagram: BDDFunction | None, cube: Cube | None = None
+    ) -> None:
         self._space = space
-        self._function = function
+        self._diagram = diagram
+        self._cube = cube
+
+    @property
+    def _function(self) -> BDDFunction:
+        found = self._diagram
+        if found is None:
+            assert self._cube is not None
+            found = self._diagram = self._space.diagram(self._cube)
+        return found
 
     def __and__(self, other: BddSet, /) -> BddSet:
+        if self._cube is not None and other._cube is not None:
+            return self._met(self._cube, other._cube)
         return self._joined(BDDFunction.__and__, self._function, other._function)
+
+    def _met(self, one: Cube, other: Cube) -> BddSet:
+        found = {**one}
+        for part, (value, mask) in other.items():
+            if part in found:
+                known, seen = found[part]
+                if (known ^ value) & mask & seen:
+                    return self._space.nothing
+                value, mask = known | value, seen | mask
+            found[part] = value, mask
+        return BddSet(self._space, None, found)
 
     def __or__(self, other: BddSet, /) -> BddSet:
         return self._joined(BDDFunction.__or__, self._function, other._function)
@@ -137,8 +197,10 @@ class BddSet:
         one: BDDFunction,
         other: BDDFunction,
     ) -> BddSet:
-        with _within_memory():
+        try:
             found = operation(one, other)
+        except DDMemoryError:
+            raise TooLargeError from None
         self._space.spend(one, other, found)
         return BddSet(self._space, found)
 
@@ -150,7 +212,7 @@ class BddSet:
 
     def is_empty(self) -> bool:
         """Whether it holds no packet."""
-        return not self._function.satisfiable()
+        return self._cube is None and not self._function.satisfiable()
 
     def contains(self, point: Point) -> bool:
         """Whether it holds this packet."""
@@ -166,7 +228,7 @@ class BddSet:
             projected = self._function.exists(self._space.others(part))
         return merged(_ranges(projected, self._space.bits[part]))
 
-    def pick(self, wishes: Mapping[str, Sequence[int]]) -> Point | None:
+    def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty."""
         if self.is_empty():
             return None

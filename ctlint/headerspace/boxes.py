@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from ctlint.headerspace.space import Layout, Point, TooLargeError
+from ctlint.headerspace.space import Layout, Point, TooLargeError, union
 from ctlint.ir.values import Range
 
 MAX_BOXES: Final = 20_000
@@ -29,7 +29,8 @@ class BoxSpace:
         self._whole = tuple(Range(0, (1 << width) - 1) for width in layout.values())
         self._left = max_work
         self.nothing = BoxSet(self, ())
-        self.everything = BoxSet(self, (self._whole,))
+        self.whole = (self._whole,)
+        self.everything = BoxSet(self, self.whole)
 
     def spend(self, work: int) -> None:
         """Counts pairs of boxes. Raises TooLargeError where they are too many."""
@@ -45,6 +46,10 @@ class BoxSpace:
         """The packets of which this part has the value where the mask is 1."""
         ranges = _ranges_of(value, mask, self.layout[part])
         return BoxSet(self, tuple(self._slabs(part, ranges)))
+
+    def union(self, sets: Iterable[BoxSet]) -> BoxSet:
+        """The packets in any of these."""
+        return union(sets, self.nothing)
 
     def _slabs(self, part: str, ranges: Iterable[Range]) -> Iterator[Box]:
         index = self.parts.index(part)
@@ -65,11 +70,17 @@ class BoxSet:
         self._boxes = boxes
 
     def __and__(self, other: BoxSet, /) -> BoxSet:
+        if self._boxes == (whole := self._space.whole):
+            return other
+        if other._boxes == whole:
+            return self
         self._space.spend(len(self._boxes) * len(other._boxes))
         pairs = (_common(one, two) for one in self._boxes for two in other._boxes)
         return BoxSet(self._space, tuple(box for box in pairs if box is not None))
 
     def __or__(self, other: BoxSet, /) -> BoxSet:
+        if not self._boxes:
+            return other
         return BoxSet(self._space, (*self._boxes, *(other - self)._boxes))
 
     def __sub__(self, other: BoxSet, /) -> BoxSet:
@@ -105,7 +116,7 @@ class BoxSet:
         index = self._space.parts.index(part)
         return merged(box[index] for box in self._boxes)
 
-    def pick(self, wishes: Mapping[str, Sequence[int]]) -> Point | None:
+    def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty."""
         boxes: Sequence[Box] = self._boxes
         if not boxes:

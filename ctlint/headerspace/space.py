@@ -7,8 +7,8 @@ oxidd is installed).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, Self, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from ctlint.ir.values import Range
 
@@ -44,7 +44,7 @@ class PacketSet(Protocol):
     def values(self, part: str) -> tuple[Range, ...]:
         """What a part can be in its packets: as few disjoint ranges as can be, the lowest first."""
 
-    def pick(self, wishes: Mapping[str, Sequence[int]]) -> Point | None:
+    def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty.
 
         Part by part in the order of the layout: the first wish that its packets can have, else the
@@ -72,3 +72,22 @@ class Space(Protocol):
 
     def masked(self, part: str, value: int, mask: int) -> PacketSet:
         """The packets of which this part has the value where the mask is 1."""
+
+    def union(self, sets: Iterable[Any]) -> Any:
+        """The packets in any of these."""
+
+
+_Set = TypeVar("_Set", bound=PacketSet)
+
+
+def union(sets: Iterable[_Set], nothing: _Set) -> _Set:
+    """The packets in any of these. Two are joined, then twos, and so on: no step but the last is
+    with a set as large as the result.
+    """
+    level = list(sets) or [nothing]
+    while len(level) > 1:
+        level = [
+            level[at] | level[at + 1] if at + 1 < len(level) else level[at]
+            for at in range(0, len(level), 2)
+        ]
+    return level[0]

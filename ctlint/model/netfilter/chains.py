@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from heapq import merge
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from ctlint.ir.rule import AnyMatch, Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset, Table
 from ctlint.model.conntrack.status import CtState
+from ctlint.model.netfilter.hull import Hull, hull
 from ctlint.model.netfilter.matches import Predicate, constant, predicates, undecided
+from ctlint.model.netfilter.matches.head import interfaces_of
 from ctlint.model.netfilter.matches.named import named_matches
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern
@@ -53,18 +55,18 @@ class ReadyRule:
 
     ``is_steady``: all packets of one direction of a connection, between the same interfaces and
     with the same flags, fare alike with it, and it leaves nothing behind but a mark on the packet.
-    ``name`` is its reference in words. ``called`` is the chain that it jumps or goes to, once
-    ``is_called`` says that it was looked up; None where there is none.
+    ``name`` is its reference in words. ``called`` is the chain that it jumps or goes to for the
+    question ``called_for``, the last for which it was looked up; None where there is none.
     """
 
-    __slots__ = ("_is_steady", "_name", "action", "called", "is_called", "open", "ref")
+    __slots__ = ("_is_steady", "_name", "action", "called", "called_for", "open", "ref")
 
     def __init__(self, ref: RuleRef, conditions: Open, does: Action) -> None:
         self.ref = ref
         self.open = conditions
         self.action = does
         self.called: ReadyChain | None = None
-        self.is_called = False
+        self.called_for: Question | None = None
         # Of most rules of a large set nobody asks.
         self._is_steady: bool | None = None
         self._name: str | None = None
@@ -120,7 +122,8 @@ _FIXED: Final = frozenset({Field.PROTOCOL, Field.FLAGS, Field.CTSTATE})
 
 
 class ReadyChain:
-    """The rules of one chain that packets of a question can match, indexed.
+    """The rules of one chain that packets of a question can match, indexed. Questions that decide
+    all that its rules ask of them alike share it.
 
     ``reads_flags``: packets with other flags may match others; None until ChainStore.reads_flags
     is asked.
@@ -129,6 +132,7 @@ class ReadyChain:
     __slots__ = (
         "_by_value",
         "_fields",
+        "_hull",
         "_rest",
         "_seen",
         "end",
@@ -152,36 +156,50 @@ class ReadyChain:
         self.name = name
         self.policy = policy
         self.rules = rules
+        # Made once a packet is sent through; who asks of all packets at once needs none.
+        self._fields: tuple[Field, ...] | None = None
         self._by_value: dict[tuple[Field, object], list[ReadyRule]] = defaultdict(list)
         self._rest: list[ReadyRule] = []
-        keys_of = [_exact_keys(rule.open) for rule in rules]
+        self._seen: dict[tuple[object, ...], Sequence[ReadyRule]] = {}
+        self._hull: Hull | None = None
+
+    @property
+    def hull(self) -> Hull:
+        """What its rules may be about, at a glance."""
+        if self._hull is None:
+            self._hull = hull(rule.ref.rule for rule in self.rules)
+        return self._hull
+
+    def _index(self) -> tuple[Field, ...]:
+        """Puts the rules under the values that they need; tells under which fields."""
+        keys_of = [_exact_keys(rule.open) for rule in self.rules]
         values: dict[Field, set[object]] = defaultdict(set)
         for keys in keys_of:
             for field, value in keys.items():
                 values[field].add(value)
         # A rule stands under the field that parts the chain's rules best.
         order = sorted(values, key=lambda field: -len(values[field]))
-        for rule, keys in zip(rules, keys_of, strict=True):
+        for rule, keys in zip(self.rules, keys_of, strict=True):
             for field in order:
                 if field in keys:
                     self._by_value[field, keys[field]].append(rule)
                     break
             else:
                 self._rest.append(rule)
-        self._fields = tuple(
-            field for field in order if any(key[0] is field for key in self._by_value)
-        )
-        self._seen: dict[tuple[object, ...], Sequence[ReadyRule]] = {}
+        return tuple(field for field in order if any(key[0] is field for key in self._by_value))
 
     def candidates(self, transit: Transit) -> Sequence[ReadyRule]:
         """The rules that this packet may match, in their order."""
-        if not self._fields:
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = self._index()
+        if not fields:
             return self._rest
-        values = tuple(_value(field, transit) for field in self._fields)
+        values = tuple(_value(field, transit) for field in fields)
         found = self._seen.get(values)
         if found is None:
             lists = [self._rest]
-            for field, value in zip(self._fields, values, strict=True):
+            for field, value in zip(fields, values, strict=True):
                 if value is None:
                     # Not known: every rule of that field may match.
                     lists += [rules for key, rules in self._by_value.items() if key[0] is field]
@@ -219,6 +237,35 @@ def _value(field: Field, transit: Transit) -> object:
     return transit.in_interface if field is Field.IN_INTERFACE else transit.out_interface
 
 
+Decision: TypeAlias = tuple[Tern | None, ...]
+"""What a question makes of conditions; None where it cannot decide one."""
+
+
+class _Asked(NamedTuple):
+    """A rule and what it asks: ``fixed`` numbers the conditions that a question may decide among
+    those of its chain, ``open`` are the others; None where their order counts.
+    """
+
+    position: int
+    rule: Rule
+    does: Action
+    fixed: int
+    open: Open | None
+
+
+class _Plan:
+    """What the rules of a chain ask of a question, and the chains made ready by what that decides.
+    ``fixed`` holds the different conjunctions of conditions that it may decide.
+    """
+
+    __slots__ = ("fixed", "ready", "rules")
+
+    def __init__(self, rules: Sequence[_Asked], fixed: Sequence[tuple[Predicate, ...]]) -> None:
+        self.rules = rules
+        self.fixed = fixed
+        self.ready: dict[tuple[Decision, ...], ReadyChain] = {}
+
+
 _ALL_KNOWN: Final[Mapping[Field, str]] = MappingProxyType({})
 
 
@@ -236,6 +283,8 @@ class ChainStore:
         """Rules that walks have been given so far: a measure of work for budgets."""
         self.facts = facts
         self._ready: dict[tuple[str, str, Question], ReadyChain | None] = {}
+        self._plans: dict[tuple[str, str], _Plan] = {}
+        self._truths: dict[Question, dict[int, Tern | None]] = {}
         self._flag_readers: dict[tuple[str, str], bool] = {}
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
@@ -264,13 +313,21 @@ class ChainStore:
         other = ChainStore(ruleset, self.facts, self.unknown)
         other._splits = dict(self._splits)
         other._decided = {question: dict(known) for question, known in self._decided.items()}
-        alike = {
+        other._truths = {question: dict(known) for question, known in self._truths.items()}
+        same = self.untouched(ruleset)
+        other._plans = {key: plan for key, plan in self._plans.items() if key in same}
+        other._ready = {key: ready for key, ready in self._ready.items() if key[:2] in same}
+        return other
+
+    def untouched(self, ruleset: Ruleset) -> set[tuple[str, str]]:
+        """The chains, with their tables, that are the same in another rule set, and call none that
+        is not.
+        """
+        return {
             (table, name)
             for table, those in ruleset.tables.items()
             for name in _untouched(self.ruleset.tables.get(table), those)
         }
-        other._ready = {key: ready for key, ready in self._ready.items() if key[:2] in alike}
-        return other
 
     def of_part(self, part: Ruleset, assumed: Tern = Tern.UNKNOWN) -> ChainStore:
         """The same for a part of the rule set, whose chains are these: what is known of them is
@@ -287,6 +344,11 @@ class ChainStore:
     def named(self) -> tuple[Match, ...]:
         """The matches that share something by a name; see make_named."""
         return named_matches(self.ruleset)
+
+    @cached_property
+    def interfaces(self) -> tuple[str, ...]:
+        """The interfaces, or patterns of their names, that rules ask for."""
+        return interfaces_of(self.ruleset)
 
     @cached_property
     def counts_traffic(self) -> bool:
@@ -308,10 +370,52 @@ class ChainStore:
         if whole is not None and found is whole.ruleset.chain(table, chain):
             ready = whole.specialise(table, chain, question)
         elif found is not None:
-            rules = self._possible(found, table, question)
-            ready = ReadyChain(table, chain, found.policy, rules)
+            plan = self._plan(table, found)
+            decided = self._decisions(plan, question)
+            ready = plan.ready.get(decided)
+            if ready is None:
+                rules = self._possible(plan, decided, found, table, question)
+                ready = plan.ready[decided] = ReadyChain(table, chain, found.policy, rules)
         self._ready[key] = ready
         return ready
+
+    def _plan(self, table: str, chain: Chain) -> _Plan:
+        """What the rules of a chain ask, whatever the question."""
+        key = table, chain.name
+        if key in self._plans:
+            return self._plans[key]
+        numbers: dict[tuple[int, ...], int] = {}
+        all_fixed: list[tuple[Predicate, ...]] = []
+        rules: list[_Asked] = []
+        for position, rule in enumerate(chain.rules, 1):
+            fixed: Open = ()
+            rest: Open = ()
+            remembers = False
+            for match in rule.matches:
+                some, still = self._split(match)
+                fixed += some
+                rest += still
+            for pair in rest:
+                remembers = remembers or pair[0].remembers
+            # Predicates are shared between options that say the same.
+            ids = tuple([id(pair[0]) for pair in fixed])
+            number = numbers.get(ids)
+            if number is None:
+                number = numbers[ids] = len(all_fixed)
+                all_fixed.append(tuple(pair[0] for pair in fixed))
+            does = action(rule.target)
+            rules.append(_Asked(position, rule, does, number, None if remembers else rest))
+        plan = self._plans[key] = _Plan(rules, all_fixed)
+        return plan
+
+    def _decisions(self, plan: _Plan, question: Question) -> tuple[Decision, ...]:
+        """What a question makes of the conditions that it may decide."""
+        truths = self._truths.setdefault(question, {})
+        for conditions in plan.fixed:
+            for predicate in conditions:
+                if id(predicate) not in truths:
+                    truths[id(predicate)] = _truth(predicate, question)
+        return tuple([tuple([truths[id(each)] for each in some]) for some in plan.fixed])
 
     def reads_flags(self, ready: ReadyChain) -> bool:
         """Whether a rule of the chain asks for TCP flags."""
@@ -328,38 +432,53 @@ class ChainStore:
             ready.reads_flags = self._flag_readers[key]
         return ready.reads_flags
 
-    def _possible(self, chain: Chain, table: str, question: Question) -> list[ReadyRule]:
+    def _possible(
+        self,
+        plan: _Plan,
+        decided: tuple[Decision, ...],
+        chain: Chain,
+        table: str,
+        question: Question,
+    ) -> list[ReadyRule]:
         """The rules that a packet of the question can match."""
         rules: list[ReadyRule] = []
-        decided = self._decided.setdefault(question, {})
-        transit = _fixed_transit(question)
-        for position, rule in enumerate(chain.rules, 1):
-            left: Open = ()
-            for match in rule.matches:
-                still = decided.get(id(match), _NOT_ASKED)
-                if still is _NOT_ASKED:
-                    still = decided[id(match)] = self._decide(match, question, transit)
-                if still is not None:
-                    left += still
+        name = chain.name
+        holds = [all(truth is TRUE for truth in each) for each in decided]
+        fails = [FALSE in each for each in decided]
+        for position, rule, does, fixed, conditions in plan.rules:
+            left: Open | None = conditions
+            if conditions is None or not holds[fixed]:
+                if conditions is not None and fails[fixed]:
                     continue
-                if not any(predicate.remembers for predicate, _ in left):
-                    break
-                # It cannot match, but what it asks before that is remembered.
-                left += ((constant(False), match),)
-            else:
-                ref = RuleRef(table, chain.name, position, rule)
-                rules.append(ReadyRule(ref, left, action(rule.target)))
+                left = self._left(rule, question)
+                if left is None:
+                    continue
+            assert left is not None
+            rules.append(ReadyRule(RuleRef(table, name, position, rule), left, does))
         return rules
 
-    def _decide(self, match: AnyMatch, question: Question, transit: Transit) -> Open | None:
+    def _left(self, rule: Rule, question: Question) -> Open | None:
+        """What of a rule is still to be asked, or None where no packet can match it."""
+        decided = self._decided.setdefault(question, {})
+        left: Open = ()
+        for match in rule.matches:
+            still = decided.get(id(match), _NOT_ASKED)
+            if still is _NOT_ASKED:
+                still = decided[id(match)] = self._decide(match, question)
+            if still is not None:
+                left += still
+                continue
+            if not any(predicate.remembers for predicate, _ in left):
+                return None
+            # It cannot match, but what it asks before that is remembered.
+            left += ((constant(False), match),)
+        return left
+
+    def _decide(self, match: AnyMatch, question: Question) -> Open | None:
         """What of a match is still to be asked, or None where no packet can match it."""
         fixed, still = self._split(match)
         for pair in fixed:
-            predicate = pair[0]
-            if question.ctstate is None and Field.CTSTATE in predicate.reads:
-                still = (pair, *still)
-                continue
-            truth = predicate.test(transit)
+            truth = _truth(pair[0], question)
             if truth is FALSE:
                 return None
             if truth is not TRUE:
@@ -408,6 +527,14 @@ def _blinded(predicate: Predicate, unknown: Mapping[Field, str]) -> Predicate:
 
 
 _NOT_ASKED: Final[Open] = ((Predicate(lambda _: FALSE, frozenset()), Match("")),)
+
+
+def _truth(predicate: Predicate, question: Question) -> Tern | None:
+    """What a question makes of a condition; None where it leaves that open."""
+    if question.ctstate is None and Field.CTSTATE in predicate.reads:
+        return None
+    truth = predicate.test(_fixed_transit(question))
+    return None if truth is Tern.UNKNOWN else truth
 
 
 @cache

@@ -300,10 +300,10 @@ class _Walker:
             return
         target = rule.ref.rule.target
         if action is Action.JUMP or action is Action.GOTO:
-            if not rule.is_called:
+            if rule.called_for != self.question:
                 called = cast("Jump | Goto", target).chain
                 rule.called = self.chains.specialise(rule.ref.table, called, self.question)
-                rule.is_called = True
+                rule.called_for = self.question
             chain = rule.called
             if chain is None:
                 return

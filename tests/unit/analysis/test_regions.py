@@ -60,7 +60,7 @@ def test_sets_say_of_each_connection_what_it_meets(
         text = RuleWriter(chance, Family.IPV4).ruleset()
         (ruleset,) = parse_rulesets(text, f"seed {seed}", Family.IPV4)
         chains = ChainStore(ruleset, Facts())
-        coordinates = Coordinates(role, ruleset, make_space)
+        coordinates = Coordinates(role, Family.IPV4, chains.interfaces, make_space)
         surveyor = Surveyor(Sweeper(chains, coordinates), loose=True, kernel=NEWEST)
         try:
             opened = surveyor.established()
@@ -118,8 +118,9 @@ CAME |= {"client port": 40000, "server port": 80, "client interface": 0, "server
 def survey_of(*rules: str) -> tuple[Surveyor, Opened]:
     text = "\n".join(("*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", *rules))
     (ruleset,) = parse_rulesets(f"{text}\nCOMMIT\n", "rules", Family.IPV4)
-    coordinates = Coordinates(Role.SERVER, ruleset)
-    sweeper = Sweeper(ChainStore(ruleset, Facts()), coordinates)
+    chains = ChainStore(ruleset, Facts())
+    coordinates = Coordinates(Role.SERVER, Family.IPV4, chains.interfaces)
+    sweeper = Sweeper(chains, coordinates)
     surveyor = Surveyor(sweeper, loose=True, kernel=NEWEST)
     return surveyor, surveyor.established()
 

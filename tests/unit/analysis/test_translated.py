@@ -136,7 +136,7 @@ def test_sets_say_of_each_connection_how_it_is_translated(family: Family) -> Non
         text = NatWriter(chance, family).ruleset()
         (ruleset,) = parse_rulesets(text, f"seed {seed}", family)
         chains = ChainStore(ruleset, Facts())
-        coordinates = Coordinates(role, ruleset)
+        coordinates = Coordinates(role, family, chains.interfaces)
         surveyor = Surveyor(Sweeper(chains, coordinates), loose=True, kernel=NEWEST)
         try:
             plain = surveyor.established()

@@ -140,7 +140,9 @@ def test_making_and_picking_need_nodes_too() -> None:
     space = BddSpace({"a": 32, "b": 32}, max_nodes=400)
     kept: list[BddSet] = []
     with pytest.raises(TooLargeError):
-        kept.extend(space.masked("a", 3 * number, 0xFFFF) for number in range(1000))
+        kept.extend(
+            space.everything - space.masked("a", 3 * number, 0xFFFF) for number in range(1000)
+        )
     with pytest.raises(TooLargeError):
         [found.pick({"a": range(7, 90, 3)}) for found in kept]
 

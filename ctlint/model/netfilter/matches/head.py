@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from ctlint.ir.rule import Match, Option
+from ctlint.ir.ruleset import Ruleset
 from ctlint.model.netfilter.matches.predicate import (
     Predicate,
     Rows,
@@ -57,7 +58,6 @@ def _interface(option: Option, field: Field) -> Predicate:
 
 def _ip(match: Match, _: Facts) -> Iterator[Predicate]:
     for option in match.options:
-        value = option.value
         if option.name == "source":
             yield _address(option, Field.SADDR)
         elif option.name == "destination":
@@ -67,14 +67,33 @@ def _ip(match: Match, _: Facts) -> Iterator[Predicate]:
         elif option.name == "out-interface":
             yield _interface(option, Field.OUT_INTERFACE)
         elif option.name == "protocol":
-            yield of_option(option, partial(_is_protocol, value), Field.PROTOCOL)
+            yield _protocol(option)
         else:
             # Conntrack needs whole packets: defragmentation comes before every rule.
             yield constant(option.negated)
+
+
+@cache
+def _protocol(option: Option) -> Predicate:
+    """One predicate for all rules: a question then decides it once."""
+    return of_option(option, partial(_is_protocol, option.value), Field.PROTOCOL)
 
 
 def _is_protocol(number: int, transit: Transit) -> bool:
     return number in (0, transit.packet.protocol)
 
 
+def interfaces_of(ruleset: Ruleset) -> tuple[str, ...]:
+    """The interfaces, or patterns of their names, that rules ask for; each once, as they come."""
+    found: dict[str, None] = {}
+    for *_, rule in ruleset.rules():
+        for match in rule.matches:
+            if match.name == "ip" and isinstance(match, Match):
+                for option in match.options:
+                    if option.name in _INTERFACES and option.value != "+":
+                        found[option.value] = None
+    return tuple(found)
+
+
+_INTERFACES: Final = frozenset({"in-interface", "out-interface"})
 ROWS: Final[Rows] = {"ip": _ip}

@@ -8,6 +8,7 @@ Because a predicate says which parts of the transit it reads, everything that a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Match, Option
@@ -85,6 +86,7 @@ def of_option(
     return Predicate(run, frozenset(reads), None if negated else exact, why, remembers)
 
 
+@cache
 def needs_protocol(protocol: int) -> Predicate:
     """The condition that every match of one protocol implies."""
     return Predicate(

@@ -8,7 +8,7 @@ entry was measured on 6.18.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from ctlint.ir.rule import Match, Option
@@ -49,6 +49,7 @@ def _has_state(mask: CtState, transit: Transit) -> bool | None:
 _TRANSLATED: Final = CtState.SNAT | CtState.DNAT
 
 
+@cache
 def _state_option(option: Option) -> Predicate:
     mask = _state_mask(option.value)
     reads = {Field.CTSTATE, Field.ENTRY} if mask & _TRANSLATED else {Field.CTSTATE}

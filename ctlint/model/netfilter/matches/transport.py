@@ -7,7 +7,7 @@ Source: net/netfilter/xt_tcpudp.c and xt_multiport.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from ctlint.ir.rule import Match, Option
@@ -42,13 +42,19 @@ def _tcp(match: Match, _: Facts) -> Iterator[Predicate]:
         elif option.name == "dport":
             yield _port(option, Field.DPORT)
         elif option.name == "syn":
-            yield of_option(option, partial(_has_flags, 0x17, 0x02), Field.FLAGS)
+            yield _flags(option, 0x17, 0x02)
         elif option.name == "tcp-flags":
             mask, wanted = option.value
-            yield of_option(option, partial(_has_flags, mask, wanted), Field.FLAGS)
+            yield _flags(option, mask, wanted)
         else:
             test = partial(has_tcp_option, option.value)
             yield of_packet(option, test, NO_TCP_OPTIONS, HeaderField.OPTIONS)
+
+
+@cache
+def _flags(option: Option, mask: int, wanted: int) -> Predicate:
+    """One predicate for all rules: a question then decides it once."""
+    return of_option(option, partial(_has_flags, mask, wanted), Field.FLAGS)
 
 
 def _has_flags(mask: int, wanted: int, transit: Transit) -> bool:
