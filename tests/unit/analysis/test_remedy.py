@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from ctlint.analysis import remedy as remedy_module
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.remedy import Remedies, Remedy
@@ -335,6 +336,26 @@ def test_what_the_setting_takes_away_and_makes() -> None:
         "filter/INPUT#1 then loses nothing more; filter/INPUT#2 then loses packets that get as "
         "far; it lets NEW ACK and data in, from any address, to any port, by any interface but eth3"
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        ("MAX_RULES", "the rule set is too large to be asked again"),
+        ("MAX_ASKED", "asking again would take too long"),
+    ],
+)
+def test_what_is_not_checked_is_said_to_be_so(
+    limit: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remedy_module, limit, -1)
+    remedy = accepting(f"-A INPUT {INVALID} -j DROP\n-A INPUT ! -i lo -j ACCEPT\n").remedy()
+    assert remedy is not None
+    assert (
+        f"accept what closes a forgotten connection before it (not checked: {why})" in remedy.text
+    )
+    assert remedy.changes == ()
+    assert not remedy.is_safe
 
 
 # Random rule sets
