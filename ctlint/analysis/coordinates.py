@@ -150,10 +150,15 @@ class Coordinates:
                 return None
             client, server = (point[part] for part in _ADDRESS_PARTS)
             is_led_back = end is not None and end.kept and client in (end.mapped(server) or ())
-            if self.role is Role.LOOPBACK or not (client == server or is_led_back):
+            is_one = client == server or is_led_back
+            alike: tuple[str, ...] = _ADDRESS_PARTS
+            if self.role is Role.LOOPBACK:
+                # There a host talks to itself, but no socket does.
+                is_one = client == server and point[CLIENT_PORT] == point[SERVER_PORT]
+                alike += (CLIENT_PORT, SERVER_PORT)
+            if not is_one:
                 return self.at(point, translated)
-            ends = zip(_ADDRESS_PARTS, (client, server), strict=True)
-            both = (self.space.between(part, address, address) for part, address in ends)
+            both = (self.space.between(part, point[part], point[part]) for part in alike)
             found = found - reduce(and_, both)
         return None
 
@@ -230,7 +235,7 @@ class _Wishes:
 
     def __iter__(self) -> Iterator[int]:
         yield from self._ordinary
-        for each in self._found.values(self._part)[:_RANGES_TRIED]:
+        for each in self._found.values(self._part, _RANGES_TRIED):
             yield min(each.low + 2, each.high)
 
 

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stage import HANDSHAKE, stage
+from ctlint.analysis.stage import HANDSHAKE, as_scenario, stage
 from ctlint.analysis.stranding import DisagreementError
 from ctlint.analysis.witness import Witnesses, reachable
 from ctlint.finding import Confidence, Finding, Witness
@@ -19,13 +18,9 @@ from ctlint.model.netfilter.tern import Tern
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.check import Miss, check
 from ctlint.scenario.play import Player
-from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.rule_index import RuleIndex
-from ctlint.scenario.scenario import Scenario, ScenarioError
+from ctlint.scenario.scenario import ScenarioError
 from ctlint.wire.addresses import Family
-
-_FIELDS: Final = {"if": "interface", "left_if": "left_if", "right_if": "right_if"}
-"""Keys of a topology that name interfaces, and the fields that hold them."""
 
 
 class _Ready(NamedTuple):
@@ -92,7 +87,8 @@ class Replays:
     ) -> list[_Missed]:
         """What of the expectations does not come where every undecided match says so."""
         try:
-            scenario, text = self._read(witness, expect)
+            scenario = as_scenario({**witness.scenario, "expect": expect})
+            text = scenario.ruleset or scenario.ruleset6
             ready = self._ready_for(text, assumed)
             family = scenario.topology.family
             chains = {} if ready is None else {family: ready.chains}
@@ -108,26 +104,6 @@ class Replays:
             for unmet in checked.unmet
             for miss in unmet.misses
         ]
-
-    def _read(self, witness: Witness, expect: list[dict[str, Any]]) -> tuple[Scenario, str]:
-        """The witness as a scenario, and its rules. Raises ScenarioError.
-
-        Rules, ipsets and interfaces are not read from it: they may have names that JSON cannot
-        hold, or that iptables takes and no interface can have (``eth0:1``).
-        """
-        given = dict(witness.scenario)
-        # What is known of sets stands in the facts of the chains.
-        given.pop("ipsets", None)
-        texts = {key: given.pop(key, "") for key in ("ruleset", "ruleset6")}
-        names: dict[str, Any] = {}
-        if isinstance(given.get("topology"), dict):
-            named = dict(given["topology"])
-            names = {_FIELDS[key]: named.pop(key) for key in _FIELDS if key in named}
-            given["topology"] = named
-        scenario = scenario_from_json({**given, "expect": expect})
-        interfaces = replace(scenario.topology, **names)
-        scenario = replace(scenario, topology=interfaces, **texts)
-        return scenario, scenario.ruleset or scenario.ruleset6
 
     def _ready_for(self, text: str, assumed: Tern) -> _Ready | None:
         key = text, assumed

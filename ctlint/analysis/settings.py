@@ -12,6 +12,7 @@ from ctlint.model.kernel.sysctls import resolve
 ESTABLISHED: Final = "net.netfilter.nf_conntrack_tcp_timeout_established"
 CLOSE_WAIT: Final = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
 TCP_LOOSE: Final = "net.netfilter.nf_conntrack_tcp_loose"
+TCP_BE_LIBERAL: Final = "net.netfilter.nf_conntrack_tcp_be_liberal"
 KEEPALIVE_TIME: Final = "net.ipv4.tcp_keepalive_time"
 ORPHAN_RETRIES: Final = "net.ipv4.tcp_orphan_retries"
 RETRIES2: Final = "net.ipv4.tcp_retries2"

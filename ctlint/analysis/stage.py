@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ctlint.analysis.connection import Connection
@@ -11,7 +12,8 @@ from ctlint.analysis.coordinates import HOST
 from ctlint.finding import Role
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import Dir
-from ctlint.scenario.scenario import DIR_NAMES
+from ctlint.scenario.reader import scenario_from_json
+from ctlint.scenario.scenario import DIR_NAMES, Scenario
 from ctlint.wire.addresses import Family, format_address
 
 _OPTIONS: Final = {"mss": 1460, "sackok": True, "wscale": 7}
@@ -37,6 +39,29 @@ def stage(connection: Connection) -> dict[str, Any]:
         "dport": connection.reply_port,
     }
     return {"topology": _topology(connection), "flow": flow}
+
+
+def as_scenario(given: Mapping[str, Any]) -> Scenario:
+    """A scenario of the analysis, whose rules are played as they were read. Raises ScenarioError.
+
+    Its texts are not read, nor its interfaces: rules may have names that JSON cannot hold, and that
+    iptables takes and no interface can have (``eth0:1``).
+    """
+    left = dict(given)
+    # What is known of sets stands in the facts of the chains.
+    left.pop("ipsets", None)
+    texts = {key: left.pop(key, "") for key in ("ruleset", "ruleset6")}
+    names: dict[str, Any] = {}
+    if isinstance(left.get("topology"), dict):
+        topology = dict(left["topology"])
+        names = {_FIELDS[key]: topology.pop(key) for key in _FIELDS if key in topology}
+        left["topology"] = topology
+    scenario = scenario_from_json(left)
+    return replace(scenario, topology=replace(scenario.topology, **names), **texts)
+
+
+_FIELDS: Final = {"if": "interface", "left_if": "left_if", "right_if": "right_if"}
+"""Keys of a topology that name interfaces, and the fields that hold them."""
 
 
 def _topology(connection: Connection) -> str | dict[str, Any]:

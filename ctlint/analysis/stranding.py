@@ -37,6 +37,7 @@ from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.transit import EntryView
 from ctlint.model.netfilter.traverse import Open, PolicyRef
+from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
 
 MAX_STEPS: Final = 250_000
@@ -131,6 +132,11 @@ class Stranding:
         return self.decisive.nature
 
     @property
+    def loses_only_resets(self) -> bool:
+        """Whether RSTs are all that the cause loses."""
+        return all(lost.kind is Kind.RST for lost in self.lost)
+
+    @property
     def home(self) -> Dir:
         """The end that is the host itself; the client where neither is."""
         return home_of(self.role)
@@ -212,6 +218,9 @@ def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
     return report
 
 
+_END: Final = {Dir.ORIGINAL: "client", Dir.REPLY: "server"}
+
+
 class DisagreementError(Exception):
     """A connection fares otherwise by itself than in the set of those like it: our fault.
 
@@ -289,14 +298,21 @@ class _Examiner:
         packets = opened.certain if is_certain else opened.possible
         connection = coordinates.connection(packets, translated)
         played = None
-        if connection is not None:
+        if connection is not None and not _is_martian(connection, translated):
             kinds = [(kind.flags, int(kind is Kind.DATA)) for kind in Kind]
             played = play(self.chains, connection, kinds, self.settings)
         if connection is None or played is None or (played.is_opened is False and not is_certain):
             self.note_translating(translated.rules)
             return
         if played.is_opened is False:
-            raise DisagreementError(connection, "it can be opened", "it cannot be opened")
+            raise DisagreementError(connection, "they can be opened", "it cannot be opened")
+        if not is_certain and any(
+            arrival.arrives and Kind(flags) in (Kind.FIN, Kind.RST)
+            for (_, flags), arrival in played.arrivals.items()
+        ):
+            # Nothing translates this one: a match that is not decided of all is false of it.
+            self.note_translating(translated.rules)
+            return
         is_sure = is_certain and played.is_opened is True
         case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
         ports = opened.possible.values(SERVER_PORT)
@@ -308,7 +324,9 @@ class _Examiner:
                 if arrival is not None and arrival.arrives:
                     if is_close:
                         raise DisagreementError(
-                            connection, f"the {kind.name} is not translated", "it arrives"
+                            connection,
+                            f"nothing translates the {kind.name} of the {_END[sender]}",
+                            "it arrives",
                         )
                     case.passed.add((sender, kind))
                 elif is_close or (arrival is not None and arrival.arrives is False):
@@ -343,9 +361,7 @@ class _Examiner:
         if case is None:
             return
         if (region.sender, kind) in case.passed:
-            name = (
-                f"the {kind.name} of the {'client' if region.sender is Dir.ORIGINAL else 'server'}"
-            )
+            name = f"the {kind.name} of the {_END[region.sender]}"
             raise DisagreementError(
                 case.connection, f"{region.end.cause} loses {name}", f"{name} passes"
             )
@@ -661,6 +677,23 @@ def _weight(stranding: Stranding, lost: Lost) -> tuple[int, ...]:
     else:
         rank = 6
     return rank, int(lost.sender)
+
+
+def _is_martian(connection: Connection, translated: Translated) -> bool:
+    """Whether NAT leads what comes from elsewhere to an address of lo: routing drops it, unless
+    route_localnet is set, which is not known here (ip_route_input_slow(), Linux 6.18).
+    """
+    end = translated.destination
+    if connection.role in (Role.CLIENT, Role.LOOPBACK) or end is None:
+        return False
+    if end.addresses is None or end.kept:
+        return False
+    own = _LOOPBACK[connection.family]
+    return end.addresses.low <= own.high and own.low <= end.addresses.high
+
+
+_LOOPBACK: Final = {Family.IPV4: Range(0x7F000000, 0x7FFFFFFF), Family.IPV6: Range(1, 1)}
+"""127.0.0.0/8 and ::1."""
 
 
 def _ports(stranding: Stranding, cases: list[Case]) -> tuple[Range, ...]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
-from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
+from ctlint.analysis.stage import HANDSHAKE, NEXT, as_scenario, stage
 from ctlint.analysis.stranding import Kind, Lost, Nature, Stranding, first_after_expiry
 from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Goto, Jump
@@ -27,7 +27,6 @@ from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.answer import OpAnswer
 from ctlint.scenario.play import Player
-from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import DIR_NAMES
 from ctlint.wire.addresses import Family
 
@@ -46,9 +45,10 @@ class Witnesses:
     ) -> None:
         self._chains = chains
         self._saved_sets = saved_sets
-        self._ipsets: dict[str, str] = {}
         self._settings = settings
-        self._texts: dict[tuple[frozenset[Path], bool], tuple[str, frozenset[str]]] = {}
+        self._texts: dict[
+            tuple[frozenset[Path], bool], tuple[Mapping[str, str], frozenset[str]]
+        ] = {}
         self.rulesets: dict[str, Ruleset] = {}
         """The rule sets of the witnesses made so far, by their texts."""
 
@@ -88,31 +88,38 @@ class Witnesses:
         }
         if sysctls:
             scenario["sysctls"] = sysctls
-        v6 = connection.family is Family.IPV6
         with_nat = lost.nature is Nature.TRANSLATION
-        text, tables = self._rules(connection, with_nat=with_nat)
+        rules, tables = self.rules(connection, with_nat=with_nat)
         scenario |= stage(connection)
         scenario["packets"] = packets
         answers = self._played(scenario, connection) if with_nat else {}
-        scenario["ruleset6" if v6 else "ruleset"] = text
-        if self._ipsets[text]:
-            scenario["ipsets"] = self._ipsets[text]
+        scenario |= rules
         expect = []
         for index, (sender, kind) in enumerate(steps, len(HANDSHAKE)):
             answer = answers.get(index) or self._answer(sender, kind, connection)
             if "rules" in answer:
-                rules = answer["rules"]
-                answer["rules"] = [step for step in rules if step.partition("/")[0] in tables]
+                matched = answer["rules"]
+                answer["rules"] = [step for step in matched if step.partition("/")[0] in tables]
             expect.append({"packet": index, **answer})
         return Witness(scenario, expect)
 
     def _played(
         self, scenario: Mapping[str, Any], connection: Connection
     ) -> dict[int, dict[str, Any]]:
-        """What the model answers to packets of a scenario, by index, as far as it is decided."""
+        """What the model answers to packets of a scenario, by index, as far as it is decided.
+
+        A port that the kernel draws by lot may be any.
+        """
+        drawn: set[int] = set()
+
+        def draw(low: int, high: int) -> int:
+            del high
+            drawn.add(low)
+            return low
+
         chains = {connection.family: self._chains}
-        read = scenario_from_json(scenario)
-        player = Player(read, self._settings.kernel, chains=chains)
+        read = as_scenario(scenario)
+        player = Player(read, self._settings.kernel, draw, chains=chains)
         found: dict[int, dict[str, Any]] = {}
         for index, step in enumerate(read.steps):
             answer = player.step(step)
@@ -121,8 +128,11 @@ class Witnesses:
             found[index] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
             for one in answer.out:
                 if one.is_same:
-                    found[index]["as"] = [one.src, one.sport, one.dst, one.dport]
-            if all(one.is_same for one in answer.out):
+                    sport, dport = (
+                        None if port in drawn else port for port in (one.sport, one.dport)
+                    )
+                    found[index]["as"] = [one.src, sport, one.dst, dport]
+            if all(one.is_same for one in answer.out) and not answer.undecided:
                 found[index]["rules"] = list(answer.rules or ())
         return found
 
@@ -149,8 +159,11 @@ class Witnesses:
             answer["rules"] = fate.matched
         return answer
 
-    def _rules(self, connection: Connection, *, with_nat: bool) -> tuple[str, frozenset[str]]:
-        """The rule set as far as packets of the connection can reach it, and its tables.
+    def rules(
+        self, connection: Connection, *, with_nat: bool
+    ) -> tuple[Mapping[str, str], frozenset[str]]:
+        """The rule set as far as packets of the connection can reach it, as keys of a scenario, and
+        its tables.
 
         nat is left out where it translates nothing of the connection and its later packets.
         """
@@ -164,10 +177,12 @@ class Witnesses:
         if key not in self._texts:
             ruleset = reachable(self._chains.ruleset, paths, with_nat=with_nat)
             text = print_ruleset(ruleset)
-            self._texts[key] = (text, frozenset(ruleset.tables))
-            self.rulesets[text] = ruleset
+            keys = {"ruleset6" if connection.family is Family.IPV6 else "ruleset": text}
             ipsets = self._saved_sets.text(named_sets(ruleset))
-            self._ipsets[text] = ipsets if len(ipsets) <= MAX_IPSETS else ""
+            if 0 < len(ipsets) <= MAX_IPSETS:
+                keys["ipsets"] = ipsets
+            self._texts[key] = (keys, frozenset(ruleset.tables))
+            self.rulesets[text] = ruleset
         return self._texts[key]
 
 

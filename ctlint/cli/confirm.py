@@ -98,7 +98,7 @@ Examples:
     "--report-dir",
     metavar="DIR",
     default=".",
-    show_default="the current folder",
+    show_default=True,
     help="Where a difference is written as a bug report.",
 )
 @color_option

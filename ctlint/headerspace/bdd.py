@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from itertools import islice
 from typing import Final, TypeAlias
 
 from oxidd.bdd import BDDFunction, BDDManager
 from oxidd.util import DDMemoryError
 
-from ctlint.headerspace.boxes import merged
+from ctlint.headerspace.boxes import joined
 from ctlint.headerspace.space import Layout, Point, TooLargeError, union
 from ctlint.ir.values import Range
 
@@ -222,11 +223,11 @@ class BddSet:
             for place, bit in enumerate(reversed(bits))
         )
 
-    def values(self, part: str) -> tuple[Range, ...]:
+    def values(self, part: str, at_most: int | None = None) -> tuple[Range, ...]:
         """What a part can be in its packets."""
         with _within_memory():
             projected = self._function.exists(self._space.others(part))
-        return merged(_ranges(projected, self._space.bits[part]))
+        return tuple(islice(joined(_ranges(projected, self._space.bits[part])), at_most))
 
     def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty."""

@@ -111,10 +111,10 @@ class BoxSet:
             for box in self._boxes
         )
 
-    def values(self, part: str) -> tuple[Range, ...]:
+    def values(self, part: str, at_most: int | None = None) -> tuple[Range, ...]:
         """What a part can be in its packets."""
         index = self._space.parts.index(part)
-        return merged(box[index] for box in self._boxes)
+        return merged(box[index] for box in self._boxes)[:at_most]
 
     def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty."""
@@ -173,10 +173,19 @@ def _ranges_of(value: int, mask: int, width: int) -> Iterator[Range]:
 
 def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
     """The same numbers as disjoint ranges that do not touch, the lowest first."""
-    found: list[Range] = []
-    for each in sorted(ranges):
-        if found and each.low <= found[-1].high + 1:
-            found[-1] = Range(found[-1].low, max(found[-1].high, each.high))
+    return tuple(joined(sorted(ranges)))
+
+
+def joined(ranges: Iterable[Range]) -> Iterator[Range]:
+    """The same of ranges that come in their order."""
+    last: Range | None = None
+    for each in ranges:
+        if last is None:
+            last = each
+        elif each.low <= last.high + 1:
+            last = Range(last.low, max(last.high, each.high))
         else:
-            found.append(each)
-    return tuple(found)
+            yield last
+            last = each
+    if last is not None:
+        yield last

@@ -41,8 +41,10 @@ class PacketSet(Protocol):
     def contains(self, point: Point) -> bool:
         """Whether it holds this packet."""
 
-    def values(self, part: str) -> tuple[Range, ...]:
-        """What a part can be in its packets: as few disjoint ranges as can be, the lowest first."""
+    def values(self, part: str, at_most: int | None = None) -> tuple[Range, ...]:
+        """What a part can be in its packets: as few disjoint ranges as can be, the lowest first.
+        Further ones than ``at_most`` are not told.
+        """
 
     def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty.

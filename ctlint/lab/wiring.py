@@ -18,7 +18,8 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Final, NamedTuple, TypeAlias
@@ -81,9 +82,12 @@ class _Watch(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What a topology needs: addresses and routes (a destination, an interface)."""
+    """What a topology needs: addresses and routes (a destination, an interface).
 
-    addresses: frozenset[tuple[str, _Address]]
+    Of the addresses of one interface the first stands before the others (inet_select_addr()).
+    """
+
+    addresses: tuple[tuple[str, _Address], ...]
     routes: dict[_Address, str]
 
 
@@ -93,7 +97,7 @@ class Wiring:
     def __init__(self, namespace: PrivateNetns) -> None:
         self._namespace = namespace
         self._devices: dict[str, _Device] = {}
-        self._plan = _Plan(frozenset(), {})
+        self._plan = _Plan((), {})
         self._laid: tuple[Topology, int, int] | None = None
         self._entrances: dict[Dir, str | None] = {}
         self._watches: list[_Watch] = []
@@ -175,7 +179,7 @@ class Wiring:
         if isinstance(topology, Forward):
             left, right = topology.left_if, topology.right_if
             plan = _Plan(
-                frozenset(((left, _own(topology.left_addr)), (right, _own(topology.right_addr)))),
+                ((left, _own(topology.left_addr)), (right, _own(topology.right_addr))),
                 {everything: right, daddr: right, saddr: left},
             )
             watches = [_Watch(left, "left", Dir.ORIGINAL), _Watch(right, "right", Dir.REPLY)]
@@ -183,12 +187,12 @@ class Wiring:
         elif isinstance(topology, Host):
             wire = topology.interface
             peer = daddr if topology.role is Dir.ORIGINAL else saddr
-            plan = _Plan(frozenset(((wire, _own(topology.addr)),)), {everything: wire, peer: wire})
+            plan = _Plan(((wire, _own(topology.addr)),), {everything: wire, peer: wire})
             watches = [_Watch(wire, "wire", topology.role.other)]
             self._entrances = {topology.role: None, topology.role.other: wire}
         else:
-            foreign = (end for end in (saddr, daddr) if not end.ip.is_loopback)
-            plan = _Plan(frozenset((_LOOPBACK, end) for end in foreign), {})
+            foreign = dict.fromkeys(end for end in (saddr, daddr) if not end.ip.is_loopback)
+            plan = _Plan(tuple((_LOOPBACK, end) for end in foreign), {})
             watches = []
             self._entrances = {Dir.ORIGINAL: None, Dir.REPLY: None}
         self._change_to(plan, [watch.name for watch in watches])
@@ -204,23 +208,28 @@ class Wiring:
                 self._add_device(name)
         before = self._plan
         # Should it fail, either may be there.
-        self._plan = _Plan(before.addresses | plan.addresses, before.routes | plan.routes)
+        either = dict.fromkeys((*before.addresses, *plan.addresses))
+        self._plan = _Plan(tuple(either), before.routes | plan.routes)
         for destination, name in before.routes.items():
             # Some went with the addresses of their interface.
             with suppress(OSError):
                 self._netlink.ask(self._route(_DELETE_ROUTE, 0, destination, name))
-        for name, address in sorted(before.addresses - plan.addresses):
+        kept = _kept(before.addresses, plan.addresses)
+        for name, address in before.addresses:
+            if (name, address) in kept:
+                continue
             with suppress(OSError):
                 self._netlink.ask(self._address(_DELETE_ADDRESS, 0, name, address))
-        for name, address in sorted(plan.addresses):
+        for name, address in plan.addresses:
             try:
                 self._netlink.ask(self._address(_NEW_ADDRESS, CREATE | REPLACE, name, address))
             except OSError as error:
                 raise ScenarioError(
                     f"the box cannot have the address {address}: {error.strerror}"
                 ) from None
-        for _, address in plan.addresses - before.addresses:
-            self._await_local(address)
+        for name, address in plan.addresses:
+            if (name, address) not in kept:
+                self._await_local(address)
         for destination, name in plan.routes.items():
             # No host route to addresses such as 0.0.0.0: the route to everything serves them.
             with suppress(OSError):
@@ -247,7 +256,7 @@ class Wiring:
                 return
             if name not in needed:
                 os.close(self._devices.pop(name).descriptor)
-                addresses = frozenset(each for each in self._plan.addresses if each[0] != name)
+                addresses = tuple(each for each in self._plan.addresses if each[0] != name)
                 routes = {to: over for to, over in self._plan.routes.items() if over != name}
                 self._plan = _Plan(addresses, routes)
 
@@ -374,6 +383,16 @@ def _open_tun() -> int:
         os.close(descriptor)
         raise LabError(f"{_TUN} is another device") from None
     return descriptor
+
+
+def _kept(
+    before: Sequence[tuple[str, _Address]], now: Sequence[tuple[str, _Address]]
+) -> frozenset[tuple[str, _Address]]:
+    """The addresses that can stay: where an interface has several, their order is that in which
+    they were added.
+    """
+    several = {name for name, count in Counter(name for name, _ in now).items() if count > 1}
+    return frozenset(each for each in now if each in before and each[0] not in several)
 
 
 def _own(text: str) -> _Address:

@@ -14,10 +14,12 @@ from ctlint.analysis.consequence import stranded
 from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
+from ctlint.analysis.reach import Shadows, shadows
 from ctlint.analysis.remedy import Remedies, Remedy
 from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
+    Case,
     Cause,
     DisagreementError,
     Kind,
@@ -28,6 +30,7 @@ from ctlint.analysis.stranding import (
     examine,
     first_after_expiry,
 )
+from ctlint.analysis.untranslated import Escape, Router
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import (
     Confidence,
@@ -39,7 +42,7 @@ from ctlint.finding import (
     Severity,
 )
 from ctlint.headerspace.boxes import merged
-from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
 from ctlint.lint.editing import RuleEditor, setting_edit
@@ -56,7 +59,9 @@ _LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
 
 
 class Subject:
-    """One rule set with what it runs under, and what was found out about it so far."""
+    """One rule set with what it runs under, and what was found out about it so far. ``siblings``
+    are the other rule sets of its host.
+    """
 
     def __init__(
         self,
@@ -78,6 +83,10 @@ class Subject:
         self.remedies = Remedies(self.chains, settings, self.report, roles)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
+        self.router = Router(self.chains, settings, self.witnesses, self._cases)
+        self.siblings: tuple[Subject, ...] = ()
+        self.shadows: dict[str, Shadows] = {}
+        """What is known of tables that were asked about; see shadows_in."""
 
     def report(self, role: Role) -> RoleReport:
         """What the rules do to connections in which the host has this role.
@@ -96,10 +105,21 @@ class Subject:
                 raise self.replays.fault(error) from error
         return self._reports[role]
 
+    def shadows_in(self, table: Table) -> Shadows:
+        """The rules of a table that are shadowed."""
+        if table.name not in self.shadows:
+            self.shadows[table.name] = shadows(self.ruleset, table)
+        return self.shadows[table.name]
+
     @property
     def reports(self) -> tuple[RoleReport, ...]:
         """The reports of all roles that the host has."""
         return tuple(self.report(role) for role in Role if self.circumstances.has_role(role))
+
+    def _cases(self) -> Iterator[Case]:
+        """All connections that were looked at."""
+        for report in self.reports:
+            yield from report.cases
 
     @cached_property
     def rows(self) -> tuple[list[Stranding], ...]:
@@ -118,6 +138,10 @@ class Subject:
         text = self.texts.get(self.ruleset.file)
         return None if text is None else RuleEditor(self.ruleset, text)
 
+    def location(self, cause: Cause) -> Location:
+        """Where a rule or policy stands."""
+        return cause_location(self.ruleset, cause)
+
     @cached_property
     def exposure(self) -> Exposure:
         """How likely entries are to go before their connections do."""
@@ -134,11 +158,21 @@ class Context:
         self.circumstances = subject.circumstances
 
     def strandings(self, *natures: Nature) -> Iterator[Stranding]:
-        """The strandings whose decisive packet is lost in one of these ways, a row as one."""
+        """The strandings whose decisive packet is lost in one of these ways, a row as one; but for
+        those of resets alone that are dropped.
+        """
+        for stranding in self.all_strandings():
+            if stranding.nature in natures and not _is_of_resets(stranding):
+                yield stranding
+
+    def reset_strandings(self) -> Iterator[Stranding]:
+        """The strandings that lose RSTs and nothing else, and answer nothing."""
+        return filter(_is_of_resets, self.all_strandings())
+
+    def all_strandings(self) -> Iterator[Stranding]:
+        """The strandings of all roles by what drops or rejects, a row as one."""
         for rows in self.subject.rows:
-            for stranding in rows:
-                if stranding.nature in natures:
-                    yield stranding
+            yield from (each for each in rows if each.nature is not Nature.TRANSLATION)
 
     def translations(self) -> Iterator[tuple[Stranding, Sequence[Stranding]]]:
         """The strandings of rules that translate, those of one role and hook that do so alike
@@ -255,9 +289,8 @@ class Context:
         what = self.subject.remedies.of_loose(stranding.role)
         remedy = f"{remedy}; {what}" if what else remedy
         finding = self.stranding_finding(stranding, message, remedy)
-        cause = self.location(stranding.cause)
+        related = self.location(stranding.cause, "this loses the packet")
         at = self.setting_finding(setting, finding.severity, message, remedy).location
-        related = replace(cause, message="this loses the packet")
         fix = self.setting_fix(setting, 1, is_safe=False, what=what)
         return replace(finding, location=at, related=(related,), fix=fix)
 
@@ -299,21 +332,42 @@ class Context:
             fix=fix,
         )
 
+    def escape_finding(
+        self, escape: Escape, severity: Severity, message: str, remedy: str
+    ) -> Finding:
+        """A finding at a rule that translates, with a packet that it does not."""
+        return Finding(
+            rule=self.info.id,
+            name=self.info.name,
+            severity=severity,
+            confidence=Confidence.CERTAIN,
+            message=message,
+            remedy=remedy,
+            location=self.location(escape.ref),
+            family=self.subject.ruleset.family,
+            role=Role.FORWARD,
+            packet=escape.packet,
+            packets=(escape.packet,),
+            witness=escape.witness,
+        )
+
     def dropping(self, stranding: Stranding) -> tuple[Location, ...]:
         """The rules that drop, where the cause only sends packets to them."""
         causes = {lost.dropped_by for lost in stranding.lost} - {stranding.cause}
-        places = [self.location(cause) for cause in causes]
+        places = [self.location(cause, "drops it in the end") for cause in causes]
         places.sort(key=lambda place: (place.line, place.chain or "", place.position or 0))
-        return tuple(replace(place, message="drops it in the end") for place in places)
+        return tuple(places)
 
     def alike(self, stranding: Stranding) -> tuple[Location, ...]:
         """The first of the other rules of a row."""
-        places = (self.location(cause) for cause in stranding.alike[:MAX_ALIKE])
-        return tuple(replace(place, message="loses it as well") for place in places)
+        return tuple(
+            self.location(each, "loses it as well") for each in stranding.alike[:MAX_ALIKE]
+        )
 
-    def location(self, cause: Cause) -> Location:
-        """Where a rule or policy stands."""
-        return cause_location(self.subject.ruleset, cause)
+    def location(self, cause: Cause, message: str = "") -> Location:
+        """Where a rule or policy stands, and what is to be said of it there."""
+        place = self.subject.location(cause)
+        return replace(place, message=message) if message else place
 
     def remedy(self, stranding: Stranding) -> Remedy:
         """The change of the rules that helps most, if any does; else longer timeouts."""
@@ -340,6 +394,10 @@ LONGER: Final = (
     "let entries outlive silence: nf_conntrack_tcp_timeout_established above the longest idle "
     "time, with keepalives (SO_KEEPALIVE, tcp_keepalive_time) more often than that"
 )
+
+
+def _is_of_resets(stranding: Stranding) -> bool:
+    return stranding.loses_only_resets and stranding.nature is not Nature.INVALID_REJECT
 
 
 def packet_kind(lost: Lost) -> PacketKind:

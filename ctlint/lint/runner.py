@@ -76,9 +76,8 @@ def lint(
     seen: set[tuple[object, ...]] = set()
     for host in hosts:
         settings = Settings(host.sysctls, kernel)
-        for ruleset in host.rulesets:
-            inputs.append(_summary(ruleset, host.circumstances))
-            subject = Subject(
+        subjects = [
+            Subject(
                 ruleset,
                 settings,
                 host.facts,
@@ -86,6 +85,12 @@ def lint(
                 saved_sets=host.saved_sets,
                 texts=host.texts,
             )
+            for ruleset in host.rulesets
+        ]
+        for subject in subjects:
+            ruleset = subject.ruleset
+            inputs.append(_summary(ruleset, host.circumstances))
+            subject.siblings = tuple(other for other in subjects if other is not subject)
             endless: EndlessWalkError | None = None
             for info in wanted:
                 try:
@@ -164,6 +169,11 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
                 rule.target.name,
                 f"{rule.target.name!r} is no chain of the table and no target that ctlint knows",
             )
+    for name, shadows in subject.shadows.items():
+        if shadows.why_open:
+            place = ruleset.tables[name].span
+            where = Location(place.file, place.line, table=name)
+            yield Undecided(where, "", f"the table {name} is {shadows.why_open}")
     for report in subject.reports:
         for item in report.open:
             target = item.ref.rule.target

@@ -19,8 +19,8 @@ class Status(Enum):
     """How it ended; the value is its word in JSON.
 
     REFUTED: something that was expected did not come. DIFFERS: all came, but model and kernel say
-    different things. UNDECIDED: a finding that is only possible, and here its connection cannot be
-    opened. UNPLAYED: the kernel could not be asked.
+    different things. UNDECIDED: a finding that is only possible, and what hangs on a match that
+    ctlint does not decide did not come here. UNPLAYED: the kernel could not be asked.
     """
 
     CONFIRMED = "confirmed"
@@ -72,9 +72,10 @@ class Confirmation:
         duel, task = self.duel, self.task
         if duel is None:
             return Status.UNPLAYED
-        if task.confidence is Confidence.POSSIBLE and not duel.differences and not self.is_opened:
-            return Status.UNDECIDED
         if duel.unmet:
+            hangs = duel.open is not None or not self.is_opened
+            if task.confidence is Confidence.POSSIBLE and hangs and not duel.differences:
+                return Status.UNDECIDED
             return Status.REFUTED
         return Status.DIFFERS if duel.differences else Status.CONFIRMED
 
@@ -148,7 +149,7 @@ class Sums:
         if count[Status.DIFFERS]:
             yield f"{count[Status.DIFFERS]} in which model and kernel differ"
         if count[Status.UNDECIDED]:
-            yield f"{count[Status.UNDECIDED]} undecided (its connection cannot be opened here)"
+            yield f"{count[Status.UNDECIDED]} undecided (only possible, and not so here)"
         unplayed = count[Status.UNPLAYED]
         if unplayed:
             reason, most = self.problems.most_common(1)[0]

@@ -34,6 +34,7 @@ _STYLES: Final = {
     Status.UNDECIDED: _OPEN,
     Status.UNPLAYED: _OPEN,
 }
+_RULE_SHOWN: Final = 40
 _NAME_SHOWN: Final = 200
 _VALUE_SHOWN: Final = 400
 _MOST_STEPS: Final = 60
@@ -51,7 +52,7 @@ def render_confirmation(
     page = Page(console)
     task = found.task
     status = found.status
-    rule: tuple[Piece, ...] = ((task.rule, _HEADING), "  ") if task.rule else ()
+    rule: tuple[Piece, ...] = ((_cut(task.rule, _RULE_SHOWN), _HEADING), "  ") if task.rule else ()
     page.add_wrapped(
         *rule,
         (f"{_cut(task.file)}:{task.line}", _DIM),

@@ -242,6 +242,19 @@ def test_replies_follow_masquerade_until_it_is_gone(lab: Lab) -> None:
     assert leaves_as(ack) == ("left", "10.2.0.2", 80, "10.1.0.2", 40000)
 
 
+def test_of_two_addresses_of_one_interface_the_left_one_is_the_first(lab: Lab) -> None:
+    """inet_select_addr() of net/ipv4/devinet.c takes the first, whatever was there before."""
+    low, high = "10.2.0.1/32", "192.168.0.1/32"
+    for left, right in ((high, low), (low, high), (high, low)):
+        topology = {
+            **{"kind": "forward", "left_if": "eth1", "right_if": "eth1"},
+            **{"left_addr": left, "right_addr": right},
+        }
+        (syn,) = answers(lab, HANDSHAKE[:1], ruleset=MASQUERADE, topology=topology)
+        (out,) = syn.out
+        assert f"{out.src}/32" == left
+
+
 def test_a_masqueraded_server_that_speaks_first_after_expiry_meets_the_box(lab: Lab) -> None:
     packets = [
         *HANDSHAKE,

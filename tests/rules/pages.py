@@ -6,11 +6,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.lint.rule_api import RuleInfo
+from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
+from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.sysctl import parse_sysctl
+from ctlint.wire.addresses import Family
 
-_FENCE = re.compile(r"^```([a-z-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```([a-z0-9-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_KERNEL = re.compile(r"# kernel: (\S+)\n")
 _EXPECT = re.compile(r"# expect: (CT\d{3})(?: (client|server|forward|loopback))?$")
 
 
@@ -24,11 +29,22 @@ class Expected(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One example: a rule set, settings, and the findings written into them."""
+    """One example: a rule set, settings, the findings written into them, and the kernel that a
+    comment names; the newest where none does.
+    """
 
     rules: str
+    rules6: str
     sysctl: str
     expected: frozenset[Expected]
+    kernel: KernelProfile
+
+    def rulesets(self) -> tuple[Ruleset, ...]:
+        """The rules, parsed."""
+        found = parse_rulesets(self.rules, "rules")
+        if self.rules6:
+            found += parse_rulesets(self.rules6, "rules6", Family.IPV6)
+        return found
 
     def sysctls(self) -> SysctlSet:
         """The settings, parsed."""
@@ -38,14 +54,20 @@ class Example(NamedTuple):
 
 
 def example(info: RuleInfo, heading: str) -> Example:
-    """The example under a heading; it has one iptables-save block and at most one sysctl block."""
+    """The example under a heading; it has one iptables-save block and at most one of the
+    others."""
     blocks = dict(_FENCE.findall(info.sections[heading]))
-    assert set(blocks) <= {"iptables-save", "sysctl"}, set(blocks)
+    assert set(blocks) <= {"iptables-save", "ip6tables-save", "sysctl"}, set(blocks)
     expected = {
         *_expected(blocks["iptables-save"], "rules"),
+        *_expected(blocks.get("ip6tables-save", ""), "rules6"),
         *_expected(blocks.get("sysctl", ""), "sysctl"),
     }
-    return Example(blocks["iptables-save"], blocks.get("sysctl", ""), frozenset(expected))
+    rules = blocks["iptables-save"]
+    named = _KERNEL.match(rules)
+    kernel = profile(named[1]) if named else NEWEST
+    rules6, sysctl = (blocks.get(name, "") for name in ("ip6tables-save", "sysctl"))
+    return Example(rules, rules6, sysctl, frozenset(expected), kernel)
 
 
 def _expected(text: str, file: str) -> list[Expected]:

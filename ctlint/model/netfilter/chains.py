@@ -246,7 +246,6 @@ class _Asked(NamedTuple):
     those of its chain, ``open`` are the others; None where their order counts.
     """
 
-    position: int
     rule: Rule
     does: Action
     fixed: int
@@ -255,15 +254,34 @@ class _Asked(NamedTuple):
 
 class _Plan:
     """What the rules of a chain ask of a question, and the chains made ready by what that decides.
-    ``fixed`` holds the different conjunctions of conditions that it may decide.
+    ``fixed`` holds the different conjunctions of conditions that it may decide, which ``numbers``
+    finds by the identity of these.
     """
 
-    __slots__ = ("fixed", "ready", "rules")
+    __slots__ = ("fixed", "numbers", "ready", "rules")
 
-    def __init__(self, rules: Sequence[_Asked], fixed: Sequence[tuple[Predicate, ...]]) -> None:
-        self.rules = rules
-        self.fixed = fixed
+    def __init__(
+        self,
+        rules: Sequence[_Asked] = (),
+        fixed: Sequence[tuple[Predicate, ...]] = (),
+        numbers: Mapping[tuple[int, ...], int] = MappingProxyType({}),
+    ) -> None:
+        self.rules = list(rules)
+        self.fixed = list(fixed)
+        self.numbers = dict(numbers)
         self.ready: dict[tuple[Decision, ...], ReadyChain] = {}
+
+    def add(self, rule: Rule, fixed: Open, rest: Open) -> None:
+        """Adds a rule with the conditions that a question may decide, and the others."""
+        # Predicates are shared between options that say the same.
+        ids = tuple([id(predicate) for predicate, _ in fixed])
+        number = self.numbers.get(ids)
+        if number is None:
+            number = self.numbers[ids] = len(self.fixed)
+            self.fixed.append(tuple([predicate for predicate, _ in fixed]))
+        remembers = any(predicate.remembers for predicate, _ in rest)
+        does = action(rule.target)
+        self.rules.append(_Asked(rule, does, number, None if remembers else rest))
 
 
 _ALL_KNOWN: Final[Mapping[Field, str]] = MappingProxyType({})
@@ -292,6 +310,7 @@ class ChainStore:
         self.assumed = Tern.UNKNOWN
         """What is said of conditions that are not decided: this, for want of better knowledge."""
         self._whole: ChainStore | None = None
+        self._original: ChainStore | None = None
 
     def blind(self, unknown: Mapping[Field, str]) -> ChainStore:
         """The same chains for packets of which this is not known either."""
@@ -314,6 +333,7 @@ class ChainStore:
         other._splits = dict(self._splits)
         other._decided = {question: dict(known) for question, known in self._decided.items()}
         other._truths = {question: dict(known) for question, known in self._truths.items()}
+        other._original = self
         same = self.untouched(ruleset)
         other._plans = {key: plan for key, plan in self._plans.items() if key in same}
         other._ready = {key: ready for key, ready in self._ready.items() if key[:2] in same}
@@ -384,28 +404,28 @@ class ChainStore:
         key = table, chain.name
         if key in self._plans:
             return self._plans[key]
-        numbers: dict[tuple[int, ...], int] = {}
-        all_fixed: list[tuple[Predicate, ...]] = []
-        rules: list[_Asked] = []
-        for position, rule in enumerate(chain.rules, 1):
+        plan = self._plans[key] = _Plan()
+        rules, end = chain.rules, 0
+        known = None if self._original is None else self._original._plans.get(key)
+        if known is not None:
+            # Most rules are the same objects: those before a change, and those behind it.
+            old = [asked.rule for asked in known.rules]
+            least = min(len(old), len(rules))
+            start = next((n for n in range(least) if old[n] is not rules[n]), least)
+            behind = range(1, least - start + 1)
+            end = next((n for n in behind if old[-n] is not rules[-n]), least - start + 1) - 1
+            plan = self._plans[key] = _Plan(known.rules[:start], known.fixed, known.numbers)
+            rules = rules[start : len(rules) - end]
+        for rule in rules:
             fixed: Open = ()
             rest: Open = ()
-            remembers = False
             for match in rule.matches:
                 some, still = self._split(match)
                 fixed += some
                 rest += still
-            for pair in rest:
-                remembers = remembers or pair[0].remembers
-            # Predicates are shared between options that say the same.
-            ids = tuple([id(pair[0]) for pair in fixed])
-            number = numbers.get(ids)
-            if number is None:
-                number = numbers[ids] = len(all_fixed)
-                all_fixed.append(tuple(pair[0] for pair in fixed))
-            does = action(rule.target)
-            rules.append(_Asked(position, rule, does, number, None if remembers else rest))
-        plan = self._plans[key] = _Plan(rules, all_fixed)
+            plan.add(rule, fixed, rest)
+        if known is not None:
+            plan.rules += known.rules[len(known.rules) - end :]
         return plan
 
     def _decisions(self, plan: _Plan, question: Question) -> tuple[Decision, ...]:
@@ -445,7 +465,7 @@ class ChainStore:
         name = chain.name
         holds = [all(truth is TRUE for truth in each) for each in decided]
         fails = [FALSE in each for each in decided]
-        for position, rule, does, fixed, conditions in plan.rules:
+        for position, (rule, does, fixed, conditions) in enumerate(plan.rules, 1):
             left: Open | None = conditions
             if conditions is None or not holds[fixed]:
                 if conditions is not None and fails[fixed]:

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from ctlint.analysis import stranding
+from ctlint.analysis.circumstances import UNTOLD
 from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.settings import Settings
-from ctlint.finding import Confidence, Finding, Witness
+from ctlint.finding import Confidence, Finding, Role, Witness
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.context import Subject
 from ctlint.lint.registry import shipped_rules
@@ -29,7 +30,7 @@ def linted(rules: str) -> tuple[Subject, Finding]:
     """A subject, and the first finding that lint has of its rules."""
     rulesets = parse_rulesets(f"*filter\n{rules}COMMIT\n", "rules", Family.IPV4)
     found = lint([Host(rulesets, SysctlSet())], NEWEST, shipped_rules()).findings
-    subject = Subject(rulesets[0], Settings(SysctlSet(), NEWEST), Facts())
+    subject = Subject(rulesets[0], Settings(SysctlSet(), NEWEST), Facts(), UNTOLD)
     for report in subject.reports:
         for each in report.strandings:
             subject.witnesses.witness(each)
@@ -124,6 +125,30 @@ def test_where_opening_is_not_decided_the_connection_tried_may_be_one_that_canno
 )
 def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
     linted(rules)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A PREROUTING -j DNAT --to-destination 127.0.0.1",
+        "-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:8080",
+        "-A POSTROUTING -m connlabel --label 1 -j SNAT --to-source 10.0.0.1",
+        "-A POSTROUTING -m connmark --mark 0x1/0x1 -j MASQUERADE",
+        "-A INPUT -d 10.2.0.9 -p tcp -j SNAT --to-source 10.2.0.50\nCOMMIT\n"
+        "*mangle\n-A OUTPUT -p tcp -m set ! --match-set unknown dst -j LOG",
+    ],
+)
+def test_nat_that_leads_nowhere_or_hangs_on_a_match_is_no_fault(rule: str) -> None:
+    linted(f"{DROP}COMMIT\n*nat\n{rule}\n")
+
+
+def test_no_socket_connects_to_itself() -> None:
+    """Over lo these rules let through only what has the same port at both ends: not one address."""
+    drop = "-A OUTPUT -p tcp -m state --state INVALID -j DROP\n"
+    subject, _ = linted(f":INPUT DROP [0:0]\n-A INPUT -p tcp --dport 40000 -j ACCEPT\n{drop}")
+    (case,) = subject.report(Role.LOOPBACK).cases
+    assert case.connection.orig_port == case.connection.reply_port == 40000
+    assert case.connection.orig_address != case.connection.reply_address
 
 
 def test_a_contradiction_of_the_analysis_tells_the_connection(

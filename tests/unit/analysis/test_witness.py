@@ -84,3 +84,18 @@ def test_a_witness_brings_the_sets_that_its_chains_name() -> None:
     large = SETS + "add friends 10.0.0.1\n" * 20_000
     made = Witnesses(chains, settings, SavedSets([large])).witness(stranding)
     assert "ipsets" not in made.scenario
+
+
+def test_a_port_that_the_kernel_draws_by_lot_may_be_any() -> None:
+    rule = "-A POSTROUTING -s 192.168.122.0/24 -p tcp -j MASQUERADE --to-ports 1024-65535"
+    (ruleset,) = parse_rulesets(f"*nat\n{rule}\nCOMMIT\n", "rules", Family.IPV4)
+    chains, settings = ChainStore(ruleset, Facts()), Settings(SysctlSet(), NEWEST)
+    witnesses = Witnesses(chains, settings)
+    seen = [
+        one["as"]
+        for stranding in examine(chains, Role.SERVER, settings).strandings
+        for one in witnesses.witness(stranding).expect
+        if "as" in one
+    ]
+    assert seen
+    assert all(source.startswith("192.168.122.") and sport is None for source, sport, *_ in seen)

@@ -139,15 +139,24 @@ def test_where_the_model_leaves_open_the_kernel_answers_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("confidence", "status"),
-    [(Confidence.POSSIBLE, Status.UNDECIDED), (Confidence.CERTAIN, Status.REFUTED)],
+    ("confidence", "why", "status"),
+    [
+        (Confidence.POSSIBLE, "weird", Status.UNDECIDED),
+        (Confidence.CERTAIN, "weird", Status.REFUTED),
+        (Confidence.POSSIBLE, None, Status.REFUTED),
+    ],
 )
-def test_a_possible_connection_that_cannot_be_opened_here(
-    confidence: Confidence, status: Status
+def test_a_possible_loss_that_does_not_come_is_undecided_where_it_hangs_on_a_match(
+    confidence: Confidence, why: str | None, status: Status
 ) -> None:
-    unmet = (MISSED,)
-    duel = Duel((Both(LOST, None), Both(LOST, None)), open="weird", unmet=unmet)
+    duel = Duel(AGREED, open=why, unmet=(MISSED,))
     assert Confirmation(task(confidence), duel).status is status
+
+
+def test_a_possible_connection_that_cannot_be_opened_here_is_undecided() -> None:
+    duel = Duel((Both(LOST, LOST), Both(LOST, LOST)), unmet=(MISSED,))
+    assert Confirmation(task(Confidence.POSSIBLE), duel).status is Status.UNDECIDED
+    assert Confirmation(task(Confidence.LIKELY), duel).status is Status.REFUTED
 
 
 def test_a_witness_that_is_not_played() -> None:

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Connections of which NOTRACK takes one direction: the packets of the other are INVALID.
+
+Where the SYN is not tracked, its SYN/ACK finds no entry and is INVALID. Where the SYN/ACK is not,
+the entry stays in SYN_SENT, in which the client's ACK is INVALID (measured on 6.18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.coordinates import Coordinates
+from ctlint.analysis.regions import ACK, SYN, SYN_ACK
+from ctlint.analysis.settings import TCP_LOOSE, Settings
+from ctlint.analysis.stage import HANDSHAKE, stage
+from ctlint.analysis.stranding import Cause, handshake
+from ctlint.analysis.sweep import Bounds, Flows, Key, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.analysis.witness import Witnesses
+from ctlint.finding import PacketKind, Role, Witness
+from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.targets import Action, action
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.traverse import EndlessWalkError
+from ctlint.scenario.scenario import DIR_NAMES
+
+MAX_TRIED: Final = 40
+"""Connections of each role that are looked at by themselves."""
+_ROLES: Final = (Role.CLIENT, Role.SERVER, Role.FORWARD)
+
+
+class HalfTracked(NamedTuple):
+    """A connection that cannot be opened because one direction is tracked. ``untracks`` is the rule
+    that takes the other, ``loses`` what drops the tracked packet, ``packet`` that packet.
+    """
+
+    role: Role
+    untracks: RuleRef
+    loses: Cause
+    packet: PacketKind
+    witness: Witness
+
+
+class _Shown(NamedTuple):
+    """The packet of a handshake that is lost, by its number, and the rules."""
+
+    number: int
+    untracks: RuleRef
+    loses: Cause
+    packet: PacketKind
+
+
+def half_tracked(
+    chains: ChainStore, settings: Settings, witnesses: Witnesses
+) -> Iterator[HalfTracked]:
+    """For each role and each rule that takes one direction, one connection that it hinders."""
+    untracking = _untracking(chains)
+    if not untracking:
+        return
+    for role in _ROLES:
+        seen: set[RuleRef] = set()
+        for connection in islice(_hindered(chains, role), MAX_TRIED):
+            found = _shown(chains, settings, connection, untracking)
+            if found is not None and found.untracks not in seen:
+                seen.add(found.untracks)
+                # Rule sets may be large, and most connections show the same rule.
+                scenario = _scenario(witnesses, settings, connection, found.number + 1)
+                answer = {"packet": found.number, "ctstate": "INVALID", "delivered": False}
+                witness = Witness(scenario, [answer])
+                yield HalfTracked(role, found.untracks, found.loses, found.packet, witness)
+
+
+def _untracking(chains: ChainStore) -> dict[str, RuleRef]:
+    """The rules of raw that have packets not tracked, by their names."""
+    refs = (
+        RuleRef(table, chain.name, position, rule)
+        for table, chain, position, rule in chains.ruleset.rules()
+        if table == "raw" and action(rule.target) is Action.UNTRACK
+    )
+    return {str(ref): ref for ref in refs}
+
+
+def _hindered(chains: ChainStore, role: Role) -> Iterator[Connection]:
+    """Connections of which a packet of the handshake is lost, as it would not be if both directions
+    were tracked.
+    """
+    coordinates = Coordinates(role, chains.ruleset.family, chains.interfaces)
+    any_one = Connection(role, coordinates.family, 0, 0, 0, 0, "", "")
+    first = any_one.entry(Dir.ORIGINAL)
+    answer = any_one.entry(Dir.REPLY, confirmed=True, replied=True)
+    later = any_one.entry(Dir.ORIGINAL, confirmed=True, replied=True, assured=True)
+    established = CtState.ESTABLISHED
+    try:
+        sweeper = Sweeper(chains, coordinates)
+        nothing = sweeper.space.nothing
+        syn = Kindred(Dir.ORIGINAL, SYN, CtState.NEW, first, opens=True)
+        syn_ack = Kindred(Dir.REPLY, SYN_ACK, established, answer)
+        ack = Kindred(Dir.ORIGINAL, ACK, established, later)
+        opened = sweeper.send(syn, _plain(coordinates.possible()))
+        no_entry = _passed(opened, nothing, untracked=True)
+        yield from _lost(coordinates, sweeper, no_entry, syn_ack)
+        answered = sweeper.send(syn_ack, _plain(_passed(opened, nothing, untracked=False)))
+        no_answer = _passed(answered, nothing, untracked=True)
+        yield from _lost(coordinates, sweeper, no_answer, ack)
+    except (TooLargeError, EndlessWalkError):
+        return
+
+
+def _lost(
+    coordinates: Coordinates, sweeper: Sweeper, among: PacketSet, packet: Kindred
+) -> Iterator[Connection]:
+    """For each way of losing it, a connection whose packet is lost as INVALID and passes as
+    ESTABLISHED.
+    """
+    if among.is_empty():
+        return
+    nothing = sweeper.space.nothing
+    alike = sweeper.send(packet, _plain(among))
+    fine = all_of(alike.passed, nothing).nominal - alike.elsewhere()
+    invalid = packet._replace(ctstate=CtState.INVALID, entry=None, tells_ends=True)
+    swept = sweeper.send(invalid, _plain(fine))
+    lost = fine - all_of(swept.passed, nothing).possible
+    for _, bounds in swept.ends.values():
+        connection = _pick(coordinates, bounds, lost)
+        if connection is not None:
+            yield connection
+
+
+def _pick(coordinates: Coordinates, bounds: Bounds, lost: PacketSet) -> Connection | None:
+    return coordinates.connection(bounds.nominal & lost)
+
+
+def _plain(connections: PacketSet) -> Flows:
+    """Connections that NAT does not translate."""
+    return {Key(): exactly(connections)}
+
+
+def _passed(swept: Swept, nothing: PacketSet, *, untracked: bool) -> PacketSet:
+    found = nothing
+    for key, each in swept.passed.items():
+        if key.is_untracked is untracked and key.translated is None:
+            found = found | each.nominal
+    return found
+
+
+def _shown(
+    chains: ChainStore,
+    settings: Settings,
+    connection: Connection,
+    untracking: dict[str, RuleRef],
+) -> _Shown | None:
+    """The connection's handshake, packet by packet, up to the one that is lost."""
+    loose = settings.value(TCP_LOOSE) != 0
+    untracks: RuleRef | None = None
+    opening = handshake(chains, connection, loose=loose, kernel=settings.kernel)
+    for number, ((sender, fate), packet) in enumerate(zip(opening, HANDSHAKE, strict=False)):
+        if fate.delivered is Tern.UNKNOWN or fate.translated or fate.zoned:
+            return None
+        taken = [untracking[name] for name in fate.matched if name in untracking]
+        if fate.delivered is Tern.TRUE:
+            if fate.was_untracked and taken:
+                untracks = taken[0]
+            continue
+        end = fate.ends[-1]
+        ctstate = None if end.hook is None else fate.ctstates.get(end.hook)
+        if untracks is None or end.cause is None or ctstate is not CtState.INVALID:
+            return None
+        entry = "none" if number == 1 else "SYN_SENT"
+        kind = PacketKind(str(packet["flags"]), DIR_NAMES[sender], entry, "INVALID")
+        return _Shown(number, untracks, end.cause, kind)
+    return None
+
+
+def _scenario(
+    witnesses: Witnesses, settings: Settings, connection: Connection, packets: int
+) -> dict[str, Any]:
+    rules, _ = witnesses.rules(connection, with_nat=False)
+    return {
+        "name": "a handshake of which one direction is tracked",
+        "kernel": settings.kernel.name,
+        **rules,
+        **stage(connection),
+        "packets": list(HANDSHAKE[:packets]),
+    }

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""INVALID packets that escape NAT: what conntrack does not know, NAT does not translate.
+
+For rules that translate forwarded connections, one connection of each is played on the model: its
+handshake through NAT, then the packet. What the play answers is what the witness expects.
+
+Source: nf_nat_core.c, nf_nat_packet() is called for packets with an entry alone; measured on 6.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.settings import Settings
+from ctlint.analysis.stage import HANDSHAKE, stage
+from ctlint.analysis.stranding import Case
+from ctlint.analysis.witness import Witnesses
+from ctlint.finding import PacketKind, Role, Witness
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.scenario.answer import PacketAnswer
+from ctlint.scenario.play import Player
+from ctlint.scenario.reader import scenario_from_json
+from ctlint.scenario.scenario import DIR_NAMES, ScenarioError
+from ctlint.wire.addresses import format_address
+from ctlint.wire.tcp_flags import TcpFlags
+
+MAX_TRIED: Final = 8
+"""Rules of each way of translating that are tried until one shows an escape."""
+_BEYOND: Final = 20_000_000
+"""So far behind what was acknowledged no window reaches, on any kernel."""
+
+
+class Way(Enum):
+    """What a rule translates: by which packets that are not translated it shows."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+class Escape(NamedTuple):
+    """A packet that comes through untranslated. ``ref`` is the rule that translates its connection,
+    ``to_host``: it came to the box itself instead of the end behind it.
+    """
+
+    ref: RuleRef
+    way: Way
+    packet: PacketKind
+    witness: Witness
+    to_host: bool
+
+
+class _Try(NamedTuple):
+    """A packet to be tried after the handshake."""
+
+    sender: Dir
+    flags: TcpFlags
+    entry: str
+    fields: dict[str, Any]
+
+
+_FIN: Final = TcpFlags.FIN | TcpFlags.ACK
+_DATA: Final = TcpFlags.PSH | TcpFlags.ACK
+
+
+class Router:
+    """The forwarded connections that one rule set translates; ``cases`` gives all that were looked
+    at.
+    """
+
+    def __init__(
+        self,
+        chains: ChainStore,
+        settings: Settings,
+        witnesses: Witnesses,
+        cases: Callable[[], Iterable[Case]],
+    ) -> None:
+        self._chains = chains
+        self._settings = settings
+        self._witnesses = witnesses
+        self._cases = cases
+
+    def _translated(self) -> Iterator[tuple[RuleRef, Way, Connection]]:
+        """Rules that translate forwarded connections, each with one of those."""
+        for case in self._cases():
+            connection = case.connection
+            translated = connection.translated
+            if translated is None or connection.final_role is not Role.FORWARD:
+                continue
+            if translated.source is not None:
+                yield translated.source.ref, Way.SOURCE, connection
+            if translated.destination is not None:
+                yield translated.destination.ref, Way.DESTINATION, connection
+
+    def after_expiry(self) -> Iterator[Escape]:
+        """FINs of forgotten connections that leave with the address that NAT was to hide."""
+        tries = {
+            Way.SOURCE: _Try(
+                Dir.ORIGINAL, _FIN, "none", {"seq": 1001, "ack": 5001, "expire": True}
+            ),
+            Way.DESTINATION: _Try(
+                Dir.REPLY, _FIN, "none", {"seq": 5001, "ack": 1001, "expire": True}
+            ),
+        }
+        return self._escapes(tries)
+
+    def out_of_window(self) -> Iterator[Escape]:
+        """Answers outside the window of a live connection: they come to the box itself, or to the
+        client with the address of a server that it does not know, and whoever gets them resets the
+        connection.
+        """
+        answer = _Try(
+            Dir.REPLY, _DATA, "ESTABLISHED", {"seq": 5001 + _BEYOND, "ack": 1001, "len": 100}
+        )
+        return self._escapes(dict.fromkeys(Way, answer))
+
+    def _escapes(self, tries: dict[Way, _Try]) -> Iterator[Escape]:
+        done: set[Way] = set()
+        tried = dict.fromkeys(Way, 0)
+        for ref, way, connection in self._translated():
+            if way in done or tried[way] == MAX_TRIED:
+                continue
+            tried[way] += 1
+            found = self._played(ref, way, connection, tries[way])
+            if found is not None:
+                done.add(way)
+                yield found
+
+    def _played(
+        self,
+        ref: RuleRef,
+        way: Way,
+        connection: Connection,
+        last: _Try,
+    ) -> Escape | None:
+        """The escape of a connection's packet; None where it does not escape or is left open."""
+        packet = {
+            "dir": DIR_NAMES[last.sender],
+            "flags": last.flags.letters,
+            "win": 502,
+            **last.fields,
+        }
+        scenario: dict[str, Any] = {
+            "name": f"{last.flags.letters} of the {_ENDS[last.sender]}, untranslated",
+            "kernel": self._settings.kernel.name,
+            **stage(connection),
+            "packets": [*HANDSHAKE, packet],
+        }
+        try:
+            read = scenario_from_json(scenario)
+            chains = {connection.family: self._chains}
+            player = Player(read, self._settings.kernel, chains=chains)
+            answers = [player.step(step) for step in read.steps]
+        except ScenarioError:
+            # Not all interface names and addresses of rules can be played.
+            return None
+        *opening, end = [each for each in answers if isinstance(each, PacketAnswer)]
+        if not all(each.delivered is True for each in opening) or end.delivered is not True:
+            return None
+        if end.ctstate != CtState.INVALID.name:
+            return None
+        expect: dict[str, Any] = {"packet": len(opening), "ctstate": end.ctstate, "delivered": True}
+        to_host = not end.out
+        if to_host:
+            # Only what was meant for an end behind the box: its SYN went there.
+            if last.sender is Dir.ORIGINAL or "INPUT" not in end.hooks:
+                return None
+        else:
+            out = end.out[0]
+            if not _is_untranslated(connection, opening, last.sender, out.src, out.dst):
+                return None
+            expect["as"] = [out.src, out.sport, out.dst, out.dport]
+        rules, tables = self._witnesses.rules(connection, with_nat=True)
+        scenario |= rules
+        matched = end.rules or ()
+        expect["rules"] = [name for name in matched if name.partition("/")[0] in tables]
+        kind = PacketKind(last.flags.letters, DIR_NAMES[last.sender], last.entry, end.ctstate)
+        return Escape(ref, way, kind, Witness(scenario, [expect]), to_host)
+
+
+_ENDS: Final = {Dir.ORIGINAL: "client", Dir.REPLY: "server"}
+
+
+def _is_untranslated(
+    connection: Connection, opening: Sequence[PacketAnswer], sender: Dir, source: str, to: str
+) -> bool:
+    """Whether a packet left with an address with which packets of its connection did not."""
+    seen = opening[0 if sender is Dir.ORIGINAL else 1].out
+    own = connection.orig_address if sender is Dir.ORIGINAL else None
+    if not seen or (seen[0].src, seen[0].dst) == (source, to):
+        return False
+    return own is None or source == format_address(connection.family, own)
