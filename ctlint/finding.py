@@ -97,6 +97,31 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """Lines of an input to replace: ``delete`` lines from ``line`` on go, ``insert`` come in their
+    place, without line ends. With nothing to delete they come before that line.
+    """
+
+    file: str
+    line: int
+    delete: int
+    insert: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits of inputs that were found to help. ``is_safe``: they let through nothing but FIN and
+    RST that open no connection and that no NAT concerns; else a person must weigh them.
+    ``leaks``: they let through what NAT should have translated, and does not without an entry.
+    """
+
+    description: str
+    edits: tuple[Edit, ...]
+    is_safe: bool
+    leaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that ctlint found: one cause, for one role.
 
@@ -120,6 +145,7 @@ class Finding:
     ports: tuple[str, ...] = ()
     stranded: Stranded | None = None
     witness: Witness | None = None
+    fix: Fix | None = None
     suppressed: str | None = None
 
     @property

@@ -75,5 +75,5 @@ def check(ctx: Context) -> Iterator[Finding]:
             stranding,
             f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
             f"{who_sends(stranding, lost)} is INVALID and dropped here: it never leaves",
-            ctx.remedy_for_close(stranding),
+            ctx.remedy(stranding),
         )

@@ -74,5 +74,5 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
             f"{who_sends(stranding, lost)} is INVALID and dropped here: the host never learns of "
             "it",
-            ctx.remedy_for_close(stranding),
+            ctx.remedy(stranding),
         )

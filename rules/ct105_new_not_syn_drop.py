@@ -49,7 +49,7 @@ from collections.abc import Iterator
 
 from ctlint.analysis.stranding import Nature
 from ctlint.finding import Finding, Severity
-from ctlint.lint.context import LONGER, Context, packet_name, who_sends
+from ctlint.lint.context import Context, packet_name, who_sends
 from ctlint.lint.rule_api import rule
 
 
@@ -63,5 +63,5 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
             f"{who_sends(stranding, lost)} is NEW without being a SYN and is lost here: nothing "
             "can renew the entry",
-            f"remove the rule, or {LONGER}",
+            ctx.remedy(stranding),
         )

@@ -55,7 +55,7 @@ from collections.abc import Iterator
 
 from ctlint.analysis.stranding import Kind, Nature
 from ctlint.finding import Finding, Severity
-from ctlint.lint.context import LONGER, Context, packet_name, who_sends
+from ctlint.lint.context import Context, packet_name, who_sends
 from ctlint.lint.rule_api import rule
 from ctlint.model.conntrack.status import CtState
 
@@ -73,5 +73,5 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
             f"{who_sends(stranding, lost)}{' that answers a FIN' if answers else ''} is NEW, and "
             "nothing before this accepts it",
-            LONGER,
+            ctx.remedy(stranding),
         )

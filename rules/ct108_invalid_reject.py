@@ -59,11 +59,14 @@ def check(ctx: Context) -> Iterator[Finding]:
     """Rejects of INVALID; an error whatever the timeouts, for live connections are hit too."""
     for stranding in ctx.strandings(Nature.INVALID_REJECT):
         lost = stranding.decisive
+        remedy = ctx.remedy(stranding)
+        if not remedy.changes:
+            remedy = remedy._replace(text=f"drop instead of reject; {remedy.text}")
         finding = ctx.stranding_finding(
             stranding,
             f"the {packet_name(lost.kind)} of {who_sends(stranding, lost)} is INVALID once "
             "conntrack has forgotten the connection, and is rejected here; a late packet of a "
             "live connection is answered too, which can end it",
-            f"drop instead of reject; {ctx.remedy_for_close(stranding)}",
+            remedy,
         )
         yield replace(finding, severity=Severity.ERROR)

@@ -65,7 +65,7 @@ def check(ctx: Context) -> Iterator[Finding]:
             f"once conntrack has forgotten the connection, the RST of "
             f"{who_sends(stranding, stranding.decisive)} is INVALID and lost here, and is not "
             "sent again: the other end hears nothing",
-            ctx.remedy_for_close(stranding),
+            ctx.remedy(stranding),
         )
         if finding.severity is Severity.ERROR:
             finding = replace(finding, severity=Severity.WARNING)

@@ -50,6 +50,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ctlint.analysis.exposure import exposure, longer_timeout
 from ctlint.analysis.settings import ESTABLISHED, KEEPALIVE_TIME
 from ctlint.finding import Finding, Severity
 from ctlint.lint.context import Context
@@ -65,6 +66,10 @@ def check(ctx: Context) -> Iterator[Finding]:
     setting = ctx.settings.setting(ESTABLISHED) or ctx.settings.setting(KEEPALIVE_TIME)
     if setting is None or timeout > due:
         return
+    name, value = ESTABLISHED, longer_timeout(due)
+    if ctx.settings.setting(ESTABLISHED) is None:
+        name, value = KEEPALIVE_TIME, max(timeout // 2, 1)
+    after = exposure(ctx.settings.replaced(name, value), ctx.circumstances).severity.value
     if silence is not None and told == silence:
         late = f"but a keepalive comes only after {due} s of silence"
     elif silence is not None:
@@ -78,5 +83,8 @@ def check(ctx: Context) -> Iterator[Finding]:
         Severity.WARNING,
         f"an idle entry is forgotten after {timeout} s, {late}",
         f"set net.netfilter.nf_conntrack_tcp_timeout_established above {due}, or "
-        f"net.ipv4.tcp_keepalive_time below {timeout}, and let applications use SO_KEEPALIVE",
+        f"net.ipv4.tcp_keepalive_time below {timeout}, and let applications use SO_KEEPALIVE "
+        f"(checked: with {name} = {value} what loses closes is of severity {after}; it lets no "
+        "packet through)",
+        ctx.setting_fix(setting, value, is_safe=True),
     )

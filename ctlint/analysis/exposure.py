@@ -36,6 +36,13 @@ class Exposure(NamedTuple):
     reason: str
 
 
+def longer_timeout(due: int) -> int:
+    """Seconds for which entries should live at least where a keepalive is due after so many, that
+    one lost keepalive does no harm and RFC 5382 is kept.
+    """
+    return max(2 * due, RFC5382_TIMEOUT + 1)
+
+
 def exposure(settings: Settings, facts: Circumstances = UNTOLD) -> Exposure:
     """Judge timeouts against how long ends may stay silent: the worse of open and half-closed.
 

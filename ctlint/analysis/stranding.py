@@ -162,8 +162,18 @@ class Stranding:
 
 
 @dataclass(slots=True)
+class Survey:
+    """All connections of one role as sets: what they were asked with, and of which each cause
+    loses a packet.
+    """
+
+    sweeper: Sweeper
+    lost: dict[Cause, list[tuple[Dir, Kind, PacketSet]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class RoleReport:
-    """What was found for one role.
+    """What was found for one role. ``survey`` is None where samples were tried.
 
     ``translating`` names the NAT rules whose connections were not followed, ``always`` the rules
     that lose a kind of packet of an open connection whatever its entry. ``ports`` are the service
@@ -181,6 +191,7 @@ class RoleReport:
     translating: list[RuleRef] = field(default_factory=list)
     always: dict[Cause, Kind] = field(default_factory=dict)
     ports: dict[tuple[Role, Cause], set[Range]] = field(default_factory=dict)
+    survey: Survey | None = None
     was_sampled: bool = False
     left_out: int = 0
     was_cut: bool = False
@@ -256,15 +267,17 @@ class _Examiner:
             for kind in Kind
             for region in surveyor.lost(opened, sender, kind.flags)
         ]
+        survey = self.report.survey = Survey(sweeper)
         usual = opened.possible if opened.certain.is_empty() else opened.certain
         self.judge_one(coordinates, usual)
         ports: dict[int, tuple[Range, ...]] = {}
         for kind, region in found:
-            cause, _ = _blame(region.end, region.ctstate)
+            cause = blame(region.end, region.ctstate)
             if id(region.possible) not in ports:
                 # Packets that fare alike have regions in common.
                 ports[id(region.possible)] = region.possible.values(SERVER_PORT)
             self.note_ports(self.report.role, cause, ports[id(region.possible)])
+            survey.lost.setdefault(cause, []).append((region.sender, kind, region.possible))
             self.judge_region(coordinates, kind, region)
         # The plainest come first, so that they stand for their rules.
         for translated in sorted(surveyor.translated, key=lambda one: len(one.rules)):
@@ -564,6 +577,11 @@ def _lost(sender: Dir, kind: Kind, fate: Fate) -> Lost:
     cause, nature = _blame(end, ctstate)
     sole = len(fate.ends) == 1
     return Lost(sender, kind, ctstate, cause, end.hook, rejected, nature, end.cause, sole)
+
+
+def blame(end: End, ctstate: CtState) -> Cause:
+    """The rule or policy to name for a loss."""
+    return _blame(end, ctstate)[0]
 
 
 def _blame(end: End, ctstate: CtState) -> tuple[Cause, Nature]:

@@ -338,6 +338,22 @@ class Sweeper:
         self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
         self.compiled: dict[tuple[object, ...], PacketSet | None] = {}
 
+    def over(self, chains: ChainStore) -> Sweeper:
+        """Sweeps of the same connections through chains that differ from these in few: what the
+        others do is known already. The chains are those of ChainStore.altered().
+        """
+        other = Sweeper(chains, self.coordinates)
+        same = self.chains.untouched(chains.ruleset)
+        other.effects = {key: each for key, each in self.effects.items() if key[:2] in same}
+        other.alike = {
+            key: [*effects]
+            for key, effects in self.alike.items()
+            if all((each.ready.table, each.name) in same for each in effects)
+        }
+        other.compiled = dict(self.compiled)
+        other.runs = dict(self.runs)
+        return other
+
     def send(self, packets: Kindred, start: Flows) -> Swept:
         """Send the packets of connections along their paths."""
         kind = packets[:1] + packets[2:3] + packets[4:]
@@ -349,6 +365,11 @@ class Sweeper:
         swept = self._send(packets, start)
         known.append(_Sent(packets, start, self.used, swept))
         return swept
+
+    def send_anew(self, packets: Kindred, start: Flows) -> Swept:
+        """The same without a look at what is known of others."""
+        self.used = []
+        return self._send(packets, start)
 
     def _fare_alike(self, packets: Kindred, sent: _Sent) -> bool:
         """Whether no rule tells packets with these flags from those that were sent."""

@@ -24,6 +24,7 @@ from ctlint.cli.options import (
 )
 from ctlint.cli.streams import reader_may_leave
 from ctlint.finding import LintResult, Severity
+from ctlint.lint.fixing import Patch, patch
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.lint.runner import Host, lint
@@ -56,6 +57,7 @@ def told(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> C
 Examples:
   iptables-save | ctlint lint -
   ctlint lint rules.v4 --sysctl /etc/sysctl.d --kernel 5.15
+  ctlint lint rules.v4 --fix > PATCH
   ctlint lint host-folder --fact keepalive=30s --fact role=server
   ctlint lint host-folder --format text --format sarif --output - --output ctlint.sarif
 """,
@@ -102,6 +104,12 @@ Examples:
     metavar="FILE",
     help="Where the format goes [default: -, standard output]; repeatable.",
 )
+@click.option(
+    "--fix",
+    "wants_patch",
+    is_flag=True,
+    help="Print a patch with all checked fixes instead of a report; no file is changed.",
+)
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no report, write only --output files.")
 def command(
@@ -116,6 +124,7 @@ def command(
     fail_on: str,
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
+    wants_patch: bool,
     color: str,
     quiet: bool,
 ) -> int:
@@ -126,22 +135,48 @@ def command(
     """
     if not paths:
         raise click.UsageError("no PATH; use - to read standard input")
+    if wants_patch:
+        _require_patch_alone(formats, outputs, quiet=quiet)
     targets = _targets(formats, outputs)
     rules = _chosen(shipped_rules(), select, ignore)
     with unusable_input(), no_garbage_collection():
         inputs = read_inputs(paths, sysctls, sets)
         hosts = [
-            Host(one.rulesets, one.sysctls, Facts(sets=one.sets), facts, one.saved_sets)
+            Host(
+                one.rulesets,
+                one.sysctls,
+                Facts(sets=one.sets),
+                facts,
+                one.saved_sets,
+                one.texts,
+            )
             for one in inputs
         ]
         result = lint(hosts, kernel, rules, persona=Persona(persona))
-        for form, output in targets:
+        given = (*paths, *sysctls, *sets)
+        if wants_patch:
+            fixes = patch(result, hosts, kernel, rules, persona=Persona(persona))
+            _write_patch(fixes, targets[0][1], given)
+        for form, output in () if wants_patch else targets:
             if not (quiet and output == "-"):
-                _write(result, form, output, color, (*paths, *sysctls, *sets))
+                _write(result, form, output, color, given)
     least = Severity(fail_on).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
     return 0
+
+
+def _require_patch_alone(formats: Sequence[str], outputs: Sequence[str], *, quiet: bool) -> None:
+    """Raises UsageError for what goes with reports only."""
+    if formats:
+        raise click.UsageError(
+            "--fix prints a patch, no report: without --format "
+            "(json and sarif hold the fix of each finding)"
+        )
+    if len(outputs) > 1:
+        raise click.UsageError("--fix prints one patch: one --output at most")
+    if quiet and (not outputs or outputs[0] == "-"):
+        raise click.UsageError("--fix with --quiet prints nothing: without --quiet")
 
 
 def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, str]]:
@@ -191,6 +226,26 @@ def _write(result: LintResult, form: str, output: str, color: str, inputs: Seque
         return
     with opened_output(output, inputs) as stream:
         _render(result, form, stream, color)
+
+
+def _write_patch(fixes: Patch, output: str, inputs: Sequence[str]) -> None:
+    """The patch as it is, byte for byte; on a terminal without what could steer it."""
+    from ctlint.report.escape import visible
+    from ctlint.report.patch import render_patch
+
+    text = render_patch(fixes)
+    if output != "-":
+        with opened_output(output, inputs) as stream:
+            stream.reconfigure(errors="surrogateescape")  # type: ignore[attr-defined]
+            stream.write(text)
+        return
+    if sys.stdout.isatty():
+        text = "".join(f"{visible(line)}\n" for line in text.split("\n")[:-1])
+    sys.stdout.reconfigure(  # type: ignore[union-attr]
+        encoding="utf-8", errors="surrogateescape", newline=""
+    )
+    with reader_may_leave():
+        sys.stdout.write(text)
 
 
 def _render(result: LintResult, form: str, stream: TextIO, color: str) -> None:

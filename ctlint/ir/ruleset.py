@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ctlint.ir.rule import Counters, Rule
+from ctlint.ir.rule import Counters, Goto, Jump, Rule
 from ctlint.ir.span import Span
 from ctlint.wire.addresses import Family
 
@@ -54,6 +54,27 @@ class Table:
     def rule_count(self) -> int:
         """Number of rules in all chains."""
         return sum(len(chain.rules) for chain in self.chains.values())
+
+    @property
+    def callers(self) -> Mapping[str, frozenset[str]]:
+        """The chains that jump or go to each chain that is called."""
+        found: dict[str, set[str]] = {}
+        for chain in self.chains.values():
+            for rule in chain.rules:
+                if isinstance(rule.target, Jump | Goto):
+                    found.setdefault(rule.target.chain, set()).add(chain.name)
+        return {name: frozenset(names) for name, names in found.items()}
+
+    def reaching(self, chain: str) -> frozenset[str]:
+        """The chains from which calls lead to one, with itself."""
+        callers = self.callers
+        found = {chain}
+        waiting = [chain]
+        while waiting:
+            more = callers.get(waiting.pop(), frozenset()) - found
+            found |= more
+            waiting += more
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from ctlint.analysis.circumstances import UNTOLD, Circumstances
@@ -14,7 +15,7 @@ from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.reach import Shadows, shadows
-from ctlint.analysis.remedy import accept_closes
+from ctlint.analysis.remedy import Remedies, Remedy
 from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import (
@@ -34,6 +35,7 @@ from ctlint.analysis.witness import Witnesses
 from ctlint.finding import (
     Confidence,
     Finding,
+    Fix,
     Location,
     PacketKind,
     Role,
@@ -43,6 +45,7 @@ from ctlint.headerspace.boxes import merged
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
+from ctlint.lint.editing import RuleEditor, setting_edit
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore
@@ -67,6 +70,7 @@ class Subject:
         facts: Facts,
         circumstances: Circumstances = UNTOLD,
         saved_sets: SavedSets = NO_SETS,
+        texts: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.ruleset = ruleset
         self.settings = settings
@@ -74,6 +78,9 @@ class Subject:
         self.chains = ChainStore(ruleset, facts)
         self.witnesses = Witnesses(self.chains, settings, saved_sets)
         self.replays = Replays(self.witnesses, self.chains, settings)
+        self.texts = texts
+        roles = tuple(role for role in Role if circumstances.has_role(role))
+        self.remedies = Remedies(self.chains, settings, self.report, roles)
         self._reports: dict[Role, RoleReport] = {}
         self._endless: EndlessWalkError | None = None
         self.router = Router(self.chains, settings, self.witnesses, self._cases)
@@ -118,6 +125,18 @@ class Subject:
     def rows(self) -> tuple[list[Stranding], ...]:
         """The strandings of each role, those of rules in a row as one. Raises EndlessWalkError."""
         return tuple(in_rows(report.strandings, self.ruleset) for report in self.reports)
+
+    def fix(self, remedy: Remedy) -> Fix | None:
+        """The remedy as edits of the input, where it is a change of the rules."""
+        if not remedy.changes or self._editor is None:
+            return None
+        edits = self._editor.edits(remedy.changes)
+        return Fix(remedy.what, edits, remedy.is_safe, remedy.leaks) if edits else None
+
+    @cached_property
+    def _editor(self) -> RuleEditor | None:
+        text = self.texts.get(self.ruleset.file)
+        return None if text is None else RuleEditor(self.ruleset, text)
 
     def location(self, cause: Cause) -> Location:
         """Where a rule or policy stands."""
@@ -198,8 +217,12 @@ class Context:
             related=tuple(shown),
         )
 
-    def stranding_finding(self, stranding: Stranding, message: str, remedy: str) -> Finding:
+    def stranding_finding(
+        self, stranding: Stranding, message: str, remedy: Remedy | str
+    ) -> Finding:
         """The finding for a stranding, with its witness; severity by the timeouts."""
+        if isinstance(remedy, str):
+            remedy = Remedy(remedy)
         subject = self.subject
         settings = self.settings
         judged = subject.exposure
@@ -210,7 +233,7 @@ class Context:
             severity=judged.severity,
             confidence=stranding.confidence,
             message=f"{message}{_said_of_row(stranding)}; {judged.reason}",
-            remedy=remedy,
+            remedy=remedy.text,
             location=self.location(stranding.cause),
             related=self.dropping(stranding) + self.alike(stranding),
             family=subject.ruleset.family,
@@ -220,6 +243,7 @@ class Context:
             ports=tuple(port_text(ports) for ports in stranding.ports),
             stranded=stranded(stranding, settings),
             witness=subject.witnesses.witness(stranding),
+            fix=subject.fix(remedy),
         )
 
     def lost_to_loose(self) -> Iterator[Stranding]:
@@ -259,14 +283,35 @@ class Context:
     def loose_finding(
         self, setting: Setting, stranding: Stranding, message: str, remedy: str
     ) -> Finding:
-        """A finding at the line of tcp_loose, with the rule that loses the packet as related."""
+        """A finding at the line of tcp_loose, with the rule that loses the packet as related; the
+        remedy is 1, and what that does is added to it.
+        """
+        what = self.subject.remedies.of_loose(stranding.role)
+        remedy = f"{remedy}; {what}" if what else remedy
         finding = self.stranding_finding(stranding, message, remedy)
         related = self.location(stranding.cause, "this loses the packet")
         at = self.setting_finding(setting, finding.severity, message, remedy).location
-        return replace(finding, location=at, related=(related,))
+        fix = self.setting_fix(setting, 1, is_safe=False, what=what)
+        return replace(finding, location=at, related=(related,), fix=fix)
+
+    def setting_fix(
+        self, setting: Setting, value: int, *, is_safe: bool, what: str = ""
+    ) -> Fix | None:
+        """Another value for a sysctl, where its line can be edited; ``what`` is what that does."""
+        text = self.subject.texts.get(setting.span.file)
+        edit = None if text is None else setting_edit(setting, value, text)
+        if edit is None:
+            return None
+        done = f"set {setting.raw_key} to {value}"
+        return Fix(f"{done}; {what}" if what else done, (edit,), is_safe)
 
     def setting_finding(
-        self, setting: Setting, severity: Severity, message: str, remedy: str
+        self,
+        setting: Setting,
+        severity: Severity,
+        message: str,
+        remedy: str,
+        fix: Fix | None = None,
     ) -> Finding:
         """A finding about a sysctl alone, at its line."""
         span = setting.span
@@ -284,6 +329,7 @@ class Context:
                 span.end_column,
                 text=f"{setting.raw_key} = {setting.value}",
             ),
+            fix=fix,
         )
 
     def escape_finding(
@@ -323,10 +369,12 @@ class Context:
         place = self.subject.location(cause)
         return replace(place, message=message) if message else place
 
-    def remedy_for_close(self, stranding: Stranding) -> str:
-        """Let FIN and RST of forgotten connections pass, if that helps; else longer timeouts."""
-        accept = accept_closes(stranding, self.subject.chains, self.settings)
-        return f"{accept}; or {LONGER}" if accept else LONGER
+    def remedy(self, stranding: Stranding) -> Remedy:
+        """The change of the rules that helps most, if any does; else longer timeouts."""
+        found = self.subject.remedies.remedy(stranding)
+        if found is None:
+            return Remedy(LONGER)
+        return found._replace(text=f"{found.text}; or {LONGER}")
 
 
 MAX_ALIKE: Final = 10

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -35,7 +35,8 @@ from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 class Host:
     """The rule sets of one host, the settings they run under, and what is told of it; `saved_sets`
-    are the texts of its ipsets, for witnesses.
+    are the texts of its ipsets, for witnesses. ``texts`` are the files that rules and settings were
+    read from, by name: without these, findings come without fixes.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Host:
         facts: Facts | None = None,
         circumstances: Circumstances = UNTOLD,
         saved_sets: SavedSets = NO_SETS,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
         self.facts = facts or Facts()
         self.circumstances = circumstances
         self.saved_sets = saved_sets
+        self.texts = texts or {}
 
 
 def lint(
@@ -74,7 +77,14 @@ def lint(
     for host in hosts:
         settings = Settings(host.sysctls, kernel)
         subjects = [
-            Subject(ruleset, settings, host.facts, host.circumstances, saved_sets=host.saved_sets)
+            Subject(
+                ruleset,
+                settings,
+                host.facts,
+                host.circumstances,
+                saved_sets=host.saved_sets,
+                texts=host.texts,
+            )
             for ruleset in host.rulesets
         ]
         for subject in subjects:

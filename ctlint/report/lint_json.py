@@ -9,6 +9,7 @@ from typing import Any
 
 from ctlint.finding import (
     Finding,
+    Fix,
     InputSummary,
     LintResult,
     Location,
@@ -104,9 +105,26 @@ def _finding(finding: Finding) -> dict[str, object]:
             if finding.witness
             else None
         ),
-        "fix": None,  # nothing makes fixes yet; the key is part of the contract
+        "fix": _fix(finding.fix) if finding.fix else None,
         "fingerprint": finding.fingerprint,
         "suppressed": finding.suppressed,
+    }
+
+
+def _fix(fix: Fix) -> dict[str, object]:
+    return {
+        "description": fix.description,
+        "safe": fix.is_safe,
+        "leaks": fix.leaks,
+        "edits": [
+            {
+                "file": edit.file,
+                "line": edit.line,
+                "delete": edit.delete,
+                "insert": edit.insert,
+            }
+            for edit in fix.edits
+        ],
     }
 
 

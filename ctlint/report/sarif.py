@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import quote
 
-from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
+from ctlint.finding import Edit, Finding, Fix, LintResult, Location, Severity, Undecided
 from ctlint.report.escape import visible
 from ctlint.report.lint_json import packet_as_json
 
@@ -114,8 +114,40 @@ def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, object]:
     result["partialFingerprints"] = {FINGERPRINT: finding.fingerprint}
     if finding.suppressed is not None:
         result["suppressions"] = [{"kind": "inSource", "justification": finding.suppressed}]
+    if finding.fix is not None:
+        result["fixes"] = [_fix(finding.fix)]
     result["properties"] = _properties(finding)
     return result
+
+
+def _fix(fix: Fix) -> dict[str, object]:
+    """A fix (3.55): per file the replacements (3.57), whose regions are whole lines."""
+    changes: dict[str, list[dict[str, object]]] = {}
+    for edit in fix.edits:
+        changes.setdefault(edit.file, []).append(_replacement(edit))
+    return {
+        "description": _message(fix.description),
+        "artifactChanges": [
+            {"artifactLocation": {"uri": artifact_uri(file)}, "replacements": replacements}
+            for file, replacements in changes.items()
+        ],
+        "properties": {"safe": fix.is_safe, "leaks": fix.leaks},
+    }
+
+
+def _replacement(edit: Edit) -> dict[str, object]:
+    text = "\n".join(edit.insert)
+    if not edit.delete:
+        # An insertion point (3.57.3): a region of no characters.
+        region = {"startLine": edit.line, "startColumn": 1, "endLine": edit.line, "endColumn": 1}
+        return {"deletedRegion": region, "insertedContent": {"text": f"{text}\n"}}
+    if not edit.insert:
+        end = edit.line + edit.delete
+        region = {"startLine": edit.line, "startColumn": 1, "endLine": end, "endColumn": 1}
+        return {"deletedRegion": region}
+    # To the end of the last line, whose line end stays (3.30.8).
+    region = {"startLine": edit.line, "startColumn": 1, "endLine": edit.line + edit.delete - 1}
+    return {"deletedRegion": region, "insertedContent": {"text": text}}
 
 
 def _properties(finding: Finding) -> dict[str, object]:

@@ -79,13 +79,15 @@ _IPV4_NAME: Final = re.compile(r"(?:^|[._-])v4(?:$|[._-])|ipv4", re.IGNORECASE)
 class HostInput:
     """What is known of one host: its rule sets, the settings they run under, its known ipsets.
 
-    ``name`` is the path as it was given; ``saved_sets`` are the texts of its ipsets.
+    ``name`` is the path as it was given; ``saved_sets`` are the texts of its ipsets, ``texts`` the
+    files of rules and settings, by name.
     """
 
     name: str
     rulesets: tuple[Ruleset, ...]
     sysctls: SysctlSet
     sets: Mapping[str, AddressSet]
+    texts: Mapping[str, str]
     saved_sets: SavedSets = NO_SETS
 
 
@@ -142,6 +144,8 @@ class _InputReader:
         self.problems: list[Problem] = []
         self.has_read_standard_input = False
         self.known_settings: dict[tuple[str, ...], SysctlSet] = {}
+        self.texts: dict[str, str] = {}
+        """Of files of settings."""
 
     # Texts
 
@@ -182,7 +186,7 @@ class _InputReader:
         if key not in self.known_settings:
             self.known_settings[key] = SysctlSet(())
             try:
-                self.known_settings[key] = read_sysctls(paths)
+                self.known_settings[key] = read_sysctls(paths, self.texts)
             except SourceError as error:
                 self.unread.append(error)
             except ParseError as error:
@@ -221,8 +225,9 @@ class _InputReader:
                 self.problems.extend(error.problems)
         ipsets = {**self.ipsets(host.sets), **common}
         sets = address_sets(ipsets, changed_sets(rulesets)) if ipsets else {}
+        texts = {**self.texts, **{dump.file: dump.text for dump in host.dumps}}
         saved = SavedSets(dump.text for dump in (*host.sets, *shared))
-        return HostInput(host.name, tuple(rulesets), settings, sets, saved)
+        return HostInput(host.name, tuple(rulesets), settings, sets, texts, saved)
 
     def raise_problems(self) -> None:
         if self.problems:

@@ -38,11 +38,11 @@ _MAX_LINKS: Final = 40
 """Links in a row, as the kernel follows (path_resolution(7))."""
 
 
-def read_sysctls(paths: Sequence[str]) -> SysctlSet:
+def read_sysctls(paths: Sequence[str], texts: dict[str, str] | None = None) -> SysctlSet:
     """Reads settings. A path is a file in any of the formats, a sysctl.d folder, or the root folder
     of a host (``/``, or an unpacked image). Later paths win over earlier ones; sysctl.d folders
     that follow each other are read as one tree, in which a standard place has its precedence and
-    any other folder a higher one, the later the higher.
+    any other folder a higher one, the later the higher. What was read goes to ``texts``, by name.
 
     Raises SourceError for what cannot be read, ParseError with the problems of all files.
     """
@@ -50,8 +50,10 @@ def read_sysctls(paths: Sequence[str]) -> SysctlSet:
     runs: list[SysctlRun] = []
     try:
         for files in _runs(paths):
-            texts = [(name, _read(path)) for name, path in files]
-            runs.append(SysctlRun(tuple(_parsed(texts, problems))))
+            read = [(name, _read(path)) for name, path in files]
+            runs.append(SysctlRun(tuple(_parsed(read, problems))))
+            if texts is not None:
+                texts.update(read)
     except OSError as error:
         raise SourceError(f"{error.filename}: {error.strerror}") from error
     except ValueError as error:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from ctlint.ir.rule import AnyMatch, Match, Rule
-from ctlint.ir.ruleset import Chain, Ruleset
+from ctlint.ir.ruleset import Chain, Ruleset, Table
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.hull import Hull, hull
 from ctlint.model.netfilter.matches import Predicate, constant, predicates, undecided
@@ -325,15 +325,29 @@ class ChainStore:
         return found
 
     def altered(self, ruleset: Ruleset) -> ChainStore:
-        """The chains of a rule set that has most rules of this one; what is known of these is
-        shared.
+        """The chains of a rule set that has most rules of this one, and what is known of these.
+
+        Both must live as long as the new store: matches are known by their identity.
         """
         other = ChainStore(ruleset, self.facts, self.unknown)
-        # Copies: a new match of that rule set may get the identity of one that is gone.
         other._splits = dict(self._splits)
+        other._decided = {question: dict(known) for question, known in self._decided.items()}
         other._truths = {question: dict(known) for question, known in self._truths.items()}
         other._original = self
+        same = self.untouched(ruleset)
+        other._plans = {key: plan for key, plan in self._plans.items() if key in same}
+        other._ready = {key: ready for key, ready in self._ready.items() if key[:2] in same}
         return other
+
+    def untouched(self, ruleset: Ruleset) -> set[tuple[str, str]]:
+        """The chains, with their tables, that are the same in another rule set, and call none that
+        is not.
+        """
+        return {
+            (table, name)
+            for table, those in ruleset.tables.items()
+            for name in _untouched(self.ruleset.tables.get(table), those)
+        }
 
     def of_part(self, part: Ruleset, assumed: Tern = Tern.UNKNOWN) -> ChainStore:
         """The same for a part of the rule set, whose chains are these: what is known of them is
@@ -506,6 +520,16 @@ class ChainStore:
             rest = tuple(pair for pair in pairs if not pair[0].reads <= _FIXED)
             found = self._splits[id(match)] = (fixed, rest)
         return found
+
+
+def _untouched(old: Table | None, new: Table) -> set[str]:
+    """The chains that are the same objects in both, and call no other."""
+    if old is None:
+        return set()
+    touched = {name for name, chain in new.chains.items() if old.chains.get(name) is not chain}
+    for name in touched | (old.chains.keys() - new.chains.keys()):
+        touched |= new.reaching(name)
+    return new.chains.keys() - touched
 
 
 def why_unknown(reads: frozenset[Field], unknown: Mapping[Field, str]) -> str | None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from ctlint.finding import (
     Confidence,
+    Edit,
     Finding,
+    Fix,
     InputSummary,
     LintResult,
     Location,
@@ -59,6 +61,22 @@ LOST_FIN = Finding(
                 "rules": ["filter/OUTPUT#1"],
             },
         ),
+    ),
+    fix=Fix(
+        "accept what closes a forgotten connection before it; it lets INVALID FIN out, to any "
+        "address, from port 8088",
+        (
+            Edit(
+                "rules.v4",
+                37,
+                0,
+                (
+                    "-A OUTPUT -p tcp -m conntrack --ctstate INVALID "
+                    "-m tcp --sport 8088 --tcp-flags FIN FIN -j ACCEPT",
+                ),
+            ),
+        ),
+        is_safe=True,
     ),
 )
 
@@ -117,6 +135,7 @@ def hostile_result(text: str) -> LintResult:
         ports=(text,),
         stranded=Stranded("orig", "FIN_WAIT_1", None),
         witness=Witness({"name": text, "ruleset": text}, ()),
+        fix=Fix(text, (Edit(f"f{text}", 7, 1, (text,)), Edit(text, 1, 1, ())), is_safe=False),
     )
     allowed = Finding(
         rule="CT102",

@@ -127,6 +127,35 @@ def test_a_finding_becomes_a_result() -> None:
             }
         ],
         "partialFingerprints": {"ctlint/v1": "b7a124cff5ead92c6c49afd1886cd0bb"},
+        "fixes": [
+            {
+                "description": {
+                    "text": "accept what closes a forgotten connection before it; it lets INVALID "
+                    "FIN out, to any address, from port 8088"
+                },
+                "artifactChanges": [
+                    {
+                        "artifactLocation": {"uri": "rules.v4"},
+                        "replacements": [
+                            {
+                                # 3.57.3: an empty region is where the text comes.
+                                "deletedRegion": {
+                                    "startLine": 37,
+                                    "startColumn": 1,
+                                    "endLine": 37,
+                                    "endColumn": 1,
+                                },
+                                "insertedContent": {
+                                    "text": "-A OUTPUT -p tcp -m conntrack --ctstate INVALID "
+                                    "-m tcp --sport 8088 --tcp-flags FIN FIN -j ACCEPT\n"
+                                },
+                            }
+                        ],
+                    }
+                ],
+                "properties": {"safe": True, "leaks": False},
+            }
+        ],
         "properties": {
             "confidence": "certain",
             "role": "client",
