@@ -968,6 +968,11 @@ class _TableSweep:
         is_open: list[Open] = []
         seen: set[int] = set()
         self.transit.mark = key.mark
+        if key.is_untracked and self.stop.table == "raw" and self.transit.entry is None:
+            # NOTRACK may stand before it in this table.
+            self.transit.ctstate = CtState.UNTRACKED
+        elif self.stop.table == "raw" and not self.stop.tracked:
+            self.transit.ctstate = CtState.INVALID
         self.transit.rule = rule.ref
         for predicate, match in rule.open:
             if Field.ADDRESS_TYPE in predicate.reads and self.is_led_back():

@@ -304,6 +304,16 @@ def test_what_nat_translates_is_named_once_for_each_rule() -> None:
     } == {("10.7.0.7",)}
 
 
+def test_rules_behind_notrack_in_its_table_see_what_is_untracked() -> None:
+    """nf_conntrack_get() is IP_CT_UNTRACKED from there on: xt_conntrack says UNTRACKED."""
+    head = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+    notrack = "-A PREROUTING -p tcp --dport 80 -j CT --notrack\n"
+    drop = "-A PREROUTING -p tcp --dport 80 -m conntrack --ctstate INVALID -j DROP\n"
+    end = "COMMIT\n" + rules("-A INPUT -j ACCEPT")
+    assert compared(head + notrack + end, head + notrack + drop + end).differences == ()
+    assert compared(head + end, head + drop + end).differences != ()
+
+
 def test_what_has_no_entry_is_not_judged_as_if_it_had_one() -> None:
     raw = (
         "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
