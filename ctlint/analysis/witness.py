@@ -27,7 +27,7 @@ from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.answer import OpAnswer
 from ctlint.scenario.play import Player
-from ctlint.scenario.scenario import DIR_NAMES
+from ctlint.scenario.scenario import DIR_NAMES, ScenarioError
 from ctlint.wire.addresses import Family
 
 _MAIN_HOOKS = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTING)
@@ -122,7 +122,11 @@ class Witnesses:
         player = Player(read, self._settings.kernel, draw, chains=chains)
         found: dict[int, dict[str, Any]] = {}
         for index, step in enumerate(read.steps):
-            answer = player.step(step)
+            try:
+                answer = player.step(step)
+            except ScenarioError:
+                # What is possible may lead to places that are not simulated.
+                break
             if isinstance(answer, OpAnswer) or answer.delivered is None:
                 continue
             found[index] = {"ctstate": answer.ctstate, "delivered": answer.delivered}

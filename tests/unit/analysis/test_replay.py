@@ -137,6 +137,10 @@ def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
         "-A OUTPUT -p tcp -j DNAT --to-destination 10.2.0.2 --random",
         "-A INPUT -d 10.2.0.9 -p tcp -j SNAT --to-source 10.2.0.50\nCOMMIT\n"
         "*mangle\n-A OUTPUT -p tcp -m set ! --match-set unknown dst -j LOG",
+        # Over lo, some would be answered at addresses of which no route is simulated.
+        "-A OUTPUT ! -d 10.2.0.1 -p tcp -j DNAT --to-destination 10.2.0.2-10.2.0.5:80-81 --random\n"
+        "-A POSTROUTING -p tcp --sport 8081:8089 -j SNAT --to-source 192.0.2.1\n"
+        "-A POSTROUTING -m quota --quota 200 -j SNAT --to-source 10.2.0.50-10.2.0.53",
     ],
 )
 def test_nat_that_leads_nowhere_or_hangs_on_a_match_is_no_fault(rule: str) -> None:

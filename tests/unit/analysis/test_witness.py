@@ -53,19 +53,6 @@ def test_rules_are_left_out_where_not_all_that_match_are_known(rules: str) -> No
     assert (answer["ctstate"], answer["delivered"]) == ("INVALID", False)
 
 
-def test_rules_are_left_out_where_nat_is_played_and_a_match_is_open() -> None:
-    text = (
-        "*filter\n-A FORWARD -m set --match-set unknown dst -j LOG\nCOMMIT\n"
-        "*nat\n-A POSTROUTING -p tcp -j MASQUERADE\nCOMMIT\n"
-    )
-    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
-    chains, settings = ChainStore(ruleset, Facts()), Settings(SysctlSet(), NEWEST)
-    (stranding, *_) = examine(chains, Role.FORWARD, settings).strandings
-    answer = Witnesses(chains, settings).witness(stranding).expect[-1]
-    assert "as" in answer
-    assert "rules" not in answer
-
-
 @pytest.mark.parametrize(("orig", "reply"), [("10.0.0.2", "10.0.0.1"), ("10.8.0.1", "10.8.0.3")])
 def test_the_router_has_addresses_of_its_own(orig: str, reply: str) -> None:
     ends = [int(ipaddress.IPv4Address(end)) for end in (orig, reply)]
