@@ -101,22 +101,6 @@ def test_loopback_is_accepted_whatever_its_state() -> None:
     assert report(WITHOUT_DROP, Role.LOOPBACK).strandings == []
 
 
-def test_a_socket_is_not_connected_to_itself_over_lo() -> None:
-    # With one address, one port is one socket; the SYN would be an answer to itself.
-    rules = """*filter
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
-:OUTPUT DROP [0:0]
--A OUTPUT -p tcp -m tcp --dport 40000 -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
-COMMIT
-"""
-    found = report(rules, Role.LOOPBACK, Family.IPV6)
-    assert found.strandings
-    for case in found.cases:
-        ends = case.connection
-        assert (ends.orig_address, ends.orig_port) != (ends.reply_address, ends.reply_port)
-
-
 @pytest.mark.parametrize(
     ("family", "network"), [(Family.IPV4, "10.1.0.0/16"), (Family.IPV6, "fd01::/64")]
 )
@@ -250,25 +234,6 @@ NAT = """*nat
 {}
 COMMIT
 """
-
-
-@pytest.mark.parametrize("role", [Role.SERVER, Role.FORWARD])
-def test_nobody_is_led_from_a_wire_to_a_loopback_address(role: Role) -> None:
-    # Such a packet is a martian, unless route_localnet is set (ip-sysctl.rst).
-    rule = "-A PREROUTING -p tcp -j DNAT --to-destination 127.0.0.1:8080"
-    found = report(NAT.format(rule), role)
-    assert not found.cases
-    assert [ref.rule.text for ref in found.translating] == [rule]
-
-
-@pytest.mark.parametrize("role", [Role.CLIENT, Role.FORWARD])
-@pytest.mark.parametrize("match", ["connmark --mark 0x2", "helper --helper ftp"])
-def test_a_match_that_is_decided_for_one_connection_is_no_fault(match: str, role: Role) -> None:
-    # Who is tried has no mark and no helper: the rule does not translate it.
-    rule = f"-A POSTROUTING -p tcp -m {match} -j SNAT --to-source 192.0.2.1"
-    found = report(NAT.format(rule), role)
-    assert not found.strandings
-    assert [item.match and item.match.name for item in found.open] == [match.partition(" ")[0]]
 
 
 @pytest.mark.parametrize("role", [Role.CLIENT, Role.FORWARD])
