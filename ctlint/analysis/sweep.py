@@ -31,7 +31,7 @@ from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
 from ctlint.analysis.sight import Sight
 from ctlint.analysis.way import ANSWERING, Ends, Way, path_to
 from ctlint.headerspace.space import PacketSet, Space, TooLargeError
-from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Option, Target
+from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Option, Rule, Target
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.status import CtState, Dir
@@ -51,8 +51,11 @@ from ctlint.wire.protocols import TCP
 from ctlint.wire.tcp_flags import TcpFlags
 
 MAX_DEPTH: Final = 64
-MAX_RULES: Final = 120_000
-"""Rules that all sweeps of a role may ask: a bound on time."""
+MAX_RULES: Final = 400_000
+"""Rules that all sweeps of a role may ask: a bound on time. One that is asked by itself counts as
+four that are asked together.
+"""
+_ALONE: Final = 4
 MAX_NAT_RULES: Final = 3_000
 """Of larger tables nat, chains of more than so many rules are not asked rule by rule."""
 MAX_NAT_CHAIN: Final = 200
@@ -270,6 +273,13 @@ class Effect:
         self.accepted: Flows = {}
         self.calls: dict[Effect, None] = {}
         self._counted: Counted | None = None
+
+    def is_plain(self, key: Key) -> bool:
+        """Whether all is decided in the chain, and what comes back has the key that it had."""
+        swept = self.swept
+        bounds = [*self.back.values(), *self.accepted.values(), *swept.translated.values()]
+        bounds += [each for _, each in swept.ends.values()]
+        return not swept.open and self.back.keys() <= {key} and all(b.is_exact for b in bounds)
 
     def counted(self) -> Counted:
         """How many ends it may have for each packet."""
@@ -579,11 +589,33 @@ def runs_of(all_rules: Sequence[ReadyRule]) -> Iterator[Sequence[ReadyRule]]:
     rules = [rule for rule in all_rules if rule.action not in HARMLESS]
     start = 0
     for at in range(1, len(rules) + 1):
-        first = rules[start]
-        is_like = at < len(rules) and rules[at].action is first.action
-        if not is_like or first.action not in _BATCHED:
+        if at == len(rules) or not _is_like(rules[start], rules[at]):
             yield rules[start:at]
             start = at
+
+
+def _is_like(one: ReadyRule, other: ReadyRule) -> bool:
+    if one.action is not other.action:
+        return False
+    if one.action is Action.JUMP:
+        both = one.ref.rule, other.ref.rule
+        return both[0].target == both[1].target and all(map(_asks_for_points, both))
+    return one.action in _BATCHED
+
+
+def _asks_for_points(rule: Rule) -> bool:
+    """Whether a rule asks for nothing but ends: what is lost behind it is never its own loss."""
+    return all(
+        isinstance(match, Match) and match.name in _PLAIN and not _names_flags(match)
+        for match in rule.matches
+    )
+
+
+def _names_flags(match: Match) -> bool:
+    return match.get("tcp-flags") is not None or match.get("syn") is not None
+
+
+_PLAIN: Final = frozenset({"ip", "iprange", "multiport", "set", "tcp", "comment"})
 
 
 class _TableSweep:
@@ -775,6 +807,8 @@ class _TableSweep:
         """The packets that go on behind rules that all do the same, as in a list of blocked
         networks: one question for all. Only who drops a packet must be asked of each.
         """
+        if run[0].action is Action.JUMP:
+            return self.run_of_jumps(run, flows, via, back)
         self.sweeper.spend()
         every, is_exact = self.any_of(run)
         on: Flows = {}
@@ -797,6 +831,34 @@ class _TableSweep:
                 add(on, key, each)
         else:
             self.swept.unsure += [each.possible for each in some.values()]
+        return on
+
+    def run_of_jumps(
+        self, run: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered
+    ) -> Flows:
+        """The same of rules that call one chain: what comes back from it, comes back from it again,
+        if the chain decides all and changes nothing.
+        """
+        target = cast("Jump", run[0].ref.rule.target)
+        ready = self.chains.specialise(self.stop.table, target.chain, self.question)
+        if ready is None:
+            return flows
+        every, is_exact = self.any_of(run)
+        on: Flows = {}
+        for key, each in flows.items():
+            hit, rest = each.split(Condition(every, every), takes_open=False)
+            effect = None if hit.is_empty() else self.effect(target.chain, ready, key)
+            if effect is None:
+                add(on, key, each)
+            elif is_exact and effect.is_plain(key):
+                add(on, key, rest)
+                returned = Gathered(self.sweeper.space)
+                self.take(effect, hit, (*via, run[0].ref), returned)
+                for other, some in returned.joined().items():
+                    add(on, other, some)
+            else:
+                for other, some in self.rules(run, {key: each}, via, back).items():
+                    add(on, other, some)
         return on
 
     def any_of(self, run: Sequence[ReadyRule]) -> tuple[PacketSet, bool]:
@@ -834,7 +896,7 @@ class _TableSweep:
         for rule in rules:
             if not flows:
                 break
-            self.sweeper.spend()
+            self.sweeper.spend(_ALONE)
             on: Flows = {}
             for key, each in flows.items():
                 condition, is_open = self.condition(rule, key)
