@@ -101,10 +101,10 @@ def private_netns() -> Iterator[list[str]]:
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-def lint(path: Path) -> Program:
-    """Lint a dump; findings are no failure."""
+def lint(path: Path, name: str = "ctlint lint") -> Program:
+    """Lint a dump by all rules; findings are no failure."""
     arguments = [sys.executable, "-m", "ctlint", "lint", "--format", "json", str(path)]
-    return Program("ctlint lint", arguments, (0, 1))
+    return Program(name, arguments, (0, 1))
 
 
 def main() -> None:
@@ -117,17 +117,25 @@ def main() -> None:
     rules = 20_000 if arguments.quick else 100_000
     with tempfile.TemporaryDirectory() as name, private_netns() as inside:
         folder = Path(name)
-        for kind in ("kube", "flat"):
-            path = generate(kind, rules, folder)
+        sizes = {"kube": rules, "flat": rules, "acl": rules // 10}
+        for kind, size in sizes.items():
+            path = generate(kind, size, folder)
             restore = [*inside, "iptables-legacy-restore", "--test", str(path)]
             parse = [sys.executable, str(ROOT / "bench/parse_dump.py"), str(path)]
             measure(
-                f"{kind}, {rules:,} rules",
+                f"{kind}, {size:,} rules",
                 [
                     Program("iptables-legacy-restore --test", restore),
                     Program("parse alone", parse),
                     lint(path),
                 ],
+                times,
+            )
+        for kind in ("kube", "acl"):
+            steps = [sizes[kind] // part for part in (100, 10, 1)]
+            measure(
+                f"Growth of ctlint lint, {kind}",
+                [lint(generate(kind, size, folder), f"{size:,} rules") for size in steps],
                 times,
             )
         tracker = str(ROOT / "bench/track.py")
@@ -150,7 +158,7 @@ def main() -> None:
             [
                 Program("python -c pass", [sys.executable, "-c", "pass"]),
                 Program("ctlint --version", [sys.executable, "-m", "ctlint", "--version"]),
-                lint(generate("flat", 200, folder))._replace(name="ctlint lint, 200 rules"),
+                lint(generate("flat", 200, folder), "ctlint lint, 200 rules"),
             ],
             3 * times,
         )

@@ -19,7 +19,7 @@ from ctlint.headerspace.boxes import joined
 from ctlint.headerspace.space import Layout, Point, TooLargeError, union
 from ctlint.ir.values import Range
 
-MAX_NODES: Final = 1 << 23
+MAX_NODES: Final = 1 << 22
 """Nodes of all diagrams of a space: some 150 MB."""
 _CACHE: Final = 1 << 18
 MAX_WORK: Final = 600_000_000

@@ -14,7 +14,7 @@ from ctlint.analysis.fate import Disposition
 from ctlint.analysis.regions import Opened, Surveyor
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import Kind, RoleReport, _Examiner
-from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.sweep import MAX_NAT_RULES, TOO_MUCH_NAT, Sweeper
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.bdd import BddSpace
 from ctlint.headerspace.boxes import BoxSpace
@@ -37,30 +37,36 @@ def points(chance: random.Random, coordinates: Coordinates) -> dict[str, int]:
     found: dict[str, int] = {}
     for part, width in coordinates.space.layout.items():
         edges = [edge for each in possible.values(part) for edge in each]
-        value = chance.choice([*edges, *NAMED.get(part, ()), chance.getrandbits(width)])
+        named = ADDRESSES[coordinates.family] if "address" in part else PORTS.get(part, ())
+        value = chance.choice([*edges, *named, chance.getrandbits(width)])
         found[part] = value & (1 << width) - 1
     return found
 
 
-NAMED: dict[str, tuple[int, ...]] = {
-    "client address": (0x0A010001, 0x0A010002, 0x0A020002, 0x0A000002, 0xC0000201),
-    "server address": (0x0A010001, 0x0A010002, 0x0A020002, 0x0A000002, 0xC0000201),
+ADDRESSES = {
+    Family.IPV4: (0x0A010001, 0x0A010002, 0x0A020002, 0x0A000002, 0xC0000201),
+    Family.IPV6: ((0xFD01 << 112) + 1, (0xFD01 << 112) + 2, (0xFD02 << 112) + 2, 0xFC << 120, 1),
+}
+PORTS: dict[str, tuple[int, ...]] = {
     "client port": (40000, 40001, 50000),
     "server port": (79, 80, 81, 8080, 1023, 1024, 40000),
 }
 
 
-@pytest.mark.parametrize("make_space", [BoxSpace, BddSpace])
+@pytest.mark.parametrize(
+    ("make_space", "family"),
+    [(BoxSpace, Family.IPV4), (BddSpace, Family.IPV4), (BddSpace, Family.IPV6)],
+)
 def test_sets_say_of_each_connection_what_it_meets(
-    make_space: Callable[[Layout], Space],
+    make_space: Callable[[Layout], Space], family: Family
 ) -> None:
     judged = 0
     for role, seed in product(Role, range(50)):
         chance = random.Random(f"{seed} {role}")
-        text = RuleWriter(chance, Family.IPV4).ruleset()
-        (ruleset,) = parse_rulesets(text, f"seed {seed}", Family.IPV4)
+        text = RuleWriter(chance, family).ruleset()
+        (ruleset,) = parse_rulesets(text, f"seed {seed}", family)
         chains = ChainStore(ruleset, Facts())
-        coordinates = Coordinates(role, Family.IPV4, chains.interfaces, make_space)
+        coordinates = Coordinates(role, family, chains.interfaces, make_space)
         surveyor = Surveyor(Sweeper(chains, coordinates), loose=True, kernel=NEWEST)
         try:
             opened = surveyor.established()
@@ -172,3 +178,61 @@ def test_a_host_name_is_named_as_what_is_not_known() -> None:
     (item,) = surveyor.open
     assert str(item.ref) == "filter/INPUT#1"
     assert "host.invalid" in item.why
+
+
+def test_chains_that_call_each_other_twice_are_told_once() -> None:
+    """Forty such chains are a walk of a million million rules."""
+    doubled = [
+        rule
+        for number in range(40)
+        for rule in (
+            f"-A c{number} -s 2.{number}.0.0/16 -j c{number + 1}",
+            f"-A c{number} -j c{number + 1}",
+        )
+    ]
+    surveyor, opened = survey_of(
+        *(f":c{number} -" for number in range(41)),
+        "-A INPUT -j c0",
+        *doubled,
+        "-A c40 -m conntrack --ctstate INVALID -j DROP",
+    )
+    assert opened.certain.contains(CAME)
+    regions = surveyor.lost(opened, Dir.ORIGINAL, Kind.FIN.flags)
+    assert {str(region.end.cause) for region in regions} == {"filter/c40#1"}
+    assert any(region.sole.contains(CAME) for region in regions)
+
+
+def test_rules_that_call_one_chain_in_a_row_are_told_together() -> None:
+    calls = [f"-A INPUT -s {first}.0.0.0/8 -j lost" for first in (2, 3, 2, 4)]
+    surveyor, opened = survey_of(
+        ":lost -", *calls, "-A lost -p tcp --dport 80 -m conntrack --ctstate INVALID -j DROP"
+    )
+    (region,) = surveyor.lost(opened, Dir.ORIGINAL, Kind.FIN.flags)
+    assert str(region.end.cause) == "filter/lost#1"
+    assert region.sole.contains(CAME)
+    assert not region.possible.contains({**CAME, "server port": 81})
+    assert not region.possible.contains({**CAME, "client address": 0x05000009})
+
+
+def test_of_a_large_table_nat_the_rest_is_told() -> None:
+    """More than MAX_NAT_RULES rules, in a chain of more than MAX_NAT_CHAIN."""
+    services = [
+        f"-A services -d 10.96.{number >> 8}.{number & 255} -p tcp --dport 80 -j service"
+        for number in range(MAX_NAT_RULES)
+    ]
+    surveyor, opened = survey_of(
+        "-A INPUT -m conntrack --ctstate INVALID -j DROP",
+        "COMMIT",
+        "*nat",
+        ":PREROUTING ACCEPT",
+        ":services -",
+        ":service -",
+        "-A PREROUTING -j services",
+        *services,
+        "-A service -p tcp -j DNAT --to-destination 10.1.0.9",
+    )
+    assert opened.certain.contains(CAME)
+    assert not opened.possible.contains({**CAME, "server address": 0x0A600005})
+    (region,) = surveyor.lost(opened, Dir.ORIGINAL, Kind.FIN.flags)
+    assert region.sole.contains(CAME)
+    assert [item.why for item in surveyor.open] == [TOO_MUCH_NAT]
