@@ -151,8 +151,8 @@ class Coordinates:
             low, high = end.addresses
             found = found - self.space.between(CLIENT_ADDRESS, low, high)
             led_off = translated is not None and translated.path is Path.FORWARD
-            if self.role is Role.SERVER and led_off:
-                # Nor is it the one to which the client has called: this host.
+            if low != high or (self.role is Role.SERVER and led_off):
+                # Nor is it the one to which the client has called: this host, or one of a range.
                 found = found - self.space.between(SERVER_ADDRESS, low, high)
         for _ in range(_TRIES):
             point = found.pick(wishes)

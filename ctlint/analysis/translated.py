@@ -72,7 +72,11 @@ def play(
     """Play a connection and of each end each of these packets, flags and bytes of payload, after
     its entry has expired. None where the topology of the connection cannot be played.
     """
-    later = [(sender, flags, payload) for flags, payload in kinds for sender in Dir]
+    # The server's first: it sends to where it saw the client last, and the client's packets may
+    # come there untranslated.
+    later = [
+        (sender, flags, payload) for sender in (Dir.REPLY, Dir.ORIGINAL) for flags, payload in kinds
+    ]
     scenario = {
         "kernel": settings.kernel.name,
         "sysctls": {"tcp_loose": settings.value(TCP_LOOSE)},

@@ -273,7 +273,8 @@ def judge_case(
     case: Case, chains: ChainStore, settings: Settings, firewall: dict[str, Any], kernel: Lab
 ) -> None:
     """The whole of one connection: opening it, then each packet without an entry."""
-    later = [(sender, kind) for sender in Dir for kind in Kind]
+    # The server first: it sends to where it saw the client last.
+    later = [(sender, kind) for sender in (Dir.REPLY, Dir.ORIGINAL) for kind in Kind]
     packets = CONVERSATION + [first_packet(sender, kind) for sender, kind in later]
     scenario = {**firewall, **stage(case.connection), "packets": packets}
     try:

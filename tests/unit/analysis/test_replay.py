@@ -139,6 +139,7 @@ def test_what_is_undecided_and_does_not_matter_is_no_fault(rules: str) -> None:
         "*mangle\n-A OUTPUT -p tcp -m set ! --match-set unknown dst -j LOG",
         # Who calls that address at this host stays here.
         "-A PREROUTING -p tcp -j DNAT --to-destination 10.1.0.1:8080",
+        "-A OUTPUT -j DNAT --to-destination 10.2.0.2-10.2.0.5",
         # What is not decided of NAT's answers does not come from the walk without NAT.
         "-A OUTPUT -j NETMAP --to 10.2.0.2/32\n-A POSTROUTING -p tcp -j SNAT --to-source 10.1.0.1\n"
         "COMMIT\n*mangle\n:one - [0:0]\n-A PREROUTING ! -s 10.0.0.2/255.0.0.255 -j one\n"

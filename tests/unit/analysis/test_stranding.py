@@ -236,6 +236,14 @@ COMMIT
 """
 
 
+def test_a_server_sends_to_where_it_saw_the_client() -> None:
+    # Measured on 6.18: what it sends in mid-stream goes to 10.2.0.77, which is not the client.
+    rule = "-A INPUT -p tcp -m tcp --syn -j SNAT --to-source 10.2.0.77:40000-40001"
+    (stranding,) = report(NAT.format(rule), Role.SERVER).strandings
+    kinds = {(one.sender, one.kind) for one in stranding.lost}
+    assert kinds == {(sender, kind) for sender in Dir for kind in Kind}
+
+
 @pytest.mark.parametrize("role", [Role.CLIENT, Role.FORWARD])
 def test_answers_that_are_not_tracked_open_no_translated_connection(role: Role) -> None:
     rules = NAT.format("-A POSTROUTING -p tcp -j SNAT --to-source 192.0.2.1")
