@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
-from operator import or_, sub
+from operator import or_
 from typing import Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.rewriting import Translated
-from ctlint.analysis.sweep import Flows, Key, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.analysis.sweep import Flows, Key, Kindred, Sweeper, Swept, all_of, counted, exactly
 from ctlint.headerspace.space import PacketSet
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
 from ctlint.model.conntrack.status import CtState, Dir, TcpCt
@@ -179,14 +179,15 @@ class Surveyor:
                 key.translated,
             )
             passed[state] = passed.get(state, nothing) | each.possible
+        # Of those that may be in two states it is not certain in which they are.
+        space = self._sweeper.space
+        _, doubtful = counted(((some, nothing) for some in passed.values()), space)
+        certain = certain - doubtful
         for state, some in passed.items():
             if some.is_empty():
                 continue
-            others = (other for key, other in passed.items() if key != state)
             known = behind.get(state, Opened(nothing, nothing))
-            behind[state] = Opened(
-                known.certain | (reduce(sub, others, certain) & some), known.possible | some
-            )
+            behind[state] = Opened(known.certain | (certain & some), known.possible | some)
 
     def _opening(self, sender: Dir, flags: TcpFlags, tracked: _Tracked) -> Kindred:
         """A packet of the opening; see ``stranding.handshake``."""
