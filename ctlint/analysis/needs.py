@@ -19,7 +19,7 @@ from ctlint.model.netfilter.transit import Facts
 from ctlint.wire.addresses import Family, Net
 
 MAX_DEPTH: Final = 64
-MAX_VISITS: Final = 200_000
+MAX_VISITS: Final = 50_000
 """Rules looked at for one question: chains that many others call are visited again and again."""
 
 

@@ -9,9 +9,11 @@ xt_NETMAP.c, Linux 6.18.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Target
+from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.values import NatRange, Range
 from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
@@ -127,9 +129,11 @@ class Translated:
     they are on. One is equal to itself alone; the sweeper makes each once.
     """
 
-    __slots__ = ("destination", "path", "source")
+    __slots__ = ("alike", "destination", "path", "source")
 
     def __init__(self, source: Rewritten | None, destination: Rewritten | None, path: Path) -> None:
+        self.alike: dict[int, RuleRef] = {}
+        """Rules that are not told from the last of ``rules``, by identity."""
         self.source = source
         self.destination = destination
         self.path = path
@@ -142,3 +146,47 @@ class Translated:
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.rules))
+
+
+MAX_TOLD: Final = 24
+"""Rules with one target that are told apart; more of them are taken to give what any of them may."""
+
+
+class Joint:
+    """What the rules of a rule set give that are too many to be told apart, by target."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        found: dict[str, list[NatRange]] = {}
+        nat = ruleset.tables.get("nat")
+        for chain in nat.chains.values() if nat is not None else ():
+            for rule in chain.rules:
+                target = rule.target
+                if isinstance(target, Target) and target.name in _GIVEN:
+                    option = target.get(_GIVEN[target.name])
+                    assert option is not None
+                    found.setdefault(target.name, []).append(option.value)
+        self._all = {name: _hull(each) for name, each in found.items() if len(each) > MAX_TOLD}
+
+    def widened(self, one: Rewritten) -> Rewritten | None:
+        """What a rule gives, if it is not told from its like; None where it is."""
+        target = one.ref.rule.target
+        assert isinstance(target, Target)
+        hull = self._all.get(target.name)
+        if hull is None or one.addresses is None:
+            return None
+        addresses, ports = hull
+        return one._replace(addresses=addresses, ports=ports, keeps_port=False)
+
+
+_GIVEN: Final = {"DNAT": "to-destination", "SNAT": "to-source"}
+
+
+def _hull(given: Sequence[NatRange]) -> tuple[Range, Range | None]:
+    """The addresses and ports between the lowest and the highest; None: all keep their port."""
+    addresses = [each.addresses for each in given if each.addresses is not None]
+    ports = [each.ports for each in given]
+    hull = Range(min(a.low for a in addresses), max(a.high for a in addresses))
+    if all(each is None for each in ports):
+        return hull, None
+    known = [_ANY_PORT if each is None else each for each in ports]
+    return hull, Range(min(p.low for p in known), max(p.high for p in known))

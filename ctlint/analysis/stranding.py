@@ -647,6 +647,9 @@ def _group(report: RoleReport) -> Iterator[Stranding]:
         for key in touched:
             groups[key].cases.append(case)
     for stranding in groups.values():
+        ways = (case.connection.translated for case in stranding.cases)
+        alike = {key: ref for way in ways if way is not None for key, ref in way.alike.items()}
+        stranding.alike = tuple(alike.values())
         stranding.lost.sort(key=lambda lost: _weight(stranding, lost))
         if report.was_sampled:
             stranding.ports = _ports(stranding, report.cases)

@@ -27,7 +27,7 @@ from ctlint.analysis.coordinates import (
     covers,
 )
 from ctlint.analysis.fate import Disposition, End
-from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
+from ctlint.analysis.rewriting import Joint, Rewritten, Translated, rewritten
 from ctlint.analysis.sight import Sight
 from ctlint.analysis.way import ANSWERING, Ends, Way, path_to
 from ctlint.headerspace.space import PacketSet, Space, TooLargeError
@@ -340,6 +340,7 @@ class Sweeper:
         self.rules = 0
         self._known: dict[tuple[object, ...], list[_Sent]] = {}
         self._translated: dict[tuple[object, ...], Translated] = {}
+        self._joint = Joint(chains.ruleset)
         self._held: dict[tuple[Effect, Question], bool] = {}
         self.used: list[tuple[Effect, Question]] = []
         self.effects: dict[tuple[object, ...], Effect] = {}
@@ -407,18 +408,23 @@ class Sweeper:
         self, before: Translated | None, rewritten: Rewritten, path: Path
     ) -> Translated | None:
         """How connections are translated behind another rule; None where they are too many ways."""
-        key = id(before), id(rewritten.ref.rule), rewritten.hook
+        wide = self._joint.widened(rewritten)
+        rule = id(rewritten.ref.rule) if wide is None else id(self._joint)
+        key = id(before), rule, rewritten.hook, path
         if key not in self._translated:
             if len(self._translated) >= MAX_TRANSLATED:
                 return None
             source = None if before is None else before.source
             destination = None if before is None else before.destination
             if rewritten.manip is Manip.DST:
-                destination = rewritten
+                destination = wide or rewritten
             else:
-                source = rewritten
+                source = wide or rewritten
             self._translated[key] = Translated(source, destination, path)
-        return self._translated[key]
+        found = self._translated[key]
+        if wide is not None and rewritten.ref not in found.rules:
+            found.alike[id(rewritten.ref.rule)] = rewritten.ref
+        return found
 
     def _send(self, packets: Kindred, start: Flows) -> Swept:
         swept = Swept(self.space)
@@ -639,6 +645,7 @@ class _TableSweep:
         self.packets = packets
         self.transit = transit
         self.swept = swept
+        self.header = self.header_seen()
         self.accepted = Gathered(sweeper.space)
         self.calls: dict[Effect, None] = {}
         self.callers: tuple[str, ...] = ()
@@ -865,8 +872,10 @@ class _TableSweep:
         """The connections whose packets may match any of these rules; and whether they do, for all
         is asked of what connections differ in, and decided.
         """
-        # Each chain made ready for a question has rules of its own.
-        key = id(run[0]), self.seen_by_points()
+        # Each chain made ready for a question has rules of its own: what they ask is the same.
+        asked = tuple(id(match) for rule in run for _, match in rule.open)
+        by_entry = any(match.name == "conntrack" for rule in run for _, match in rule.open)
+        key = len(run), asked, self.seen_by_points() if by_entry else self.header
         known = self.sweeper.joined
         if key not in known:
             self.sweeper.spend(len(run))
@@ -1079,12 +1088,14 @@ class _TableSweep:
 
     def seen_by_points(self) -> tuple[object, ...]:
         """What the conditions about connections see of a packet beside those."""
-        transit, packets = self.transit, self.packets
-        view = transit.entry
-        entry = None if view is None else (view.direction, view.entry.status, packets.opener)
+        transit, view = self.transit, self.transit.entry
+        entry = None if view is None else (view.direction, view.entry.status, self.packets.opener)
+        return *self.header, int(transit.ctstate), entry
+
+    def header_seen(self) -> tuple[object, ...]:
+        """What those about its header see."""
         return (
-            *(packets.sender, transit.in_interface, transit.out_interface),
-            *(int(transit.ctstate), entry),
+            *(self.packets.sender, self.transit.in_interface, self.transit.out_interface),
             *(self.at.path is Path.FORWARD, self.translated, self.translated and self.at.done),
         )
 
@@ -1092,7 +1103,7 @@ class _TableSweep:
         """The connections whose packets fulfil a match; None where they cannot be told."""
         if not isinstance(match, Match) or match.name not in _COMPILERS:
             return None
-        key = id(match), self.seen_by_points()
+        key = id(match), self.seen_by_points() if match.name == "conntrack" else self.header
         known = self.sweeper.compiled
         if key not in known:
             known[key] = self.all_options(match)

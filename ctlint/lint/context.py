@@ -203,7 +203,9 @@ class Context:
         is_any = not all(each.ports for each in every)
         ports = merged(one for each in every for one in each.ports)
         packets = dict.fromkeys(packet_kind(lost) for each in every for lost in each.lost)
-        related = {self.location(each.cause): None for each in others}
+        causes = [each.cause for each in others]
+        causes += [cause for each in every for cause in each.alike]
+        related = {self.location(cause): None for cause in causes}
         related.pop(finding.location, None)
         places = sorted(related, key=lambda place: (place.line, place.position or 0))
         shown = [replace(each, message="so it is here") for each in places[:MAX_ALIKE]]

@@ -220,7 +220,9 @@ class _Page:
     def _add_loss(self, finding: Finding, digits: int) -> None:
         """Adds what one finding says of packets and sockets."""
         if finding.packet:
-            chain = say_chain(finding.location)
+            # What has no entry never comes to the table nat, where the cause may stand.
+            is_seen = finding.packet.ctstate != "INVALID" or finding.location.table != "nat"
+            chain = say_chain(finding.location) if is_seen else ""
             said = say_packet(finding.packet) + (f" in {chain}" if chain else "")
             self._add_item(digits, "packet", said)
         further = say_packets([kind for kind in finding.packets if kind != finding.packet])
