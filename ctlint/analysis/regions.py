@@ -131,6 +131,9 @@ class Surveyor:
             states = behind
         parts: dict[Translated | None, list[Opened]] = {None: [Opened(nothing, nothing)]}
         for state, opened in states.items():
+            if any(state.tracked):
+                # Where there is no entry, or no established one, nothing can be for its expiry.
+                opened = Opened(nothing, opened.possible)
             parts.setdefault(state.translated, []).append(opened)
         joined = {
             translated: Opened(

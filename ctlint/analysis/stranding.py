@@ -386,10 +386,13 @@ class _Examiner:
         """Whether the rules let the connection be opened and carry data; None: no."""
         results: list[Tern] = []
         opening = handshake(self.chains, connection, loose=self.loose, kernel=self.kernel)
-        for sender, fate in opening:
+        for (sender, fate), (_, flags) in zip(opening, OPENING, strict=False):
             misled = _misled(fate, connection, sender)
             if misled is Tern.TRUE:
                 return None
+            if fate.was_untracked and flags in (SYN, SYN_ACK):
+                # There is no established entry: what is lost may be lost for that.
+                results.append(Tern.UNKNOWN)
             if misled is Tern.UNKNOWN:
                 self.note_open(fate.open)
                 results.append(Tern.UNKNOWN)

@@ -236,6 +236,22 @@ COMMIT
 """
 
 
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.SERVER])
+def test_what_half_tracked_connections_lose_may_not_be_for_expiry(role: Role) -> None:
+    # Measured on 6.18: there is no entry, or one in SYN_SENT, and the FIN is INVALID with it too.
+    text = """*filter
+:INPUT ACCEPT [0:0]
+-A INPUT -p tcp -m tcp --tcp-flags FIN FIN -m conntrack --ctstate INVALID -j DROP
+COMMIT
+*raw
+:OUTPUT ACCEPT [0:0]
+-A OUTPUT -p tcp -j CT --notrack
+COMMIT
+"""
+    (stranding,) = report(text, role).strandings
+    assert stranding.confidence is Confidence.POSSIBLE
+
+
 def test_a_server_sends_to_where_it_saw_the_client() -> None:
     # Measured on 6.18: what it sends in mid-stream goes to 10.2.0.77, which is not the client.
     rule = "-A INPUT -p tcp -m tcp --syn -j SNAT --to-source 10.2.0.77:40000-40001"
