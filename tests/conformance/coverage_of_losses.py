@@ -33,7 +33,6 @@ from tests.conformance.closes import Loss, Place, asked, place_of
 
 _TRANSLATING: Final = frozenset({"SNAT", "DNAT", "MASQUERADE", "REDIRECT", "NETMAP"})
 _NO_MATTER: Final = "no matter of expiry"
-_HANDSHAKE: Final = 3
 
 
 def ruleset_of(scenario: Scenario) -> Ruleset:
@@ -192,7 +191,8 @@ def _play(scenario: Scenario, lab: Lab, backend: Backend | None) -> list[PacketA
 def _first_difference(
     expect: Sequence[Mapping[str, Any]], answers: list[PacketAnswer]
 ) -> str | None:
-    if not all(answer.delivered for answer in answers[:_HANDSHAKE]):
+    first = min((wanted["packet"] for wanted in expect), default=len(answers))
+    if not all(answer.delivered for answer in answers[:first]):
         return f"the connection does not open: {_shown(answers)}"
     for wanted in expect:
         number = wanted["packet"]
