@@ -133,13 +133,15 @@ def admitted(
 
 
 class Claim(NamedTuple):
-    """What a finding says of packets: its witness. ``is_of_expiry``: a packet is lost because there
-    is no entry any more.
-    """
+    """What a finding says of packets: its witness."""
 
     scenario: Mapping[str, Any]
     expect: Sequence[Mapping[str, Any]]
-    is_of_expiry: bool
+
+    @property
+    def is_of_expiry(self) -> bool:
+        """Whether a packet is lost because there is no entry any more."""
+        return any(packet.get("expire") for packet in self.scenario["packets"])
 
 
 def claim_of(finding: Finding) -> Claim | None:
@@ -151,7 +153,7 @@ def claim_of(finding: Finding) -> Claim | None:
         return None
     assert finding.witness is not None, finding
     witness = finding.witness
-    return Claim(witness.scenario, witness.expect, finding.packet.entry == "none")
+    return Claim(witness.scenario, witness.expect)
 
 
 def refutation(

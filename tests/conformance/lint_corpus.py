@@ -144,8 +144,7 @@ def _play(
         witness = finding["witness"]
         where = finding["location"]
         name = f"{dump.name}:{where['line']}: {finding['rule']} {finding['role']}"
-        is_of_expiry = finding["packet"]["entry"] == "none"
-        claim = Claim(witness["scenario"], witness["expect"], is_of_expiry)
+        claim = Claim(witness["scenario"], witness["expect"])
         try:
             why = refutation(claim, whole, lab, backend)
         except (CannotLoadError, LabError) as error:
