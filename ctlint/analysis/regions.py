@@ -247,6 +247,9 @@ class Surveyor:
         if lost.is_empty() and not has_alive:
             return
         doubtful = swept.with_two_ends()
+        if not (doubtful & lost).is_empty():
+            # It is lost either way, but by which rule hangs on them.
+            self.open.update(dict.fromkeys(swept.left_open(self.open)))
         for end, (ctstate, bounds) in swept.ends.items():
             if end.disposition is Disposition.UNDECIDED:
                 continue

@@ -252,6 +252,18 @@ COMMIT
     assert stranding.confidence is Confidence.POSSIBLE
 
 
+def test_the_match_that_leaves_open_which_rule_loses_is_named() -> None:
+    text = """*filter
+:INPUT DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m connmark ! --mark 0x1 -m conntrack ! --ctstate ESTABLISHED -j DROP
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+COMMIT
+"""
+    found = report(text, Role.CLIENT)
+    assert [item.match and item.match.name for item in found.open] == ["connmark"]
+
+
 def test_a_server_sends_to_where_it_saw_the_client() -> None:
     # Measured on 6.18: what it sends in mid-stream goes to 10.2.0.77, which is not the client.
     rule = "-A INPUT -p tcp -m tcp --syn -j SNAT --to-source 10.2.0.77:40000-40001"
