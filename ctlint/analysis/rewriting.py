@@ -149,7 +149,7 @@ class Translated:
 
 
 MAX_TOLD: Final = 24
-"""Rules with one target that are told apart; more of them are taken to give what any of them may."""
+"""Rules with one target that are told apart; of more, each is taken to give what any may."""
 
 
 class Joint:
