@@ -55,7 +55,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctlint.analysis.stranding import Nature
+from ctlint.analysis.losses import Nature
 from ctlint.finding import Finding, Role, Severity
 from ctlint.lint.context import Context, packet_name, who_sends
 from ctlint.lint.rule_api import rule

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.difference import Kind, Phase
+from ctlint.analysis.losses import Kind as PacketKind
 from ctlint.analysis.regions import Opened
 from ctlint.analysis.side import Cause, Loss, Sending, Side
-from ctlint.analysis.stranding import Kind as PacketKind
 from ctlint.headerspace.space import PacketSet
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import RuleRef

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ctlint.analysis.losses import Kind, Lost, Stranding
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, Settings
-from ctlint.analysis.stranding import Kind, Lost, Stranding
 from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import Dir

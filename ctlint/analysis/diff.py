@@ -29,11 +29,11 @@ from ctlint.analysis.exposure import exposure
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.location import cause_location
+from ctlint.analysis.losses import Kind as PacketKind
+from ctlint.analysis.losses import Lost, Nature
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.side import Cause, Side
 from ctlint.analysis.stage import home_of
-from ctlint.analysis.stranding import Kind as PacketKind
-from ctlint.analysis.stranding import Lost, Nature
 from ctlint.finding import (
     Confidence,
     InputSummary,

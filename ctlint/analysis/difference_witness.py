@@ -14,10 +14,11 @@ from ctlint.analysis.comparison import Step
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.difference import Phase
 from ctlint.analysis.fate import Disposition, Fate, send
+from ctlint.analysis.first_packets import first_after_expiry, handshake
+from ctlint.analysis.losses import Kind
 from ctlint.analysis.regions import OPENING
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stage import stage
-from ctlint.analysis.stranding import Kind, first_after_expiry, handshake
 from ctlint.analysis.witness import reachable
 from ctlint.finding import Witness
 from ctlint.ir.rule import Match

@@ -13,11 +13,14 @@ from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
+from ctlint.analysis.first_packets import handshake
+from ctlint.analysis.flows import Bounds, Flows, Key, Kindred, all_of, exactly
+from ctlint.analysis.losses import Cause
 from ctlint.analysis.regions import ACK, SYN, SYN_ACK
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, stage
-from ctlint.analysis.stranding import Cause, handshake
-from ctlint.analysis.sweep import Bounds, Flows, Key, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.swept import Swept
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Role, Witness
 from ctlint.headerspace.space import PacketSet, TooLargeError

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ctlint.analysis.stranding import ALL_PORTS, Stranding
+from ctlint.analysis.losses import ALL_PORTS, Stranding
 from ctlint.headerspace.boxes import merged
 from ctlint.ir.rule import Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset

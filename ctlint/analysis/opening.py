@@ -22,8 +22,10 @@ from ctlint.analysis.coordinates import (
     Coordinates,
 )
 from ctlint.analysis.fate import Disposition
+from ctlint.analysis.flows import Key, Kindred, all_of, exactly
 from ctlint.analysis.rewriting import Rewritten
-from ctlint.analysis.sweep import Key, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.swept import Swept
 from ctlint.finding import Role
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.ruleset import Ruleset

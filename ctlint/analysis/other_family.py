@@ -9,8 +9,9 @@ from typing import Final
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import HOST, LEFT, RIGHT
+from ctlint.analysis.first_packets import first_after_expiry, handshake
+from ctlint.analysis.losses import Cause, Lost, Stranding
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.stranding import Cause, Lost, Stranding, first_after_expiry, handshake
 from ctlint.finding import Role
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.host import LOOPBACK_ADDRESS

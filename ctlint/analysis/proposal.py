@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ctlint.analysis.coordinates import EPHEMERAL_PORTS
-from ctlint.analysis.stranding import Kind, Lost, Nature, Stranding
+from ctlint.analysis.losses import Kind, Lost, Nature, Stranding
 from ctlint.analysis.variant import Change, Insertion, Replacement
 from ctlint.finding import Role
 from ctlint.ir.rule import Match, Option, Rule, Target

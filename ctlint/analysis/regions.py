@@ -15,8 +15,10 @@ from typing import Final, NamedTuple
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import Disposition, End
+from ctlint.analysis.flows import Flows, Key, Kindred, all_of, exactly
 from ctlint.analysis.rewriting import Translated
-from ctlint.analysis.sweep import Flows, Key, Kindred, Sweeper, Swept, all_of, counted, exactly
+from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.swept import Swept, counted
 from ctlint.headerspace.space import PacketSet
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
 from ctlint.model.conntrack.status import CtState, Dir, TcpCt

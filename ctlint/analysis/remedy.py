@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from ctlint.analysis.losses import Kind, RoleReport, Stranding, Survey
 from ctlint.analysis.opening import WHOSE, Opening, in_words, joined
 from ctlint.analysis.proposal import Proposal, proposals
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.stranding import Kind, RoleReport, Stranding, Survey, examine
+from ctlint.analysis.stranding import examine
 from ctlint.analysis.trial import Outcome, Packet, Trial, openings_of_loose
 from ctlint.analysis.variant import Change
 from ctlint.finding import Role

@@ -10,9 +10,11 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import End
+from ctlint.analysis.flows import Flows, Key, Kindred, all_of, exactly
 from ctlint.analysis.regions import Surveyor
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.sweep import Flows, Key, Kindred, Sweeper, Swept, all_of, exactly
+from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.swept import Swept
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import Goto, Jump, Rule, Target
 from ctlint.ir.ruleset import Chain, Ruleset, Table

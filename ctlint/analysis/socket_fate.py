@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.consequence import end_name, stranded_by
 from ctlint.analysis.fate import Disposition, End
+from ctlint.analysis.losses import Kind, Lost, Nature
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import Kind, Lost, Nature
 from ctlint.analysis.tracking import Inquiry, Tracking
 from ctlint.finding import Stranded
 from ctlint.ir.rule import Target

@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from ctlint.analysis.blame import blame
 from ctlint.analysis.coordinates import PATHS
+from ctlint.analysis.first_packets import first_after_expiry
+from ctlint.analysis.losses import Cause, Kind, RoleReport, Stranding, Survey
 from ctlint.analysis.opening import (
     CLASSES,
     WHOSE,
@@ -18,16 +21,8 @@ from ctlint.analysis.opening import (
     translated_of,
 )
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.stranding import (
-    Cause,
-    Kind,
-    RoleReport,
-    Stranding,
-    Survey,
-    blame,
-    first_after_expiry,
-)
-from ctlint.analysis.sweep import Sweeper, Swept
+from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.swept import Swept
 from ctlint.analysis.variant import Change, Insertion, altered
 from ctlint.finding import Role
 from ctlint.headerspace.space import PacketSet

@@ -14,9 +14,9 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.losses import Case
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stage import HANDSHAKE, stage
-from ctlint.analysis.stranding import Case
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Role, Witness
 from ctlint.model.conntrack.status import CtState, Dir

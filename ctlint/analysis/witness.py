@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
+from ctlint.analysis.first_packets import first_after_expiry
+from ctlint.analysis.losses import Kind, Lost, Nature, Stranding
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, NEXT, as_scenario, stage
-from ctlint.analysis.stranding import Kind, Lost, Nature, Stranding, first_after_expiry
 from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import Ruleset, Table
@@ -23,6 +24,7 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, stops
 from ctlint.model.netfilter.ipsets import named_sets
+from ctlint.model.netfilter.tern import Tern
 from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
 from ctlint.scenario.answer import OpAnswer
@@ -160,8 +162,10 @@ class Witnesses:
         answer: dict[str, Any] = {
             # A packet that the raw table drops in PREROUTING never meets conntrack.
             "ctstate": None if main is None else main.name,
-            "delivered": fate.ends[-1].cause is None,
         }
+        if fate.delivered is not Tern.UNKNOWN:
+            # What finds no entry is lost to NAT wherever an undecided match leaves it.
+            answer["delivered"] = fate.ends[-1].cause is None
         if fate.is_exact and fate.ends[-1].disposition is not Disposition.REJECTED:
             # Otherwise not all rules that matched are known: those of undecided matches, and
             # those that the packets of REJECT meet.

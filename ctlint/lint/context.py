@@ -12,24 +12,15 @@ from typing import Final
 from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.consequence import stranded
 from ctlint.analysis.exposure import Exposure, exposure
+from ctlint.analysis.first_packets import first_after_expiry
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
+from ctlint.analysis.losses import Case, Cause, Kind, Lost, Nature, RoleReport, Stranding
 from ctlint.analysis.reach import Shadows, shadows
 from ctlint.analysis.remedy import Remedies, Remedy
 from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import (
-    Case,
-    Cause,
-    DisagreementError,
-    Kind,
-    Lost,
-    Nature,
-    RoleReport,
-    Stranding,
-    examine,
-    first_after_expiry,
-)
+from ctlint.analysis.stranding import DisagreementError, examine
 from ctlint.analysis.untranslated import Escape, Router
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import (

@@ -10,8 +10,8 @@ from typing import Final
 
 from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.location import cause_location
+from ctlint.analysis.losses import RoleReport
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import RoleReport
 from ctlint.finding import (
     Finding,
     InputSummary,

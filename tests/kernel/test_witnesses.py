@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from ctlint.analysis.fate import Disposition
+from ctlint.analysis.first_packets import first_after_expiry
 from ctlint.analysis.likeness import in_rows
+from ctlint.analysis.losses import Case, Kind, Nature
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stage import stage
-from ctlint.analysis.stranding import Case, Kind, Nature, examine, first_after_expiry
+from ctlint.analysis.stranding import examine
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Confidence, Finding, Role
 from ctlint.ir.sysctl import SysctlRun, SysctlSet

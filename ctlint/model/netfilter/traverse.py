@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final, NamedTuple, cast
 
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
+from ctlint.model.conntrack.core import Template
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.changes import apply_change, forget_change
@@ -328,6 +329,8 @@ class _Walker:
             self.push(chain, via, escapes=not certain)
         elif action in _CONCRETE and self.transit.box is not None:
             self.change(rule, frame, certain=certain and not self.is_uncertain())
+        elif action is Action.INSTRUCT:
+            self.instruct(certain=certain)
         elif action in HARMLESS:
             return
         elif action is Action.RETURN:
@@ -348,6 +351,7 @@ class _Walker:
                 self.transit.mark = None
         elif action is Action.ZONE:
             result.zoned.append(rule.ref)
+            self.instruct(certain=certain)
         elif action is Action.UNTRACK:
             self.untrack(rule, certain=certain)
         else:
@@ -383,14 +387,29 @@ class _Walker:
         self.push(chain, via, escapes=base.escapes)
 
     def is_uncertain(self) -> bool:
+        """Whether the walk may have left this way before: by a rule that ends it, or a return."""
+        if self.result.outcomes:
+            return True
         return any(frame.escapes for frame in self.frames)
 
-    def untrack(self, rule: ReadyRule, *, certain: bool) -> None:
-        if self.transit.entry is not None or rule.ref.table != "raw":
-            # The packet has an entry already (loopback): NOTRACK has no effect.
+    def instruct(self, *, certain: bool) -> None:
+        """CT gives the packet of a class a template: it is NEW until conntrack sees it, and NOTRACK
+        comes too late. See xt_ct_target().
+        """
+        transit = self.transit
+        if transit.entry is not None or transit.ctstate is CtState.UNTRACKED:
             return
         if certain and not self.is_uncertain():
-            self.transit.ctstate = CtState.UNTRACKED
+            transit.template = Template()
+            transit.ctstate = CtState.NEW
+
+    def untrack(self, rule: ReadyRule, *, certain: bool) -> None:
+        transit = self.transit
+        if transit.entry is not None or transit.template is not None or rule.ref.table != "raw":
+            # The packet has an entry already (loopback), or what CT gave it: NOTRACK has no effect.
+            return
+        if certain and not self.is_uncertain():
+            transit.ctstate = CtState.UNTRACKED
         else:
             self.result.open.append(Open(rule.ref, None, "whether the packet is tracked"))
             self.result.outcomes.append(Outcome(Verdict.ELSEWHERE, rule.ref))

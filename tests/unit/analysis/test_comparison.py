@@ -15,10 +15,12 @@ from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.difference import Kind, Phase
 from ctlint.analysis.fate import send
+from ctlint.analysis.first_packets import first_after_expiry
+from ctlint.analysis.losses import Kind as PacketKind
+from ctlint.analysis.losses import RoleReport
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.side import Side
-from ctlint.analysis.stranding import Kind as PacketKind
-from ctlint.analysis.stranding import RoleReport, _Examiner, first_after_expiry
+from ctlint.analysis.stranding import _Examiner
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.space import Point, TooLargeError
 from ctlint.ir.sysctl import SysctlSet

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.analysis.stranding import Kind
+from ctlint.analysis.losses import Kind
 from ctlint.model.conntrack.first_packet import classify_with_state
 from ctlint.model.conntrack.status import CtState, Dir, TcpCt
 from ctlint.model.kernel.profiles import KernelProfile, all_profiles

@@ -6,8 +6,9 @@ from __future__ import annotations
 import pytest
 
 from ctlint.analysis.likeness import in_rows
+from ctlint.analysis.losses import Stranding
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import Stranding, examine
+from ctlint.analysis.stranding import examine
 from ctlint.finding import Role
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.ir.values import Range

@@ -11,17 +11,12 @@ import pytest
 
 from ctlint.analysis import remedy as remedy_module
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.first_packets import first_after_expiry
 from ctlint.analysis.likeness import in_rows
+from ctlint.analysis.losses import Kind, Nature, RoleReport, Stranding
 from ctlint.analysis.remedy import Remedies, Remedy
 from ctlint.analysis.settings import TCP_LOOSE, Settings
-from ctlint.analysis.stranding import (
-    Kind,
-    Nature,
-    RoleReport,
-    Stranding,
-    examine,
-    first_after_expiry,
-)
+from ctlint.analysis.stranding import examine
 from ctlint.analysis.variant import Insertion, Replacement, altered
 from ctlint.finding import Role
 from ctlint.ir.sysctl import SysctlSet

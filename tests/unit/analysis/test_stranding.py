@@ -9,8 +9,9 @@ from __future__ import annotations
 import pytest
 
 from ctlint.analysis import needs, sweep
+from ctlint.analysis.losses import Kind, Nature, RoleReport, Stranding
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import Kind, Nature, RoleReport, Stranding, examine
+from ctlint.analysis.stranding import examine
 from ctlint.finding import Confidence, Role
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.ir.values import Range
@@ -553,3 +554,63 @@ def test_ports_that_fare_better_are_left_out(
     text = f"*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n"
     (stranding,) = report(text, role).strandings
     assert stranding.ports == ports
+
+
+def test_the_rule_that_changes_the_packet_is_named_and_not_one_that_leaves_it_as_it_is() -> None:
+    """A host that has the address is not led away by the DNAT: SNAT in INPUT is to blame."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -j DNAT --to-destination 10.1.0.1\n"
+        "-A INPUT -j SNAT --to-source 192.0.2.1-192.0.2.3\nCOMMIT\n"
+    )
+    causes = by_cause(report(text, Role.CLIENT))
+    assert set(causes) == {"nat/PREROUTING#1", "nat/INPUT#1"}
+
+
+def test_in_the_raw_table_ct_makes_a_packet_new() -> None:
+    """xt_ct_target() gives it a template, which nf_ct_get() takes for an entry."""
+    raw = (
+        "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -p tcp -j CT --ctevents new\n"
+        "-A OUTPUT -m conntrack --ctstate {} -j DROP\nCOMMIT\n"
+    )
+    assert report(raw.format("INVALID"), Role.CLIENT).cases
+    assert not report(raw.format("NEW"), Role.CLIENT).cases
+
+
+def test_notrack_behind_ct_comes_too_late() -> None:
+    """xt_ct_target(): who has a template, or an entry, keeps it."""
+    text = (
+        "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -p tcp -j CT --ctevents new\n-A OUTPUT -j NOTRACK\nCOMMIT\n"
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
+    )
+    assert set(by_cause(report(text, Role.CLIENT))) == {"filter/OUTPUT#1"}
+
+
+def test_whether_notrack_is_reached_may_be_open() -> None:
+    """An accept before it that is not decided: the answers are tracked, or not."""
+    text = (
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A INPUT -m conntrack ! --ctstate INVALID,NEW -j ACCEPT\n"
+        "-A INPUT -p tcp -m tcp --syn -j ACCEPT\nCOMMIT\n"
+        "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -m set ! --match-set s3 dst,dst -j ACCEPT\n-A OUTPUT -j NOTRACK\nCOMMIT\n"
+    )
+    found = report(text, Role.SERVER)
+    assert {case.confidence for case in found.cases} == {Confidence.POSSIBLE}
+    assert "raw/OUTPUT#1" in {str(item.ref) for item in found.open}
+
+
+def test_where_answers_to_an_address_of_nat_leave_is_not_known() -> None:
+    """SNAT in INPUT: the host answers to the new address, and OUTPUT sees the route to that."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n-A INPUT -j SNAT --to-source 10.1.0.1\nCOMMIT\n"
+        "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -o lo -j ACCEPT\n-A OUTPUT -j REJECT\nCOMMIT\n"
+    )
+    found = report(text, Role.SERVER)
+    assert "filter/OUTPUT#1" in {str(item.ref) for item in found.open}

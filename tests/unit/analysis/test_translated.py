@@ -9,10 +9,10 @@ from itertools import product
 import pytest
 
 from ctlint.analysis.coordinates import Coordinates
+from ctlint.analysis.losses import Kind
 from ctlint.analysis.regions import Opened, Surveyor
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import Kind
 from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.translated import Played, play
 from ctlint.finding import Role

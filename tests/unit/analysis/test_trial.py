@@ -11,9 +11,10 @@ import pytest
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import LEFT, RIGHT, SERVER_PORT, Coordinates
 from ctlint.analysis.fate import Fate, send
+from ctlint.analysis.losses import Survey
 from ctlint.analysis.opening import CLASSES, WHOSE, Opening, in_words, joined
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import Survey, examine
+from ctlint.analysis.stranding import examine
 from ctlint.analysis.trial import Trial
 from ctlint.analysis.variant import Change, Insertion, Replacement
 from ctlint.finding import Role

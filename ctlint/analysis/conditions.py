@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What rules ask of packets, as sets of connections: matches about addresses, ports, interfaces and
+the tuples of an entry. All others are asked of a packet that stands for all of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+
+from ctlint.analysis.coordinates import (
+    CLIENT_INTERFACE,
+    SERVER_INTERFACE,
+    covers,
+)
+from ctlint.analysis.flows import Condition, Key, Kindred
+from ctlint.analysis.rewriting import Translated
+from ctlint.analysis.sight import Sight
+from ctlint.headerspace.space import PacketSet
+from ctlint.ir.rule import AnyMatch, Match, Option
+from ctlint.ir.values import Range
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ReadyRule
+from ctlint.model.netfilter.hooks import Hook, Path, Stop
+from ctlint.model.netfilter.matches import Predicate, predicates
+from ctlint.model.netfilter.nat import Manip
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import Field, Transit
+from ctlint.model.netfilter.traverse import Open
+from ctlint.wire.addresses import Hostname, Net
+
+if TYPE_CHECKING:
+    from ctlint.analysis.sweep import Sweeper
+
+SENDER_SIDE: Final = "?in"
+OTHER_SIDE: Final = "?out"
+
+
+class Place(NamedTuple):
+    """A table on the way of packets: the path that they are on, and what NAT has rewritten."""
+
+    stop: Stop
+    path: Path
+    done: frozenset[Manip]
+
+
+class _Untold(Enum):
+    """A condition about connections of which it cannot be told which meet it."""
+
+    UNTOLD = auto()
+
+
+_UNTOLD: Final = _Untold.UNTOLD
+_Told: TypeAlias = PacketSet | _Untold | None
+"""What an option asks of connections; None: nothing."""
+
+
+class Conditions:
+    """What rules ask of packets of one kind at one table, as sets of their connections."""
+
+    def __init__(
+        self,
+        sweeper: Sweeper,
+        at: Place,
+        packets: Kindred,
+        transit: Transit,
+        translated: Translated | None,
+    ) -> None:
+        self.sweeper = sweeper
+        self.facts = sweeper.chains.facts
+        self.at = at
+        self.packets = packets
+        self.transit = transit
+        self.translated = translated
+        self.sight = Sight(sweeper.space, packets.sender, translated, at.done)
+        self._header = self._seen_of_header()
+
+    def of(self, rule: ReadyRule, key: Key) -> tuple[Condition, list[Open]]:
+        """The connections whose packets match a rule; and the matches that leave that open."""
+        found = self.sweeper.everything
+        is_open: list[Open] = []
+        seen: set[int] = set()
+        self.transit.mark = key.mark
+        is_raw = self.at.stop.table == "raw" and self.transit.entry is None
+        if is_raw and (key.is_untracked or key.has_template):
+            # NOTRACK or CT may stand before it in this table.
+            self.transit.ctstate = CtState.UNTRACKED if key.is_untracked else CtState.NEW
+        elif self.at.stop.table == "raw" and not self.at.stop.tracked:
+            self.transit.ctstate = CtState.INVALID
+        self.transit.rule = rule.ref
+        for predicate, match in rule.open:
+            if Field.ADDRESS_TYPE in predicate.reads and self._is_led_back():
+                found = found & self.sweeper.unknown
+                is_open.append(Open(rule.ref, match, _OWN_UNKNOWN))
+                continue
+            if self.is_of_points(predicate, match):
+                if id(match) in seen:
+                    continue
+                seen.add(id(match))
+                told = self.compiled(match)
+                if told is None:
+                    each = self.sweeper.unknown
+                    is_open.append(Open(rule.ref, match, predicate.why or "not followed"))
+                else:
+                    each = Condition(told, told)
+            else:
+                truth = predicate.test(self.transit)
+                if truth is Tern.TRUE:
+                    continue
+                if truth is Tern.FALSE:
+                    return self.sweeper.nothing, []
+                each = self.sweeper.unknown
+                is_open.append(Open(rule.ref, match, predicate.why or "not known"))
+            found = each if found is self.sweeper.everything else found & each
+            if found.possible.is_empty():
+                return found, is_open
+        return found, is_open
+
+    def _is_led_back(self) -> bool:
+        """Whether the destination of an answer is still the address that NAT gave its client."""
+        translated = self.translated
+        is_answer = self.packets.sender is Dir.REPLY and Manip.DST not in self.at.done
+        return is_answer and translated is not None and translated.source is not None
+
+    def is_of_points(self, predicate: Predicate, match: AnyMatch) -> bool:
+        """Whether a condition is about what connections differ in: it is a set of them."""
+        if match.name == "conntrack" and isinstance(match, Match):
+            has_entry = self.transit.entry is not None
+            return has_entry and any(option.name in _OF_ENTRY for option in match.options)
+        return bool(predicate.reads & _POINT) and match.name not in _OF_PATH
+
+    def seen_by_points(self) -> tuple[object, ...]:
+        """What the conditions about connections see of a packet beside those."""
+        transit, view = self.transit, self.transit.entry
+        entry = None if view is None else (view.direction, view.entry.status, self.packets.opener)
+        return *self._header, int(transit.ctstate), entry
+
+    def _seen_of_header(self) -> tuple[object, ...]:
+        """What those about its header see."""
+        return (
+            *(self.packets.sender, self.transit.in_interface, self.transit.out_interface),
+            *(self.at.path is Path.FORWARD, self.translated, self.translated and self.at.done),
+        )
+
+    def key(self, *, with_entry: bool) -> tuple[object, ...]:
+        """Equal where matches about points are the same sets: those about the entry, if asked."""
+        return self.seen_by_points() if with_entry else self._header
+
+    def compiled(self, match: AnyMatch) -> PacketSet | None:
+        """The connections whose packets fulfil a match; None where they cannot be told."""
+        if not isinstance(match, Match) or match.name not in _COMPILERS:
+            return None
+        key = id(match), self.key(with_entry=match.name == "conntrack")
+        known = self.sweeper.compiled
+        if key not in known:
+            known[key] = self._all_options(match)
+        return known[key]
+
+    def _all_options(self, match: Match) -> PacketSet | None:
+        everything: PacketSet = self.sweeper.space.everything
+        found = everything
+        for option in match.options:
+            each = _COMPILERS[match.name](self, option)
+            if isinstance(each, _Untold):
+                return None
+            if each is not None:
+                found = found & (everything - each if option.negated else each)
+        return found
+
+    def among(self, field: str, ranges: Iterable[tuple[int, int]]) -> _Told:
+        found = self.sight.among(field, ranges)
+        return _UNTOLD if found is None else found
+
+    def address(self, field: str, value: object, sight: Sight | None = None) -> _Told:
+        if isinstance(value, Hostname):
+            return _UNTOLD
+        assert isinstance(value, Net)
+        found = (sight or self.sight).masked(field, value.address, value.mask)
+        return _UNTOLD if found is None else found
+
+    def _is_routed_anew(self) -> bool:
+        """Whether NAT in INPUT has given the client an address to which the host's answers have
+        another route: all of OUTPUT sees that one (struct nf_hook_state).
+        """
+        translated, is_answer = self.translated, self.packets.sender is Dir.REPLY
+        source = None if translated is None else translated.source
+        is_led = source is not None and source.hook is Hook.LOCAL_IN
+        return is_led and is_answer and self.at.stop.hook is Hook.LOCAL_OUT
+
+    def interface(self, pattern: str, *, incoming: bool) -> _Told:
+        if not incoming and self._is_routed_anew():
+            return _UNTOLD
+        name = self.transit.in_interface if incoming else self.transit.out_interface
+        if name not in (SENDER_SIDE, OTHER_SIDE):
+            space = self.sweeper.space
+            return space.everything if covers(pattern, name or "") else space.nothing
+        part = CLIENT_INTERFACE
+        if self.at.path is Path.FORWARD:
+            is_client = (name == SENDER_SIDE) is (self.packets.sender is Dir.ORIGINAL)
+            part = CLIENT_INTERFACE if is_client else SERVER_INTERFACE
+        return self.sweeper.coordinates.named(part, pattern)
+
+
+_OWN_UNKNOWN: Final = "which addresses are this host's is not known"
+_POINT: Final = frozenset(
+    {
+        Field.SADDR,
+        Field.DADDR,
+        Field.SPORT,
+        Field.DPORT,
+        Field.IN_INTERFACE,
+        Field.OUT_INTERFACE,
+    }
+)
+_OF_PATH: Final = frozenset({"addrtype", "pkttype"})
+"""Matches that, without a box, look at the kind of path alone."""
+
+
+def _of_ip(asked: Conditions, option: Option) -> _Told:
+    if option.name in _ADDRESS_OF:
+        return asked.address(_ADDRESS_OF[option.name], option.value)
+    if option.name in ("in-interface", "out-interface"):
+        return asked.interface(option.value, incoming=option.name == "in-interface")
+    return None
+
+
+def _of_ports(asked: Conditions, option: Option) -> _Told:
+    if option.name not in _PORTS:
+        return None
+    value = option.value
+    ranges = [value] if isinstance(value, Range) else value
+    either = [asked.among(field, ranges) for field in _PORTS[option.name]]
+    if any(one is _UNTOLD for one in either):
+        return _UNTOLD
+    return reduce(or_, cast("list[PacketSet]", either))
+
+
+_ADDRESS_OF: Final = {"source": "saddr", "destination": "daddr"}
+_PORTS: Final = {
+    "sport": ("sport",),
+    "dport": ("dport",),
+    "sports": ("sport",),
+    "dports": ("dport",),
+    "ports": ("sport", "dport"),
+}
+
+
+def _of_iprange(asked: Conditions, option: Option) -> _Told:
+    field = "saddr" if option.name == "src-range" else "daddr"
+    return asked.among(field, [(option.value.low, option.value.high)])
+
+
+def _of_set(asked: Conditions, option: Option) -> _Told:
+    if option.name != "match-set":
+        # Counters and exceptions are not known.
+        return _UNTOLD
+    name, sides = option.value
+    known = asked.facts.sets.get(name)
+    if known is None or len(sides) != 1:
+        return _UNTOLD
+    field = "saddr" if sides[0] == "src" else "daddr"
+    family, space = asked.sweeper.coordinates.family, asked.sweeper.space
+    if not asked.sight.is_plain(field):
+        address = asked.sight.constant(field)
+        if address is None:
+            return _UNTOLD
+        return space.everything if known.contains(address, family) else space.nothing
+    found: PacketSet = space.nothing
+    # The longest network that holds an address decides.
+    nets = [(net, True) for net in known.members] + [(net, False) for net in known.exceptions]
+    for net, is_in in sorted(nets, key=lambda each: each[0].mask):
+        if net.family is not family:
+            continue
+        those = asked.sight.masked(field, net.address, net.mask)
+        assert those is not None
+        found = found | those if is_in else found - those
+    return found
+
+
+def _of_entry(asked: Conditions, option: Option) -> _Told:
+    """Addresses and ports of the entry: those of its opener's packets, and of what answers them."""
+    if option.name not in _OF_ENTRY:
+        rest = Match("conntrack", (option._replace(negated=False),))
+        (predicate,) = predicates(rest, asked.facts)
+        truth, space = predicate.test(asked.transit), asked.sweeper.space
+        if truth is Tern.UNKNOWN:
+            return _UNTOLD
+        return space.everything if truth is Tern.TRUE else space.nothing
+    is_reply, field = _OF_ENTRY[option.name]
+    opener = asked.packets.opener
+    sender = opener.other if is_reply else opener
+    # An answer has what NAT made of the first packet; that had its own ends.
+    sight = Sight(asked.sweeper.space, sender, asked.translated)
+    if field in ("sport", "dport"):
+        found = sight.among(field, [option.value])
+        return _UNTOLD if found is None else found
+    return asked.address(field, option.value, sight)
+
+
+_OF_ENTRY: Final = {
+    "ctorigsrc": (False, "saddr"),
+    "ctorigdst": (False, "daddr"),
+    "ctreplsrc": (True, "saddr"),
+    "ctrepldst": (True, "daddr"),
+    "ctorigsrcport": (False, "sport"),
+    "ctorigdstport": (False, "dport"),
+    "ctreplsrcport": (True, "sport"),
+    "ctrepldstport": (True, "dport"),
+}
+_COMPILERS: Final = {
+    "conntrack": _of_entry,
+    "set": _of_set,
+    "ip": _of_ip,
+    "tcp": _of_ports,
+    "udp": _of_ports,
+    "multiport": _of_ports,
+    "iprange": _of_iprange,
+}
