@@ -63,7 +63,8 @@ def test_sets_say_of_each_connection_what_it_meets(
     make_space: Callable[[Layout], Space], family: Family
 ) -> None:
     judged = 0
-    for role, seed in product(Role, range(50)):
+    # Boxes take much longer for the same.
+    for role, seed in product(Role, range(12 if make_space is BoxSpace else 50)):
         chance = random.Random(f"{seed} {role}")
         text = RuleWriter(chance, family).ruleset()
         (ruleset,) = parse_rulesets(text, f"seed {seed}", family)
@@ -114,7 +115,7 @@ def test_sets_say_of_each_connection_what_it_meets(
                         assert region.end.cause == lost[key].dropped_by, (where, key)
                         is_rejected = region.end.disposition is Disposition.REJECTED
                         assert is_rejected is lost[key].rejected, (where, key)
-    assert judged > 200
+    assert judged > (50 if make_space is BoxSpace else 200)
 
 
 # One thing each. The client comes from 2.0.0.9 to port 80 of the host.
