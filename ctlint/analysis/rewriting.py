@@ -48,6 +48,12 @@ class Rewritten(NamedTuple):
         return MANIP[self.hook]
 
     @property
+    def draws_port(self) -> bool:
+        """Whether the port is drawn by lot, at least for those that have none of the new ones."""
+        ports = self.ports
+        return ports is not None and (ports.low != ports.high or not self.keeps_port)
+
+    @property
     def is_redirect(self) -> bool:
         """Whether it leads to this host, whatever its address."""
         target = self.ref.rule.target
@@ -143,6 +149,12 @@ class Translated:
         """The rules that translate, in the order in which the first packet meets them."""
         both = (self.destination, self.source)
         return tuple(one.ref for one in both if one is not None)
+
+    @property
+    def drawn(self) -> tuple[RuleRef, ...]:
+        """Those that draw a port by lot."""
+        both = (self.destination, self.source)
+        return tuple(one.ref for one in both if one is not None and one.draws_port)
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.rules))

@@ -49,6 +49,9 @@ that let few connections through would otherwise take the time of all.
 """
 
 
+_DRAWN: Final = "the port is drawn by lot anew: what finds no entry may get another"
+
+
 def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
     """Find the strandings of one role: of all connections, or of samples where that is too much."""
     report = RoleReport(role)
@@ -179,7 +182,10 @@ class _Examiner:
                             f"nothing translates the {kind.name} of the {_END[sender]}",
                             "it arrives",
                         )
-                    case.passed.add((sender, kind))
+                    if translated.drawn:
+                        self.note_open(Open(ref, None, _DRAWN) for ref in translated.drawn)
+                    else:
+                        case.passed.add((sender, kind))
                 elif is_close or (arrival is not None and arrival.arrives is False):
                     case.lost.append(untranslated(sender, kind, translated, arrival))
         self.report.cases.append(case)

@@ -614,3 +614,18 @@ def test_where_answers_to_an_address_of_nat_leave_is_not_known() -> None:
     )
     found = report(text, Role.SERVER)
     assert "filter/OUTPUT#1" in {str(item.ref) for item in found.open}
+
+
+def test_a_port_that_is_drawn_by_lot_says_nothing_of_later_data() -> None:
+    """nf_nat_l4proto_unique_tuple() draws again for each new entry."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -p tcp -j MASQUERADE --to-ports 1024-65535\n"
+        "COMMIT\n"
+    )
+    found = report(text, Role.FORWARD)
+    (stranding,) = found.strandings
+    assert (ORIG, Kind.FIN, INVALID) in lost(stranding)
+    assert (ORIG, Kind.DATA) not in stranding.case.passed
+    assert (ORIG, Kind.DATA) not in {(one.sender, one.kind) for one in stranding.lost}
+    assert [str(item.ref) for item in found.open] == ["nat/POSTROUTING#1"]
