@@ -24,6 +24,8 @@ MAX_NODES: Final = 1 << 22
 _CACHE: Final = 1 << 18
 MAX_WORK: Final = 600_000_000
 """Some three seconds."""
+_REMEMBERED: Final = 1 << 16
+"""Results of operations that are kept."""
 _SAMPLED: Final = 31
 """Of so many results one is counted, for all: counting takes as long as making."""
 MAX_RANGES: Final = 20_000
@@ -64,6 +66,10 @@ class BddSpace:
             bit: self._manager.var(bit) for bits in self.bits.values() for bit in bits
         }
         self._negative = {bit: ~one for bit, one in self._positive.items()}
+        self.results: dict[tuple[object, BDDFunction, BDDFunction], BddSet] = {}
+        """Results of operations."""
+        self.ranges: dict[tuple[BDDFunction, str, int | None], tuple[Range, ...]] = {}
+        """What parts were found to be in sets."""
         self._known: dict[tuple[str, int, int], BddSet] = {}
         self._bytes: dict[tuple[str, int, int, int], BDDFunction] = {}
         self.nothing = BddSet(self, self._manager.false())
@@ -172,7 +178,7 @@ class BddSet:
     def __and__(self, other: BddSet, /) -> BddSet:
         if self._cube is not None and other._cube is not None:
             return self._met(self._cube, other._cube)
-        return self._joined(BDDFunction.__and__, self._function, other._function)
+        return self._joined(BDDFunction.__and__, self, other)
 
     def _met(self, one: Cube, other: Cube) -> BddSet:
         found = {**one}
@@ -186,24 +192,35 @@ class BddSet:
         return BddSet(self._space, None, found)
 
     def __or__(self, other: BddSet, /) -> BddSet:
-        return self._joined(BDDFunction.__or__, self._function, other._function)
+        return self._joined(BDDFunction.__or__, self, other)
 
     def __sub__(self, other: BddSet, /) -> BddSet:
         # Not in the other, but in this one.
-        return self._joined(BDDFunction.imp_strict, other._function, self._function)
+        return self._joined(BDDFunction.imp_strict, other, self)
 
     def _joined(
         self,
         operation: Callable[[BDDFunction, BDDFunction], BDDFunction],
-        one: BDDFunction,
-        other: BDDFunction,
+        left: BddSet,
+        right: BddSet,
     ) -> BddSet:
+        space = self._space
+        one, other = left._function, right._function
+        # Most operations are asked for again.
+        key = operation, one, other
+        found = space.results.get(key)
+        if found is not None:
+            return found
         try:
-            found = operation(one, other)
+            diagram = operation(one, other)
         except DDMemoryError:
             raise TooLargeError from None
-        self._space.spend(one, other, found)
-        return BddSet(self._space, found)
+        space.spend(one, other, diagram)
+        if len(space.results) >= _REMEMBERED:
+            # What is kept here keeps its nodes.
+            space.results.clear()
+        found = space.results[key] = BddSet(space, diagram)
+        return found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BddSet) and bool(self._function == other._function)
@@ -225,9 +242,14 @@ class BddSet:
 
     def values(self, part: str, at_most: int | None = None) -> tuple[Range, ...]:
         """What a part can be in its packets."""
-        with _within_memory():
-            projected = self._function.exists(self._space.others(part))
-        return tuple(islice(joined(_ranges(projected, self._space.bits[part])), at_most))
+        space, key = self._space, (self._function, part, at_most)
+        found = space.ranges.get(key)
+        if found is None:
+            with _within_memory():
+                projected = self._function.exists(space.others(part))
+            found = tuple(islice(joined(_ranges(projected, space.bits[part])), at_most))
+            space.ranges[key] = found
+        return found
 
     def pick(self, wishes: Mapping[str, Iterable[int]]) -> Point | None:
         """One of its packets; None where it is empty."""
