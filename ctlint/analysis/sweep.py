@@ -132,7 +132,8 @@ class Sweeper:
         """How connections are translated behind another rule; None where they are too many ways."""
         wide = self._joint.widened(rewritten)
         rule = id(rewritten.ref.rule) if wide is None else id(self._joint)
-        key = id(before), rule, rewritten.hook, path
+        stays = rewritten.addresses is None
+        key = id(before), rule, rewritten.hook, path, stays
         if key not in self._translated:
             if len(self._translated) >= MAX_TRANSLATED:
                 return None

@@ -453,6 +453,35 @@ class TableSweep:
             else:
                 self.leave(ref, others)
             return
+        is_given = new.addresses is not None and not new.kept
+        if path is Path.IN and new.manip is Manip.DST and is_given:
+            others = self.lead_back(ref, key, others, new)
+            if others.is_empty():
+                return
+        self.lead(ref, key, others, new)
+
+    def lead_back(self, ref: RuleRef, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
+        """Connections to this host that were called under an address to which they are led stay
+        here; gives the others.
+        """
+        those = self.sight.among("daddr", [new.addresses or (0, 0)])
+        if those is None:
+            self.leave(ref, hit)
+            return exactly(self.sweeper.space.nothing)
+        here, others = hit.split(Condition(those, those), takes_open=False)
+        if here.is_empty():
+            return others
+        low, high = new.addresses or (0, 0)
+        if low == high:
+            self.lead(ref, key, here, new._replace(addresses=None))
+        else:
+            # Which of the addresses they get is not known.
+            self.leave(ref, here)
+        return others
+
+    def lead(self, ref: RuleRef, key: Key, others: Bounds, new: Rewritten) -> None:
+        """Connections go on as a rule has translated them."""
+        path, family = self.at.path, self.sweeper.coordinates.family
         turned = path
         if new.manip is Manip.DST and (new.addresses is not None or new.is_of_host):
             low = 0 if new.addresses is None else new.addresses.low

@@ -629,3 +629,26 @@ def test_a_port_that_is_drawn_by_lot_says_nothing_of_later_data() -> None:
     assert (ORIG, Kind.DATA) not in stranding.case.passed
     assert (ORIG, Kind.DATA) not in {(one.sender, one.kind) for one in stranding.lost}
     assert [str(item.ref) for item in found.open] == ["nat/POSTROUTING#1"]
+
+
+def test_dnat_to_the_address_that_was_called_stays_at_the_host() -> None:
+    """Only the port changes: ip_route_input() finds the address local as before."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.1.0.2:8080\nCOMMIT\n"
+    )
+    found = report(text, Role.SERVER)
+    assert {one.role for one in found.strandings} == {Role.SERVER, Role.FORWARD}
+    (here,) = (one for one in found.strandings if one.role is Role.SERVER)
+    assert here.case.connection.reply_address == 0x0A010002
+    assert here.ports == (Range(80, 80),)
+
+
+def test_dnat_to_a_range_that_holds_the_address_that_was_called_is_left_open() -> None:
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -p tcp -j DNAT --to-destination 10.1.0.2-10.1.0.5\nCOMMIT\n"
+    )
+    assert [str(ref) for ref in report(text, Role.SERVER).translating] == ["nat/PREROUTING#1"]
