@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ctlint.model.kernel.features import Feature, Version
 from ctlint.model.kernel.sysctls import NETFILTER, resolve
@@ -140,15 +140,17 @@ _LIFETIMES: Mapping[str, str] = MappingProxyType(
 
 def _profile(name: str, version: Version, description: str) -> KernelProfile:
     """Gathers the changes of a kernel: those of its version, and those backported to it."""
-    native = {feature for feature in Feature if version >= feature.since}
-    backported = {
-        feature
-        for feature in Feature
-        if any(backport.profile == name for backport in feature.backports)
-    }
-    return KernelProfile(
-        name, version, frozenset(native | backported), description, _LIFETIMES.get(name)
+    features = frozenset(
+        feature for feature, since, names in _FEATURES if version >= since or name in names
     )
+    return KernelProfile(name, version, features, description, _LIFETIMES.get(name))
+
+
+# Asked once: each kernel is asked for each feature when this module is imported.
+_FEATURES: Final = tuple(
+    (feature, feature.since, frozenset(backport.profile for backport in feature.backports))
+    for feature in Feature
+)
 
 
 def _profiles() -> Iterator[KernelProfile]:
