@@ -461,16 +461,17 @@ class TableSweep:
         self.lead(ref, key, others, new)
 
     def lead_back(self, ref: RuleRef, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
-        """Connections to this host that were called under an address to which they are led stay
-        here; gives the others.
+        """Connections to this host that are led to the address under which they were called stay
+        here, where the rule asks for that address; gives the others.
+
+        A rule that does not ask for it is taken to lead to another host.
         """
         those = self.sight.among("daddr", [new.addresses or (0, 0)])
         if those is None:
-            self.leave(ref, hit)
-            return exactly(self.sweeper.space.nothing)
+            return hit
         here, others = hit.split(Condition(those, those), takes_open=False)
-        if here.is_empty():
-            return others
+        if not others.is_empty():
+            return hit
         low, high = new.addresses or (0, 0)
         if low == high:
             self.lead(ref, key, here, new._replace(addresses=None))
