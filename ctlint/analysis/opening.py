@@ -27,7 +27,7 @@ from ctlint.analysis.rewriting import Rewritten
 from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.swept import Swept
 from ctlint.finding import Role
-from ctlint.headerspace.space import PacketSet
+from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.first_packet import classify_first
@@ -232,8 +232,8 @@ def _one_in_words(opening: Opening, coordinates: Coordinates) -> str:
 def _ends(opening: Opening, coordinates: Coordinates) -> Iterator[str]:
     packets, path, family = opening.packets, opening.path, coordinates.family
     if path is not Path.LOOPBACK:
-        source = _addresses(packets.values(CLIENT_ADDRESS), family)
-        destination = _addresses(packets.values(SERVER_ADDRESS), family)
+        source = _addresses(packets, CLIENT_ADDRESS, family)
+        destination = _addresses(packets, SERVER_ADDRESS, family)
         if path is not Path.OUT or source != _ANY_ADDRESS:
             yield f"from {source}"
         if path is not Path.IN or destination != _ANY_ADDRESS:
@@ -283,7 +283,12 @@ def _complement(ranges: Sequence[Range], last: int) -> list[Range]:
     return found
 
 
-def _addresses(ranges: Sequence[Range], family: Family) -> str:
+def _addresses(packets: PacketSet, part: str, family: Family) -> str:
+    try:
+        ranges = packets.values(part)
+    except TooLargeError:
+        # A mask with holes makes as many.
+        return "some addresses"
     other = _complement(ranges, (1 << family.bits) - 1)
     if not other:
         return _ANY_ADDRESS
