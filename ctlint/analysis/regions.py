@@ -175,6 +175,7 @@ class Surveyor:
         for key, each in (*swept.passed.items(), *swept.undecided.items()):
             if key.is_untracked and key.translated is not None:
                 # What is not tracked is not translated: the other end does not know it.
+                certain = certain - each.possible
                 continue
             state = _State(
                 _Tracked(

@@ -34,7 +34,7 @@ from ctlint.finding import Confidence, Role
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore, RuleRef, ref_named
 from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.traverse import Open
 from ctlint.wire.addresses import Family
@@ -167,6 +167,10 @@ class _Examiner:
             # Nothing translates this one: a match that is not decided of all is false of it.
             self.note_translating(translated.rules)
             return
+        self.note_open(
+            Open(ref_named(self.chains.ruleset, words), None, why)
+            for words, why in played.open.items()
+        )
         is_sure = is_certain and played.is_opened is True
         case = Case(connection, Confidence.CERTAIN if is_sure else Confidence.POSSIBLE, [], set())
         ports = opened.possible.values(SERVER_PORT)

@@ -41,10 +41,13 @@ class Arrival(NamedTuple):
 
 
 class Played(NamedTuple):
-    """A connection that was played. ``is_opened`` is None where that is not decided."""
+    """A connection that was played. ``is_opened`` is None where that is not decided; ``open`` holds
+    the rules that leave something of it open, each with the reason.
+    """
 
     is_opened: bool | None
     arrivals: Mapping[tuple[Dir, TcpFlags], Arrival]
+    open: Mapping[str, str] = {}
 
 
 def _packet(sender: Dir, flags: TcpFlags, payload: int) -> dict[str, Any]:
@@ -96,14 +99,20 @@ def play(
     found = [answer for answer in answers if not isinstance(answer, OpAnswer)]
     opening, rest = found[: len(HANDSHAKE) + len(_DATA)], found[len(HANDSHAKE) + len(_DATA) :]
     is_opened = _all(answer.delivered for answer in opening)
+    is_open = {
+        one["rule"]: one["why"]
+        for answer in found
+        for one in answer.undecided
+        if answer.delivered is None
+    }
     entry = opening[-1].entry
     if not is_opened or entry is None:
-        return Played(False if is_opened else is_opened, {})
+        return Played(False if is_opened else is_opened, {}, is_open)
     arrivals = {
         (sender, flags): _arrival(sender, answer, entry)
         for (sender, flags, _), answer in zip(later, rest, strict=True)
     }
-    return Played(is_opened, arrivals)
+    return Played(is_opened, arrivals, is_open)
 
 
 def _all(truths: Any) -> bool | None:

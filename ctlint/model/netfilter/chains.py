@@ -46,6 +46,14 @@ class RuleRef(NamedTuple):
         return f"{self.table}/{self.chain}#{self.position}"
 
 
+def ref_named(ruleset: Ruleset, words: str) -> RuleRef:
+    """The rule that a reference in words, as RuleRef has it, stands for."""
+    place, _, position = words.rpartition("#")
+    table, _, chain = place.partition("/")
+    number = int(position)
+    return RuleRef(table, chain, number, ruleset.tables[table].chains[chain].rules[number - 1])
+
+
 Open = tuple[tuple[Predicate, AnyMatch], ...]
 """Conditions that are still to be asked, each with its match."""
 

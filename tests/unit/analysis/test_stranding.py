@@ -652,3 +652,30 @@ def test_dnat_to_a_range_that_holds_the_address_that_was_called_is_left_open() -
         "-A PREROUTING -d 10.1.0.2 -p tcp -j DNAT --to-destination 10.1.0.2-10.1.0.5\nCOMMIT\n"
     )
     assert [str(ref) for ref in report(text, Role.SERVER).translating] == ["nat/PREROUTING#1"]
+
+
+def test_whether_the_answers_of_a_translated_connection_are_tracked_may_be_open() -> None:
+    """Untracked answers are not translated back; the hop limit of packets is not known."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -i eth0 -p tcp -j REDIRECT --to-ports 8080\nCOMMIT\n"
+        "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A OUTPUT -m ttl --ttl-gt 62 -j CT --notrack\nCOMMIT\n"
+    )
+    found = report(text, Role.SERVER)
+    translated = [case for case in found.cases if case.connection.translated is not None]
+    assert all(case.confidence is Confidence.POSSIBLE for case in translated)
+    assert "raw/OUTPUT#1" in {str(item.ref) for item in found.open}
+
+
+def test_what_leaves_a_translated_connection_open_is_named() -> None:
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n-A INPUT -j SNAT --to-source 10.2.0.77\nCOMMIT\n"
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n"
+        ":OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
+        "-A POSTROUTING -m owner --gid-owner 0 -j CONNMARK --set-xmark 0x2/0x3\nCOMMIT\n"
+    )
+    found = report(text, Role.SERVER)
+    assert "mangle/POSTROUTING#1" in {str(item.ref) for item in found.open}
