@@ -41,7 +41,9 @@ def misled(fate: Fate, connection: Connection, sender: Dir) -> tuple[Tern, RuleR
             new = new.of_own_packet()
         if _keeps(new, address, port):
             continue
-        if fate.is_exact:
+        given = new.addresses
+        is_drawn = given is not None and given.low != given.high and address in given
+        if fate.is_exact and not is_drawn:
             return Tern.TRUE, ref, hook
         found = (Tern.UNKNOWN, ref, hook)
     return found

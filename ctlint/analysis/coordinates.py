@@ -144,14 +144,24 @@ class Coordinates:
         self, found: PacketSet, translated: Translated | None = None
     ) -> Connection | None:
         """The most ordinary connection of a set; None where it has none between two hosts."""
+        made = self.connections(found, (translated,))
+        return None if made is None else made[0]
+
+    def connections(
+        self, found: PacketSet, ways: Sequence[Translated | None]
+    ) -> tuple[Connection, ...] | None:
+        """The same under each of several translations."""
         wishes = self._wishes(found)
-        end = None if translated is None else translated.destination
-        if end is not None and end.addresses is not None and not end.kept:
+        given = [way for way in ways if way is not None]
+        ends = [way.destination for way in given if way.destination is not None]
+        for way in given:
+            end = way.destination
+            if end is None or end.addresses is None or end.kept:
+                continue
             # The new destination is another host than the client.
             low, high = end.addresses
             found = found - self.space.between(CLIENT_ADDRESS, low, high)
-            led_off = translated is not None and translated.path is Path.FORWARD
-            if low != high or (self.role is Role.SERVER and led_off):
+            if low != high or (self.role is Role.SERVER and way.path is Path.FORWARD):
                 # Nor is it the one to which the client has called: this host, or one of a range.
                 found = found - self.space.between(SERVER_ADDRESS, low, high)
         for _ in range(_TRIES):
@@ -159,15 +169,16 @@ class Coordinates:
             if point is None:
                 return None
             client, server = (point[part] for part in _ADDRESS_PARTS)
-            is_led_back = end is not None and end.kept and client in (end.mapped(server) or ())
-            is_one = client == server or is_led_back
+            is_one = client == server or any(
+                end.kept and client in (end.mapped(server) or ()) for end in ends
+            )
             alike: tuple[str, ...] = _ADDRESS_PARTS
             if self.role is Role.LOOPBACK:
                 # There a host talks to itself, but no socket does.
                 is_one = client == server and point[CLIENT_PORT] == point[SERVER_PORT]
                 alike += (CLIENT_PORT, SERVER_PORT)
             if not is_one:
-                return self.at(point, translated)
+                return tuple(self.at(point, way) for way in ways)
             both = (self.space.between(part, point[part], point[part]) for part in alike)
             found = found - reduce(and_, both)
         return None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ctlint.analysis.comparison import Change, Comparison, Step
@@ -21,7 +21,9 @@ from ctlint.analysis.difference import (
     Phase,
     Scope,
 )
-from ctlint.analysis.difference_message import message
+from ctlint.analysis.difference_groups import Group, grouped
+from ctlint.analysis.difference_message import message, say_translation
+from ctlint.analysis.difference_order import distinct, order
 from ctlint.analysis.difference_replay import unmet
 from ctlint.analysis.difference_scope import scope_of
 from ctlint.analysis.difference_witness import Course, Courses
@@ -31,6 +33,7 @@ from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.losses import Kind as PacketKind
 from ctlint.analysis.losses import Lost, Nature
+from ctlint.analysis.retranslation import Way
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.side import Cause, Side
 from ctlint.analysis.stage import home_of
@@ -43,7 +46,7 @@ from ctlint.finding import (
     Stranded,
     Undecided,
 )
-from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.headerspace.space import TooLargeError
 from ctlint.ir.rule import Target
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import Dir
@@ -56,7 +59,8 @@ from ctlint.wire.addresses import Family
 _FAMILY_NAMES: Final = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 MAX_NAMED: Final = 100
 """Differences of one kind that are named for a role: a bound on time and on what is printed."""
-NOT_COMPARED: Final = "connections that this rule translates are not compared"
+NOT_COMPARED: Final = "what this rule makes of connections is not told: they are not compared"
+NOT_PLAYED: Final = "what differs of connections that this rule translates cannot be played"
 
 
 class Firewall(NamedTuple):
@@ -98,7 +102,7 @@ def diff(old: Firewall, new: Firewall, *, with_causes: bool = False) -> DiffResu
         elif alone := one or other:
             why = f"only one side has {_FAMILY_NAMES[family]} rules: they are not compared"
             undecided.append(Undecided(Location(alone.file, 1), "", why))
-    differences.sort(key=_order)
+    differences = sorted(distinct(differences), key=order)
     sides = [
         Compared(each.settings.kernel.name, tuple(map(_summary, each.rulesets)), tuple(notes))
         for each, notes in zip((old, new), open_matches, strict=True)
@@ -108,38 +112,6 @@ def diff(old: Firewall, new: Firewall, *, with_causes: bool = False) -> DiffResu
 
 def _summary(ruleset: Ruleset) -> InputSummary:
     return InputSummary(ruleset.file, ruleset.family, ruleset.rule_count, tuple(ruleset.tables))
-
-
-_KIND_ORDER: Final = (
-    Kind.NEWLY_STRANDED,
-    Kind.NEWLY_DROPPED,
-    Kind.NEWLY_ACCEPTED,
-    Kind.NO_LONGER_STRANDED,
-    Kind.OTHER_CAUSE,
-)
-_SURENESS: Final = tuple(Confidence)
-
-
-def _order(each: Difference) -> tuple[object, ...]:
-    """The most severe first, then the surest, then those of most ports."""
-    place = each.new.location or each.old.location
-    return (
-        -each.severity.rank,
-        _SURENESS.index(each.confidence),
-        _KIND_ORDER.index(each.kind),
-        -each.breadth,
-        each.family,
-        place.line if place else 0,
-    )
-
-
-@dataclass(slots=True)
-class _Group:
-    """Changes of one kind and one pair of causes."""
-
-    first: Change
-    packets: PacketSet
-    steps: dict[tuple[Step, Step], Change] = field(default_factory=dict)
 
 
 class _Pair:
@@ -172,7 +144,7 @@ class _Pair:
             ]
             comparison = Comparison(sides[0], sides[1], coordinates)
             self.is_all_open = comparison.is_all_open()
-            groups = _grouped(comparison.changes(with_causes=with_causes))
+            groups = grouped(comparison.changes(with_causes=with_causes), coordinates)
             found = [
                 difference
                 for group in self._most(groups)
@@ -188,7 +160,7 @@ class _Pair:
             self.notes[index].extend(self._notes(index, side))
         return found
 
-    def _most(self, groups: Sequence[_Group]) -> Iterator[_Group]:
+    def _most(self, groups: Sequence[Group]) -> Iterator[Group]:
         """As many of each kind as are named; what is left out is said."""
         counts: dict[tuple[Kind, bool], int] = {}
         for group in groups:
@@ -214,37 +186,43 @@ class _Pair:
         for item in side.surveyor.open:
             yield Undecided(cause_location(ruleset, item.ref), _name(item), item.why)
         for ref in side.translating:
-            name = getattr(ref.rule.target, "name", "")
-            yield Undecided(cause_location(ruleset, ref), name, NOT_COMPARED)
+            yield Undecided(cause_location(ruleset, ref), _target(ref), NOT_COMPARED)
 
-    def _difference(self, group: _Group, coordinates: Coordinates) -> Difference | None:
-        """None where only a host talks to itself."""
-        changes = sorted(group.steps.values(), key=lambda change: _weight(change.step, self.role))
-        decisive, connection = None, None
+    def _difference(self, group: Group, coordinates: Coordinates) -> Difference | None:
+        """None where only a host talks to itself, or it cannot be played."""
+        changes = sorted(group.parts.values(), key=lambda change: _weight(change.step, self.role))
+        decisive, connections = None, None
         for change in changes:
-            connection = coordinates.connection(change.packets)
-            if connection is not None:
+            connections = coordinates.connections(change.packets, change.ways)
+            if connections is not None:
                 decisive = change
                 break
-        if decisive is None or connection is None:
+        courses = None
+        if decisive is not None and connections is not None:
+            courses = self._courses(decisive, connections)
+        if decisive is None or connections is None or courses is None:
+            self._note_unplayed(changes[0])
             return None
         changes.remove(decisive)
         kind = decisive.kind
-        courses = self._courses(decisive, connection)
+        role = connections[decisive.way is not decisive.ways[0]].final_role
         lost_in = courses[0] if kind.loser == "old" else courses[1]
         confidence = Confidence.POSSIBLE
         if decisive.is_certain:
             confidence = Confidence.CERTAIN if lost_in.ends == 1 else Confidence.LIKELY
-        old, new = self._decisions(decisive)
-        scope = scope_of(group.packets, coordinates)
+        old, new = (
+            self._with_nat(side, decision, group.way(side))
+            for side, decision in enumerate(self._deciding(decisive))
+        )
+        scope = scope_of(group.packets, coordinates, role)
         packets = tuple(dict.fromkeys(_packet(change) for change in (decisive, *changes)))
         return Difference(
             kind=kind,
-            severity=self._severity(kind),
+            severity=self._severity(decisive, role),
             confidence=confidence,
-            message=message(kind, self.role, _packets_of(decisive), old, new, scope),
+            message=message(kind, role, _packets_of(decisive), old, new, scope),
             family=self.family,
-            role=self.role,
+            role=role,
             old=old,
             new=new,
             packets=packets,
@@ -252,18 +230,40 @@ class _Pair:
             breadth=_breadth(scope),
             old_witness=courses[0].witness,
             new_witness=courses[1].witness,
-            stranded=self._stranded(decisive),
+            stranded=self._stranded(decisive, role),
         )
 
-    def _courses(self, change: Change, connection: Connection) -> tuple[Course, Course]:
-        """The witnesses, which the model has played. Raises AnalysisFault."""
+    def _note_unplayed(self, change: Change) -> None:
+        for index, way in enumerate(change.ways):
+            for ref in way.rules if way is not None else ():
+                place = cause_location(self.rulesets[index], ref)
+                note = Undecided(place, _target(ref), NOT_PLAYED)
+                if note not in self.notes[index]:
+                    self.notes[index].append(note)
+
+    def _courses(
+        self, change: Change, connections: Sequence[Connection]
+    ) -> tuple[Course, Course] | None:
+        """The witnesses, which the model has played; None where it cannot. Raises AnalysisFault."""
         title = f"{change.kind.value}, {self.role.value}"
-        played = []
-        for courses, name in zip(self.courses, ("old", "new"), strict=True):
+        played: list[Course] = []
+        is_misdirected = change.loss.end.disposition is Disposition.MISDIRECTED
+        before = change.other_loss
+        if before is not None and before.end.disposition is Disposition.MISDIRECTED:
+            is_misdirected = True
+        with_nat = is_misdirected or any(way is not None for way in change.ways)
+        both = zip(self.courses, ("old", "new"), connections, strict=True)
+        for courses, name, connection in both:
             said = f"{title}: {name} rules"
             is_lost = change.kind is Kind.OTHER_CAUSE or change.kind.loser == name
-            arrives = not is_lost if change.is_certain else None
-            found = courses.course(connection, change.step_of(name), said, arrives=arrives)
+            found: Course | None
+            if with_nat:
+                found = courses.played(connection, change.step_of(name), said)
+                if found is None:
+                    return None
+            else:
+                arrives = not is_lost if change.is_certain else None
+                found = courses.course(connection, change.step_of(name), said, arrives=arrives)
             missing = unmet(found.witness)
             scenario, expect = found.witness.scenario, list(found.witness.expect)
             if missing:
@@ -272,9 +272,26 @@ class _Pair:
                 wanted = "lost" if is_lost else "not lost"
                 raise AnalysisFault(f"{said}: of that one alone not", scenario, wanted, expect)
             played.append(found)
-        return played[0], played[1]
+        one, other = played
+        if change.kind.is_of_nat and change.is_certain and one.server_sees == other.server_sees:
+            scenario, expect = other.witness.scenario, list(other.witness.expect)
+            raise AnalysisFault(f"{title}: both translate alike", scenario, "otherwise", expect)
+        return one, other
 
-    def _decisions(self, change: Change) -> tuple[Decision, Decision]:
+    def _with_nat(self, index: int, decision: Decision, way: Way) -> Decision:
+        """The decision with what NAT makes of the connection there."""
+        if way is None:
+            return decision
+        places = tuple(cause_location(self.rulesets[index], ref) for ref in way.rules)
+        return replace(decision, translated_by=places, becomes=say_translation(way, self.family))
+
+    def _deciding(self, change: Change) -> tuple[Decision, Decision]:
+        if change.kind.is_of_nat:
+            refs = (None if way is None else way.rules[0] for way in change.ways)
+            old, new = (
+                self._decision(index, ref, Disposition.DELIVERED) for index, ref in enumerate(refs)
+            )
+            return old, new
         loser = 0 if change.kind.loser == "old" else 1
         lost = self._decision(loser, change.loss.end.cause, change.loss.end.disposition)
         if change.other_loss is not None:
@@ -293,16 +310,19 @@ class _Pair:
             rejects_with = None if option is None else str(option.value)
         return Decision(disposition, cause_location(self.rulesets[index], cause), rejects_with)
 
-    def _severity(self, kind: Kind) -> Severity:
+    def _severity(self, change: Change, role: Role) -> Severity:
+        kind = change.kind
+        if kind.is_of_nat:
+            return Severity.WARNING if change.leads_elsewhere else Severity.NOTE
         if kind is Kind.NEWLY_STRANDED:
             return exposure(self.firewalls[1].settings).severity
         if kind in (Kind.NO_LONGER_STRANDED, Kind.OTHER_CAUSE):
             return Severity.NOTE
-        if kind is Kind.NEWLY_ACCEPTED and self.role is Role.SERVER and self.is_all_open:
+        if kind is Kind.NEWLY_ACCEPTED and role is Role.SERVER is self.role and self.is_all_open:
             return Severity.ERROR
         return Severity.WARNING
 
-    def _stranded(self, change: Change) -> Stranded | None:
+    def _stranded(self, change: Change, role: Role) -> Stranded | None:
         step, end = change.step, change.loss.end
         kind = PacketKind(step.flags) if step.phase is Phase.EXPIRED else None
         if kind is None or kind is PacketKind.ACK or change.kind is Kind.OTHER_CAUSE:
@@ -317,42 +337,15 @@ class _Pair:
             end.cause,
             end.hook,
             rejected=False,
-            nature=Nature.CATCH_ALL,
+            nature=(
+                Nature.TRANSLATION
+                if end.disposition is Disposition.MISDIRECTED
+                else Nature.CATCH_ALL
+            ),
             dropped_by=end.cause,
         )
         side = 0 if change.kind.loser == "old" else 1
-        return stranded_by(lost, self.role, self.firewalls[side].settings)
-
-
-def _grouped(changes: Iterator[Change]) -> list[_Group]:
-    groups: dict[tuple[object, ...], _Group] = {}
-    for change in changes:
-        loss = change.loss
-        key = (
-            change.kind,
-            change.is_certain,
-            change.step.phase,
-            _key(loss.end.cause),
-            loss.end.disposition,
-            _key(change.other),
-        )
-        group = groups.get(key)
-        if group is None:
-            group = groups[key] = _Group(change, change.packets)
-        else:
-            group.packets = group.packets | change.packets
-        steps = change.step_of("old"), change.step
-        known = group.steps.get(steps)
-        if known is not None:
-            change = known._replace(packets=known.packets | change.packets)
-        group.steps[steps] = change
-    return list(groups.values())
-
-
-def _key(cause: Cause | None) -> tuple[object, ...] | None:
-    if cause is None:
-        return None
-    return cause.table, cause.chain, cause.position if isinstance(cause, RuleRef) else None
+        return stranded_by(lost, role, self.firewalls[side].settings)
 
 
 _KINDS: Final = (PacketKind.FIN, PacketKind.RST, PacketKind.DATA, PacketKind.ACK)
@@ -390,4 +383,8 @@ def _breadth(scope: Scope) -> int:
 def _name(item: Open) -> str:
     if item.match is not None:
         return item.match.name
-    return getattr(item.ref.rule.target, "name", "")
+    return _target(item.ref)
+
+
+def _target(ref: RuleRef) -> str:
+    return getattr(ref.rule.target, "name", "")

@@ -31,10 +31,21 @@ class Kind(Enum):
     NEWLY_STRANDED = "newly-stranded"
     NO_LONGER_STRANDED = "no-longer-stranded"
     OTHER_CAUSE = "other-cause"
+    NEWLY_TRANSLATED = "newly-translated"
+    NO_LONGER_TRANSLATED = "no-longer-translated"
+    TRANSLATED_OTHERWISE = "translated-otherwise"
+
+    @property
+    def is_of_nat(self) -> bool:
+        """Whether no packet is lost, but NAT makes something else of the connections."""
+        others = (Kind.NEWLY_TRANSLATED, Kind.NO_LONGER_TRANSLATED, Kind.TRANSLATED_OTHERWISE)
+        return self in others
 
     @property
     def loser(self) -> str:
-        """The side that loses the packet; where both do, the new one."""
+        """The side that loses the packet; where both do, the new one; empty where none does."""
+        if self.is_of_nat:
+            return ""
         gains = (Kind.NEWLY_ACCEPTED, Kind.NO_LONGER_STRANDED)
         return "old" if self in gains else "new"
 
@@ -63,12 +74,15 @@ class Packet:
 class Decision:
     """What one of the two firewalls does with the packet, and the rule or policy that decides.
 
-    ``location`` is None where no table asks it there.
+    ``location`` is None where no table asks it there. ``translated_by`` are the NAT rules that
+    translate the connection, and ``becomes`` says what they make of it.
     """
 
     disposition: Disposition
     location: Location | None
     rejects_with: str | None = None
+    translated_by: tuple[Location, ...] = ()
+    becomes: str = ""
 
 
 class Scope(NamedTuple):

@@ -26,8 +26,10 @@ OTHER_INTERFACES: Final = "others"
 """Stands for all interfaces that no rule names."""
 
 
-def scope_of(packets: PacketSet, coordinates: Coordinates) -> Scope:
-    """The parts of connections, each by itself: not every combination need be among them."""
+def scope_of(packets: PacketSet, coordinates: Coordinates, role: Role) -> Scope:
+    """The parts of connections, each by itself: not every combination need be among them. ``role``
+    is that of the host once NAT has given them their destination.
+    """
     both = (CLIENT_INTERFACE, SERVER_INTERFACE)
     client, server = (_interfaces(packets, part, coordinates) for part in both)
     return Scope(
@@ -35,7 +37,7 @@ def scope_of(packets: PacketSet, coordinates: Coordinates) -> Scope:
         _networks(packets, CLIENT_ADDRESS, coordinates),
         _networks(packets, SERVER_ADDRESS, coordinates),
         client,
-        server if coordinates.role is Role.FORWARD else (),
+        server if role is Role.FORWARD else (),
     )
 
 

@@ -19,16 +19,19 @@ from ctlint.analysis.losses import Kind
 from ctlint.analysis.regions import OPENING
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stage import stage
-from ctlint.analysis.witness import reachable
-from ctlint.finding import Witness
+from ctlint.analysis.translated import arrival_of
+from ctlint.analysis.witness import play_with_nat, reachable
+from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Match
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path
-from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.transit import AddressSet
 from ctlint.parse.printer import print_ruleset
+from ctlint.scenario.answer import EntryAnswer
+from ctlint.scenario.scenario import ScenarioError
 from ctlint.wire.addresses import Family, Net
 
 _OPTIONS: Final = {"mss": 1460, "sackok": True, "wscale": 7}
@@ -54,12 +57,14 @@ class _Sent(NamedTuple):
 class Course(NamedTuple):
     """What becomes of the packets of one connection under one rule set: the answers in order as
     far as they are known, whether the packet of the step comes through by the rules alone, and in
-    how many ways it may end.
+    how many ways it may end. ``server_sees`` are the ends of what the server answers, where NAT is
+    played.
     """
 
     witness: Witness
     arrives: Tern
     ends: int
+    server_sees: tuple[object, ...] | None = None
 
 
 class Courses:
@@ -68,7 +73,7 @@ class Courses:
     def __init__(self, chains: ChainStore, settings: Settings) -> None:
         self._chains = chains
         self._settings = settings
-        self._texts: dict[frozenset[Path], tuple[Ruleset, str]] = {}
+        self._texts: dict[tuple[frozenset[Path], bool], tuple[Ruleset, str]] = {}
 
     def course(
         self, connection: Connection, step: Step, title: str, *, arrives: bool | None
@@ -78,7 +83,8 @@ class Courses:
         may be open which mark it has.
         """
         settings = self._settings
-        ruleset, text = self._rules(connection)
+        paths = frozenset(connection.ends(sender).path for sender in Dir)
+        ruleset, text = self._rules(paths, with_nat=False)
         packets: list[dict[str, Any]] = []
         expect: list[dict[str, Any]] = []
         is_known = True
@@ -102,6 +108,74 @@ class Courses:
                 found, ends = fate.delivered, len(fate.ends) if was_known else 2
             if fate.delivered is Tern.FALSE or (at == decisive and arrives is False):
                 break
+        scenario = self._scenario(connection, ruleset, text, title)
+        scenario["packets"] = packets
+        return Course(Witness(scenario, expect), found, ends)
+
+    def played(self, connection: Connection, step: Step, title: str) -> Course | None:
+        """The same with NAT, as the model plays it; None where it cannot play it."""
+        decisive = len(OPENING)
+        if step.phase is Phase.OPENING:
+            decisive = OPENING.index((step.sender, step.flags))
+        paths = frozenset(Path)
+        if connection.role is not Role.LOOPBACK:
+            # What NAT does not lead on any more comes to the host itself, or goes through it.
+            paths -= {Path.LOOPBACK}
+        ruleset, text = self._rules(paths, with_nat=True)
+        scenario = self._scenario(connection, ruleset, text, title)
+        packets = [dict(packet) for packet in _CONVERSATION]
+        if step.phase is not Phase.OPENING:
+            packets.append(_later(step))
+        scenario["packets"] = packets
+        try:
+            return self._play(scenario, packets, step, decisive, frozenset(ruleset.tables))
+        except ScenarioError:
+            return None
+
+    def _play(
+        self,
+        scenario: dict[str, Any],
+        packets: list[dict[str, Any]],
+        step: Step,
+        decisive: int,
+        tables: frozenset[str],
+    ) -> Course:
+        """Play a scenario, and end its packets where one is lost. Raises ScenarioError."""
+        expect: list[dict[str, Any]] = []
+        arrives, ends, is_known = Tern.TRUE, 1, True
+        opened: EntryAnswer | None = None
+        for at, one in enumerate(play_with_nat(self._chains, self._settings.kernel, scenario)):
+            answer = one.answer
+            if at < len(OPENING):
+                opened = answer.entry
+            is_undecided = answer.delivered is None
+            # What comes behind one that is not decided hangs on it.
+            is_known = is_known and not is_undecided
+            if is_known:
+                wanted = dict(one.expected)
+                if "rules" in wanted:
+                    wanted["rules"] = [
+                        each for each in wanted["rules"] if each.partition("/")[0] in tables
+                    ]
+                expect.append({"packet": at, **wanted})
+            reaches = Tern.UNKNOWN if is_undecided else Tern.of(bool(answer.delivered))
+            if at == len(OPENING) and reaches is Tern.TRUE and opened is not None:
+                # What comes out under other ends does not reach the other end.
+                is_right = arrival_of(step.sender, answer, opened).arrives
+                reaches = Tern.UNKNOWN if is_right is None else Tern.of(is_right)
+            arrives = conjunction((arrives, reaches))
+            ends = 2 if answer.undecided else ends
+            if reaches is Tern.FALSE or (is_undecided and at >= decisive):
+                del packets[at + 1 :]
+                break
+        seen = None if opened is None else tuple(opened.reply)
+        return Course(Witness(scenario, expect), arrives, ends, seen)
+
+    def _scenario(
+        self, connection: Connection, ruleset: Ruleset, text: str, title: str
+    ) -> dict[str, Any]:
+        """A scenario without its packets."""
+        settings = self._settings
         scenario: dict[str, Any] = {"name": title, "kernel": settings.kernel.name}
         sysctls = {
             name.rpartition(".")[2].removeprefix("nf_conntrack_"): settings.value(name)
@@ -115,17 +189,15 @@ class Courses:
         sets = _sets(ruleset, self._chains, connection)
         if sets:
             scenario["ipsets"] = sets
-        scenario |= stage(connection)
-        scenario["packets"] = packets
-        return Course(Witness(scenario, expect), found, ends)
+        return scenario | stage(connection)
 
-    def _rules(self, connection: Connection) -> tuple[Ruleset, str]:
-        """The rule set as far as packets of the connection can reach it, and its text."""
-        paths = frozenset(connection.ends(sender).path for sender in Dir)
-        if paths not in self._texts:
-            ruleset = reachable(self._chains.ruleset, paths)
-            self._texts[paths] = ruleset, print_ruleset(ruleset)
-        return self._texts[paths]
+    def _rules(self, paths: frozenset[Path], *, with_nat: bool) -> tuple[Ruleset, str]:
+        """The rule set as far as packets on these paths can reach it, and its text."""
+        key = paths, with_nat
+        if key not in self._texts:
+            ruleset = reachable(self._chains.ruleset, paths, with_nat=with_nat)
+            self._texts[key] = ruleset, print_ruleset(ruleset)
+        return self._texts[key]
 
 
 def _packets(
@@ -138,19 +210,26 @@ def _packets(
     if step.phase is Phase.OPENING:
         return
     sender, kind = step.sender, Kind(step.flags)
-    name, seq, ack = _NEXT[sender]
+    if step.phase is Phase.EXPIRED:
+        fate = first_after_expiry(chains, connection, sender, kind, loose=loose, kernel=kernel)
+    else:
+        entry = connection.entry(sender, confirmed=True, replied=True, assured=True)
+        asked = connection.packet(sender, kind.flags, 1 if kind is Kind.DATA else 0)
+        fate = send(chains, asked, connection.ends(sender), CtState.ESTABLISHED, entry)
+    yield _Sent(_later(step), fate)
+
+
+def _later(step: Step) -> dict[str, Any]:
+    """A packet behind the first data."""
+    kind = Kind(step.flags)
+    name, seq, ack = _NEXT[step.sender]
     later: dict[str, Any] = {"dir": name, "flags": kind.flags.letters}
     later |= {"seq": seq, "ack": ack, "win": 502}
     if kind is Kind.DATA:
         later["len"] = 1
     if step.phase is Phase.EXPIRED:
         later["expire"] = True
-        fate = first_after_expiry(chains, connection, sender, kind, loose=loose, kernel=kernel)
-    else:
-        entry = connection.entry(sender, confirmed=True, replied=True, assured=True)
-        asked = connection.packet(sender, kind.flags, 1 if kind is Kind.DATA else 0)
-        fate = send(chains, asked, connection.ends(sender), CtState.ESTABLISHED, entry)
-    yield _Sent(later, fate)
+    return later
 
 
 def _answer(fate: Fate, ruleset: Ruleset) -> dict[str, Any]:
@@ -185,15 +264,18 @@ def _sets(ruleset: Ruleset, chains: ChainStore, connection: Connection) -> str:
 
 def _set(name: str, members: AddressSet, connection: Connection) -> str:
     family = connection.family
+    addresses = [connection.orig_address, connection.reply_address]
+    way = connection.translated
+    for end in (way.source, way.destination) if way is not None else ():
+        if end is not None:
+            # The lowest is the one that the model takes of a range.
+            addresses += [(end.mapped(one) or (one,))[0] for one in addresses[:2]]
     lines = [f"create {name} hash:net family {'inet6' if family is Family.IPV6 else 'inet'}"]
     for nets, word in ((members.members, ""), (members.exceptions, " nomatch")):
         lines += [
             f"add {name} {part}{word}"
             for net in nets
-            if net.family is family
-            and any(
-                net.contains(one) for one in (connection.orig_address, connection.reply_address)
-            )
+            if net.family is family and any(map(net.contains, addresses))
             for part in _without_zero(net)
         ]
     return "".join(f"{line}\n" for line in lines)

@@ -271,9 +271,11 @@ class Surveyor:
         swept = self._send(self.remembered(sender, flags), {Key(): exactly(among)})
         return self.surely_lost(swept, among)
 
-    def judge(self, packets: Kindred, among: PacketSet) -> Judged:
-        """What becomes of packets of these connections."""
-        swept = self._send(packets, {Key(): exactly(among)})
+    def judge(self, packets: Kindred, among: PacketSet, start: Flows | None = None) -> Judged:
+        """What becomes of packets of these connections, which are not translated but for those of
+        ``start`` that are.
+        """
+        swept = self._send(packets, {Key(): exactly(among)} if start is None else start)
         passes = among - swept.elsewhere()
         return Judged(swept, self.surely_lost(swept, among), passes)
 

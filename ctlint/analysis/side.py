@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Final, NamedTuple
@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import End
 from ctlint.analysis.flows import Flows, Key, Kindred, all_of, exactly
-from ctlint.analysis.regions import Surveyor
+from ctlint.analysis.regions import Judged, Opened, Surveyor
+from ctlint.analysis.retranslation import Way
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.swept import Swept
+from ctlint.analysis.translated import is_martian
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import Goto, Jump, Rule, Target
 from ctlint.ir.ruleset import Chain, Ruleset, Table
@@ -81,41 +83,79 @@ class Side:
         self._translating: dict[RuleRef, None] = {}
         recorder = _Recorder(chains, coordinates)
         self.surveyor = self._surveyor(recorder)
-        self.opened = self.surveyor.established()
-        self.translated = self._nothing
-        """The connections of which NAT translates a packet that opens them."""
+        self.plain = self.surveyor.established()
+        """The connections that can be opened and that NAT does not translate."""
+        self.ways: dict[Way, Opened] = {None: self.plain}
+        """All that can be opened, by how NAT translates them."""
+        self.ways |= dict(self.surveyor.translated.items())
+        some = self.ways.values()
+        space = coordinates.space
+        self.opened = Opened(
+            space.union(each.certain for each in some), space.union(each.possible for each in some)
+        )
+        """All of them together."""
+        self.translated: PacketSet = space.union(
+            each.possible for way, each in self.ways.items() if way is not None
+        )
+        """Those that may be translated."""
+        self.unfollowed = self._nothing
+        """Those that may be translated in a way that is not followed: nothing is said of them."""
         self.untracked = self._nothing
         """Those whose entry may not know all that opens them, for NOTRACK takes some of it."""
-        for packets, begun, swept in recorder.sent:
-            self.translated = self.translated | self.translated_among(packets, begun)
+        self._syn = recorder.sent[0].packets
+        for _, _, swept in recorder.sent:
+            for bounds in swept.translated.values():
+                self.unfollowed = self.unfollowed | bounds.possible
             for key, bounds in swept.passed.items():
                 if key.is_untracked:
                     self.untracked = self.untracked | bounds.possible
-
-    def translated_among(self, packets: Kindred, among: PacketSet) -> PacketSet:
-        """Those of these connections of which NAT may translate the packet, whatever becomes of it
-        then: they are not compared.
-        """
-        if self._nat is None or packets.ctstate is not CtState.NEW:
-            return self._nothing
-        # What translates packets that open nothing is told as no end of theirs.
-        asked = packets._replace(tells_ends=False, is_late=False)
-        swept = self._nat.send(asked, {Key(): exactly(among)})
-        found = self._nothing
-        for key, bounds in swept.passed.items():
-            if key.translated is not None:
-                self._translating |= dict.fromkeys(key.translated.rules)
-                found = found | bounds.possible
-        for ref, bounds in swept.translated.items():
-            self._translating[ref] = None
-            found = found | bounds.possible
-        return found
+        self._translating |= self.surveyor.translating
+        for way, each in self.ways.items():
+            if way is not None and is_martian(coordinates.role, coordinates.family, way):
+                self.unfollowed = self.unfollowed | each.possible
+                self._translating |= dict.fromkeys(way.rules)
 
     @property
     def translating(self) -> Sequence[RuleRef]:
-        """The rules that translate connections."""
+        """The rules that translate connections that are not compared."""
         found = (original(self.chains.ruleset, ref) for ref in self._translating)
         return [ref for ref in found if isinstance(ref, RuleRef)]
+
+    def leave_out(self, way: Way) -> None:
+        """Note that connections that are translated so are not compared."""
+        self._translating |= dict.fromkeys(() if way is None else way.rules)
+
+    def ways_of(self, among: PacketSet, *, are_open: bool) -> Iterator[tuple[Way, PacketSet]]:
+        """How these connections are translated, each once: ``are_open``, of those that can be
+        opened; else of any, as far as their SYN comes.
+        """
+        bounds: Mapping[Way, tuple[PacketSet, PacketSet]] = self.ways
+        if not are_open:
+            bounds = {}
+            if self._nat is not None:
+                asked = self._syn._replace(tells_ends=False)
+                swept = self._nat.send(asked, {Key(): exactly(among)})
+                bounds = {
+                    key.translated: (each.nominal, each.possible)
+                    for key, each in swept.passed.items()
+                }
+        for is_possible in (False, True):
+            for way, each in bounds.items():
+                part = among & each[is_possible]
+                if not part.is_empty():
+                    among = among - part
+                    yield way, part
+        if not among.is_empty():
+            yield None, among
+
+    def judge_open(self, packets: Kindred, among: PacketSet) -> Judged:
+        """What becomes of packets of these connections while they are open."""
+        start = {
+            Key(translated=way): exactly(part)
+            for way, opened in self.ways.items()
+            if not (part := opened.possible & among).is_empty()
+        }
+        return self.surveyor.judge(packets, among, start)
 
     def _surveyor(self, sweeper: Sweeper) -> Surveyor:
         loose = self.settings.value(TCP_LOOSE) != 0
@@ -143,10 +183,10 @@ class Side:
                     yield Loss(packets.sender, packets.flags, end, ctstate, lost)
 
     def decisions(
-        self, hook: Hook, table: str, packets: Kindred, among: PacketSet
+        self, hook: Hook, table: str, packets: Kindred, among: PacketSet, way: Way
     ) -> Iterator[tuple[Cause | None, PacketSet]]:
-        """What decides on packets of these connections in one table at one hook, each once; None
-        where nothing does.
+        """What decides on packets of these connections, which are translated so, in one table at
+        one hook, each once; None where nothing does.
         """
         if self.chains.ruleset.chain(table, hook.value) is None:
             yield None, among
@@ -156,7 +196,8 @@ class Side:
             ruleset = telling(self.chains.ruleset, table, hook.value)
             chains = ChainStore(ruleset, self.chains.facts)
             self._deciding[key] = Sweeper(chains, self._coordinates)
-        start = {Key(): exactly(among)}
+        # NAT makes of the first packet itself what it does.
+        start = {Key(translated=None if packets.opens else way): exactly(among)}
         swept = self._deciding[key].send(packets._replace(tells_ends=True), start)
         for is_nominal in (True, False):
             for end, (_, bounds) in swept.ends.items():

@@ -29,7 +29,7 @@ from ctlint.analysis.regions import OPENING, SYN, SYN_ACK, Opened, Region, Surve
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.sweep import Sweeper
-from ctlint.analysis.translated import play
+from ctlint.analysis.translated import is_martian, play
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.values import Range
@@ -37,7 +37,6 @@ from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, RuleRef, ref_named
 from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.traverse import Open
-from ctlint.wire.addresses import Family
 
 MAX_STEPS: Final = 250_000
 """Rules given to walks for one role: a bound on time. What is left out is said."""
@@ -152,7 +151,9 @@ class _Examiner:
         packets = opened.certain if is_certain else opened.possible
         connection = coordinates.connection(packets, translated)
         played = None
-        if connection is not None and not _is_martian(connection, translated):
+        if connection is not None and not is_martian(
+            connection.role, connection.family, translated
+        ):
             kinds = [(kind.flags, int(kind is Kind.DATA)) for kind in Kind]
             played = play(self.chains, connection, kinds, self.settings)
         if connection is None or played is None or (played.is_opened is False and not is_certain):
@@ -312,20 +313,3 @@ class _Examiner:
         for ref in refs:
             if ref not in self.report.translating:
                 self.report.translating.append(ref)
-
-
-def _is_martian(connection: Connection, translated: Translated) -> bool:
-    """Whether NAT leads what comes from elsewhere to an address of lo: routing drops it, unless
-    route_localnet is set, which is not known here (ip_route_input_slow(), Linux 6.18).
-    """
-    end = translated.destination
-    if connection.role in (Role.CLIENT, Role.LOOPBACK) or end is None:
-        return False
-    if end.addresses is None or end.kept:
-        return False
-    own = _LOOPBACK[connection.family]
-    return end.addresses.low <= own.high and own.low <= end.addresses.high
-
-
-_LOOPBACK: Final = {Family.IPV4: Range(0x7F000000, 0x7FFFFFFF), Family.IPV6: Range(1, 1)}
-"""127.0.0.0/8 and ::1."""

@@ -442,6 +442,10 @@ class TableSweep:
         same, others = hit.split(self.unchanged(new), takes_open=False)
         if not same.is_empty():
             add(self.accepted, key, same)
+        drawn, others = others.split(self.among_drawn(new), takes_open=False)
+        if not drawn.is_empty():
+            # They may get the address that they have, or another.
+            self.leave(ref, drawn)
         if others.is_empty():
             return
         if not self.packets.opens:
@@ -472,12 +476,7 @@ class TableSweep:
         here, others = hit.split(Condition(those, those), takes_open=False)
         if not others.is_empty():
             return hit
-        low, high = new.addresses or (0, 0)
-        if low == high:
-            self.lead(ref, key, here, new._replace(addresses=None))
-        else:
-            # Which of the addresses they get is not known.
-            self.leave(ref, here)
+        self.lead(ref, key, here, new._replace(addresses=None))
         return others
 
     def lead(self, ref: RuleRef, key: Key, others: Bounds, new: Rewritten) -> None:
@@ -509,6 +508,16 @@ class TableSweep:
     def leave(self, ref: RuleRef, hit: Bounds) -> None:
         """Connections that are translated in a way that is not followed."""
         self.swept.translate(ref, hit)
+
+    def among_drawn(self, new: Rewritten) -> Condition:
+        """The connections that have one of several addresses of which a rule gives one."""
+        sweeper = self.sweeper
+        new_ones = new.addresses
+        if new_ones is None or new_ones.low == new_ones.high:
+            return sweeper.nothing
+        field = "saddr" if new.manip is Manip.SRC else "daddr"
+        found = self.sight.among(field, [new_ones])
+        return sweeper.unknown if found is None else Condition(found, found)
 
     def unchanged(self, new: Rewritten) -> Condition:
         """The connections that have what a rule makes of them already."""

@@ -13,14 +13,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
+from ctlint.finding import Role
+from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.scenario.answer import EntryAnswer, OpAnswer, PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import DIR_NAMES, ScenarioError
+from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
 
 _DATA: Final = (
@@ -42,12 +46,14 @@ class Arrival(NamedTuple):
 
 class Played(NamedTuple):
     """A connection that was played. ``is_opened`` is None where that is not decided; ``open`` holds
-    the rules that leave something of it open, each with the reason.
+    the rules that leave something of it open, each with the reason; ``entry`` is that of the open
+    connection.
     """
 
     is_opened: bool | None
     arrivals: Mapping[tuple[Dir, TcpFlags], Arrival]
     open: Mapping[str, str] = {}
+    entry: EntryAnswer | None = None
 
 
 def _packet(sender: Dir, flags: TcpFlags, payload: int) -> dict[str, Any]:
@@ -109,10 +115,10 @@ def play(
     if not is_opened or entry is None:
         return Played(False if is_opened else is_opened, {}, is_open)
     arrivals = {
-        (sender, flags): _arrival(sender, answer, entry)
+        (sender, flags): arrival_of(sender, answer, entry)
         for (sender, flags, _), answer in zip(later, rest, strict=True)
     }
-    return Played(is_opened, arrivals, is_open)
+    return Played(is_opened, arrivals, is_open, entry)
 
 
 def _all(truths: Any) -> bool | None:
@@ -120,7 +126,7 @@ def _all(truths: Any) -> bool | None:
     return False if False in found else None if None in found else True
 
 
-def _arrival(sender: Dir, answer: PacketAnswer, opened: EntryAnswer) -> Arrival:
+def arrival_of(sender: Dir, answer: PacketAnswer, opened: EntryAnswer) -> Arrival:
     """Judge a packet by the addresses under which it comes out: those of its entry turned round, or
     its own where it has none.
     """
@@ -133,3 +139,20 @@ def _arrival(sender: Dir, answer: PacketAnswer, opened: EntryAnswer) -> Arrival:
     # What comes out nowhere and is delivered was for this host.
     stays = answer.delivered and not any(one.is_same for one in answer.out)
     return Arrival(is_right, stays_here=stays and not is_right, answer=answer)
+
+
+def is_martian(role: Role, family: Family, translated: Translated) -> bool:
+    """Whether NAT leads what comes from elsewhere to an address of lo: routing drops it, unless
+    route_localnet is set, which is not known here (ip_route_input_slow(), Linux 6.18).
+    """
+    end = translated.destination
+    if role in (Role.CLIENT, Role.LOOPBACK) or end is None:
+        return False
+    if end.addresses is None or end.kept:
+        return False
+    own = _LOOPBACK[family]
+    return end.addresses.low <= own.high and own.low <= end.addresses.high
+
+
+_LOOPBACK: Final = {Family.IPV4: Range(0x7F000000, 0x7FFFFFFF), Family.IPV6: Range(1, 1)}
+"""127.0.0.0/8 and ::1."""

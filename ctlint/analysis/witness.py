@@ -7,9 +7,9 @@ loss, those about NAT from the model; the live kernel must give the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.fate import Disposition
@@ -21,13 +21,14 @@ from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, stops
 from ctlint.model.netfilter.ipsets import named_sets
 from ctlint.model.netfilter.tern import Tern
 from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
-from ctlint.scenario.answer import OpAnswer
+from ctlint.scenario.answer import OpAnswer, PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import DIR_NAMES, ScenarioError
 from ctlint.wire.addresses import Family
@@ -94,7 +95,7 @@ class Witnesses:
         rules, tables = self.rules(connection, with_nat=with_nat)
         scenario |= stage(connection)
         scenario["packets"] = packets
-        answers = self._played(scenario, connection) if with_nat else {}
+        answers = self._played(scenario) if with_nat else {}
         scenario |= rules
         expect = []
         for index, (sender, kind) in enumerate(steps, len(HANDSHAKE)):
@@ -110,41 +111,18 @@ class Witnesses:
             expect.append({"packet": index, **answer})
         return Witness(scenario, expect)
 
-    def _played(
-        self, scenario: Mapping[str, Any], connection: Connection
-    ) -> dict[int, dict[str, Any]]:
-        """What the model answers to packets of a scenario, by index, as far as it is decided.
-
-        A port that the kernel draws by lot may be any.
-        """
-        drawn: set[int] = set()
-
-        def draw(low: int, high: int) -> int:
-            del high
-            drawn.add(low)
-            return low
-
-        chains = {connection.family: self._chains}
-        read = as_scenario(scenario)
-        player = Player(read, self._settings.kernel, draw, chains=chains)
+    def _played(self, scenario: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+        """What the model answers to packets of a scenario, by index, as far as it is decided."""
         found: dict[int, dict[str, Any]] = {}
-        for index, step in enumerate(read.steps):
-            try:
-                answer = player.step(step)
-            except ScenarioError:
-                # What is possible may lead to places that are not simulated.
-                break
-            if isinstance(answer, OpAnswer) or answer.delivered is None:
-                continue
-            found[index] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
-            for one in answer.out:
-                if one.is_same:
-                    sport, dport = (
-                        None if port in drawn else port for port in (one.sport, one.dport)
-                    )
-                    found[index]["as"] = [one.src, sport, one.dst, dport]
-            if all(one.is_same for one in answer.out) and not answer.undecided:
-                found[index]["rules"] = list(answer.rules or ())
+        try:
+            for index, known in enumerate(
+                play_with_nat(self._chains, self._settings.kernel, scenario)
+            ):
+                if known.answer.delivered is not None:
+                    found[index] = known.expected
+        except ScenarioError:
+            # What is possible may lead to places that are not simulated.
+            return found
         return found
 
     def _answer(self, sender: Dir, kind: Kind, connection: Connection) -> dict[str, Any]:
@@ -197,6 +175,42 @@ class Witnesses:
             self._texts[key] = (keys, frozenset(ruleset.tables))
             self.rulesets[text] = ruleset
         return self._texts[key]
+
+
+class Known(NamedTuple):
+    """What the model answers to a packet, and what of that a kernel must answer too."""
+
+    answer: PacketAnswer
+    expected: dict[str, Any]
+
+
+def play_with_nat(
+    chains: ChainStore, kernel: KernelProfile, scenario: Mapping[str, Any]
+) -> Iterator[Known]:
+    """Plays a scenario that has no operations. A port that the kernel draws by lot may be any.
+    Raises ScenarioError where a packet goes to where none is simulated.
+    """
+    drawn: set[int] = set()
+
+    def draw(low: int, high: int) -> int:
+        del high
+        drawn.add(low)
+        return low
+
+    read = as_scenario(scenario)
+    player = Player(read, kernel, draw, chains={chains.ruleset.family: chains})
+    for step in read.steps:
+        answer = player.step(step)
+        assert not isinstance(answer, OpAnswer)
+        expected: dict[str, Any] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
+        for one in answer.out:
+            if one.is_same:
+                sport, dport = (None if port in drawn else port for port in (one.sport, one.dport))
+                expected["as"] = [one.src, sport, one.dst, dport]
+        # Which rules match may hang on a port that was drawn.
+        if all(one.is_same for one in answer.out) and not answer.undecided and not drawn:
+            expected["rules"] = list(answer.rules or ())
+        yield Known(answer, expected)
 
 
 def step_name(lost: Lost) -> str:

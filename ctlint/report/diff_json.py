@@ -20,6 +20,7 @@ _DISPOSITIONS: Final = {
     Disposition.DROPPED_BY_RULE: "dropped",
     Disposition.DROPPED_BY_POLICY: "dropped",
     Disposition.REJECTED: "rejected",
+    Disposition.MISDIRECTED: "misdirected",
     Disposition.UNDECIDED: "undecided",
 }
 
@@ -106,6 +107,8 @@ def _decision(decision: Decision) -> dict[str, object]:
         "verdict": _DISPOSITIONS[decision.disposition],
         "reject_with": decision.rejects_with,
         "location": _location(place) if place else None,
+        "translated_by": [_location(each) for each in decision.translated_by],
+        "becomes": decision.becomes or None,
     }
 
 

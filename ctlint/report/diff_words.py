@@ -40,6 +40,20 @@ def say_packets(packets: Sequence[Packet]) -> str:
 
 def say_decision(decision: Decision) -> str:
     """What a firewall does with the packet: "dropped", "rejected with tcp-reset", "goes on"."""
+    said = _say_verdict(decision)
+    if not decision.translated_by or decision.disposition is Disposition.MISDIRECTED:
+        return said
+    rules = " and ".join(
+        f"{each.table}/{each.chain}#{each.position}" for each in decision.translated_by
+    )
+    return f"{said}; {rules} translates it {decision.becomes}"
+
+
+def _say_verdict(decision: Decision) -> str:
+    if decision.disposition is Disposition.MISDIRECTED:
+        if decision.translated_by:
+            return "not translated without its entry"
+        return Disposition.MISDIRECTED.value
     if decision.disposition is Disposition.DELIVERED:
         return "goes on" if decision.location else "goes on, no rule there asks it"
     said = decision.disposition.value

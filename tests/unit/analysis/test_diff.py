@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ctlint.analysis.diff import FamiliesDifferError, Firewall, diff
+from ctlint.analysis.diff import NOT_COMPARED, FamiliesDifferError, Firewall, diff
 from ctlint.analysis.difference import Difference, DiffResult, Kind, Phase
 from ctlint.analysis.difference_replay import unmet
 from ctlint.analysis.fault import AnalysisFault
@@ -285,23 +285,190 @@ def test_families_that_do_not_meet() -> None:
     ]
 
 
-def test_what_nat_translates_is_named_once_for_each_rule() -> None:
-    nat = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
-        "-A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.7.0.7\nCOMMIT\n"
+NAT = (
+    "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+    ":POSTROUTING ACCEPT [0:0]\n"
+)
+PUBLISHED = "-A PREROUTING -i wan0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.7.0.7:8080"
+LED = "-A FORWARD -i wan0 -d 10.7.0.7/32 -p tcp -m tcp --dport 8080 -j ACCEPT"
+LED_ON = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+OUTWARD = "-A FORWARD -i lan0 -o wan0 -p tcp -j ACCEPT"
+MASQUERADE = "-A POSTROUTING -o wan0 -j MASQUERADE"
+
+
+def routed(nat: str, *lines: str) -> str:
+    return f"{NAT}{nat}{chr(10) if nat else ''}COMMIT\n{rules(KNOWN, LED_ON, *lines)}"
+
+
+def of_kind(result: DiffResult, kind: Kind) -> list[Difference]:
+    return [each for each in result.differences if each.kind is kind]
+
+
+def test_a_published_service_that_goes_elsewhere() -> None:
+    led = LED.replace("10.7.0.7/32", "10.7.0.0/24")
+    elsewhere = PUBLISHED.replace("10.7.0.7", "10.7.0.8")
+    result = compared(routed(PUBLISHED, led), routed(elsewhere, led))
+    one = only(result)
+    assert (one.kind, one.severity) == (Kind.TRANSLATED_OTHERWISE, Severity.WARNING)
+    assert (one.role, one.confidence) == (Role.FORWARD, Confidence.CERTAIN)
+    assert one.scope.ports == (Range(80, 80),)
+    assert one.message == (
+        "port 80: forwarded connections are translated otherwise: nat/PREROUTING#1 (new.v4:6) "
+        "translates them to 10.7.0.8, port 8080; before, nat/PREROUTING#1 (old.v4:6) translated "
+        "them to 10.7.0.7, port 8080"
     )
-    web = "-A INPUT -p tcp --dport 80 -j ACCEPT"
-    result = compared(nat + rules(KNOWN, web), nat + rules(KNOWN))
-    # Who calls it by that address already is not translated.
-    assert only(result).scope.servers == ("10.7.0.7",)
-    assert [(note.match, note.location.line) for note in result.old.undecided] == [("DNAT", 6)]
-    # What one side alone translates is not compared either.
-    dropped = rules(KNOWN, "-A INPUT -p tcp --dport 81 -j ACCEPT")
-    opened = compared(nat + dropped, rules(KNOWN, web)).differences
-    assert {each.scope.ports for each in opened} == {(Range(81, 81),)} or {
-        each.scope.servers for each in opened if each.kind is Kind.NEWLY_ACCEPTED
-    } == {("10.7.0.7",)}
+    assert [note.match for note in (*result.old.undecided, *result.new.undecided)] == []
+
+
+def test_a_published_service_that_is_not_published_any_more() -> None:
+    result = compared(routed(PUBLISHED, LED), routed("", LED))
+    assert {(each.kind, each.role) for each in result.differences} == {
+        (Kind.NEWLY_DROPPED, Role.FORWARD)
+    }
+    # What calls the host itself stays there now, what calls through it goes on.
+    places = {each.new.location.chain for each in result.differences if each.new.location}
+    assert places == {"INPUT", "FORWARD"}
+    for one in result.differences:
+        assert [each.line for each in one.old.translated_by] == [6]
+        assert one.new.translated_by == ()
+        assert one.old.becomes == "to 10.7.0.7, port 8080"
+        if one.new.location is not None and one.new.location.chain == "FORWARD":
+            # Who calls the other end by its own address meets the rule in FORWARD too.
+            assert one.scope.ports == (Range(80, 80),)
+
+
+def test_a_published_service_whose_port_is_closed_behind_nat() -> None:
+    result = compared(routed(PUBLISHED, LED), routed(PUBLISHED))
+    dropped = of_kind(result, Kind.NEWLY_DROPPED)
+    assert len(dropped) == len(result.differences)
+    assert {each.scope.ports for each in dropped} == {(Range(80, 80),), (Range(8080, 8080),)}
+    one = next(each for each in dropped if each.scope.ports == (Range(80, 80),))
+    assert one.role is Role.FORWARD
+    assert one.new.location is not None
+    assert (one.new.location.chain, one.new.location.position) == ("FORWARD", None)
+    assert one.old.location is not None
+    assert one.old.location.text == LED
+    assert [each.chain for each in one.new.translated_by] == ["PREROUTING"]
+    last = one.new_witness.expect[-1]
+    assert (last["packet"], last["delivered"]) == (0, False)
+    assert last["rules"] == ["nat/PREROUTING#1", "filter/FORWARD policy"]
+
+
+def test_masquerade_that_comes_strands_closes() -> None:
+    result = compared(routed("", OUTWARD), routed(MASQUERADE, OUTWARD))
+    (stranded,) = of_kind(result, Kind.NEWLY_STRANDED)
+    (translated,) = of_kind(result, Kind.NEWLY_TRANSLATED)
+    assert len(result.differences) == 2
+    assert translated.severity is Severity.NOTE
+    assert (translated.role, stranded.role) == (Role.FORWARD, Role.FORWARD)
+    assert {(each.phase, each.dir, each.flags) for each in stranded.packets} >= {
+        (Phase.EXPIRED, "orig", "FA"),
+        (Phase.EXPIRED, "orig", "RA"),
+    }
+    assert stranded.new.location is not None
+    assert stranded.new.location.text == MASQUERADE
+    back = compared(routed(MASQUERADE, OUTWARD), routed("", OUTWARD)).differences
+    assert {each.kind for each in back} == {Kind.NO_LONGER_STRANDED, Kind.NO_LONGER_TRANSLATED}
+
+
+def test_masquerade_in_place_of_snat_may_give_the_same() -> None:
+    snat = "-A POSTROUTING -o wan0 -j SNAT --to-source 198.51.100.1"
+    result = compared(routed(snat, OUTWARD), routed(MASQUERADE, OUTWARD))
+    (one,) = of_kind(result, Kind.TRANSLATED_OTHERWISE)
+    assert (one.confidence, one.severity) == (Confidence.POSSIBLE, Severity.NOTE)
+    # What has that address already was not translated before.
+    (new,) = of_kind(result, Kind.NEWLY_TRANSLATED)
+    assert new.scope.clients == ("198.51.100.1",)
+
+
+@pytest.mark.parametrize(
+    "nat",
+    [
+        # Another rule for the same, in another place.
+        f"-A PREROUTING -p udp -j ACCEPT\n{PUBLISHED}",
+        PUBLISHED.replace("-m tcp", "-m comment --comment web -m tcp"),
+        "-N web\n".replace("-N web\n", "") + PUBLISHED.replace("10.7.0.7:", "10.7.0.7-10.7.0.7:"),
+    ],
+)
+def test_nat_rules_that_do_the_same(nat: str) -> None:
+    assert compared(routed(PUBLISHED, LED), routed(nat, LED)).differences == ()
+
+
+def test_a_packet_of_an_open_translated_connection() -> None:
+    """Behind DNAT the rule sees the new port."""
+    rst = "-A FORWARD -p tcp -m tcp --dport 8080 --tcp-flags RST RST -j DROP"
+    head = f"{NAT}{PUBLISHED}\nCOMMIT\n"
+    old = head + rules(KNOWN, LED_ON, LED)
+    new = head + rules(KNOWN, rst, LED_ON, LED)
+    result = compared(old, new)
+    led = [each for each in result.differences if each.scope.ports == (Range(80, 80),)]
+    assert {(each.kind, each.role) for each in led} == {(Kind.NEWLY_DROPPED, Role.FORWARD)}
+    for one in led:
+        assert [(each.phase, each.dir, each.flags) for each in one.packets] == [
+            (Phase.OPEN, "orig", "RA")
+        ]
+        assert one.new.location is not None
+        assert one.new.location.text == rst
+    assert len(led) + 1 == len(result.differences)
+
+
+def test_another_cause_behind_nat() -> None:
+    explicit = "-A FORWARD -p tcp -m tcp --dport 8080 -j DROP"
+    closed, dropped = routed(PUBLISHED), routed(PUBLISHED, explicit)
+    assert compared(closed, dropped).differences == ()
+    found = compared(closed, dropped, with_causes=True).differences
+    assert {each.kind for each in found} == {Kind.OTHER_CAUSE}
+    (one,) = (each for each in found if each.new.translated_by)
+    assert one.scope.ports == (Range(80, 80),)
+    assert (one.old.becomes, one.new.becomes) == ("to 10.7.0.7, port 8080",) * 2
+
+
+def test_packets_that_nat_takes_for_others_after_expiry() -> None:
+    """Data without an entry is NEW: of a connection that came from outside it meets MASQUERADE."""
+    inward = "-A FORWARD -i wan0 -o lan0 -p tcp -m tcp --dport 8088 -j ACCEPT"
+    data = "-A FORWARD -i lan0 -p tcp -m tcp --sport 8088 -j ACCEPT"
+    result = compared(routed("", inward, data), routed(MASQUERADE, inward, data))
+    one = only(result)
+    assert (one.kind, one.role) == (Kind.NEWLY_STRANDED, Role.FORWARD)
+    assert {(each.dir, each.flags) for each in one.packets} == {("reply", "PA"), ("reply", "A")}
+    assert one.new.location is not None
+    assert one.new.location.text == MASQUERADE
+    assert "as if it were of another connection" in one.message
+
+
+def test_rules_that_are_too_many_to_tell_apart() -> None:
+    many = [PUBLISHED.replace("80 -j", f"{80 + n} -j") for n in range(30)]
+    old, new = routed("\n".join(many), LED), routed("\n".join((*many[:5], *many[6:])), LED)
+    assert compared(old, old).differences == ()
+    assert compared(old, old).old.undecided == ()
+    result = compared(old, new)
+    assert of_kind(result, Kind.TRANSLATED_OTHERWISE) == []
+    assert {each.kind for each in result.differences} == {Kind.NEWLY_DROPPED}
+    assert {each.scope.ports for each in result.differences} == {(Range(85, 85),)}
+
+
+def test_which_of_many_rules_translates_is_not_told() -> None:
+    many = [
+        PUBLISHED.replace("80 -j", f"{80 + n} -j").replace("0.7:", f"0.{n + 1}:") for n in range(30)
+    ]
+    led = LED.replace("10.7.0.7/32", "10.7.0.0/24")
+    old = routed("\n".join(many), led)
+    assert compared(old, old).differences == ()
+    assert compared(old, old).old.undecided == ()
+    many[5] = many[5].replace("0.6:", "0.20:")
+    result = compared(old, routed("\n".join(many), led))
+    assert result.differences == ()
+    assert {note.why for note in result.old.undecided} == {NOT_COMPARED}
+    assert {note.why for note in result.new.undecided} == {NOT_COMPARED}
+
+
+def test_nat_that_is_not_followed_is_named_once_for_each_rule() -> None:
+    """What lo gives to MASQUERADE is not known."""
+    masquerade = "-A POSTROUTING -o lo -j MASQUERADE"
+    result = compared(routed(masquerade), routed(masquerade))
+    assert [(note.match, note.location.line) for note in result.old.undecided] == [
+        ("MASQUERADE", 6)
+    ]
 
 
 def test_rules_behind_notrack_in_its_table_see_what_is_untracked() -> None:

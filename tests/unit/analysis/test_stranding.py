@@ -679,3 +679,15 @@ def test_what_leaves_a_translated_connection_open_is_named() -> None:
     )
     found = report(text, Role.SERVER)
     assert "mangle/POSTROUTING#1" in {str(item.ref) for item in found.open}
+
+
+def test_an_address_of_those_that_nat_draws_from_may_stay() -> None:
+    """find_best_ips_proto() takes one by a hash: the packet's own is as good as any."""
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n"
+        "-A INPUT -s 10.2.0.0/29 -j SNAT --to-source 10.2.0.0-10.2.0.7\nCOMMIT\n"
+    )
+    found = report(text, Role.CLIENT)
+    assert found.strandings == []
+    assert [str(ref) for ref in found.translating] == ["nat/INPUT#1"]
