@@ -69,7 +69,7 @@ class Remedies:
         if not offered:
             return None
         why = "the rule set is too large to be asked again"
-        if self._chains.ruleset.rule_count > MAX_RULES:
+        if self._chains.ruleset.rule_count > MAX_RULES or self._report(stranding.role).was_sampled:
             return self._unchecked(offered[0], why)
         best: tuple[Proposal, Trial, Outcome] | None = None
         try:

@@ -14,7 +14,7 @@ from ctlint.headerspace.space import Layout, Point, TooLargeError, union
 from ctlint.ir.values import Range
 
 MAX_BOXES: Final = 20_000
-MAX_WORK: Final = 2_000_000
+MAX_WORK: Final = 500_000
 """Pairs of boxes that are compared in all operations of one space: some seconds."""
 
 Box: TypeAlias = tuple[Range, ...]
