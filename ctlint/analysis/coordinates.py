@@ -257,7 +257,9 @@ class _Wishes:
 
     def __iter__(self) -> Iterator[int]:
         yield from self._ordinary
-        for each in self._found.values(self._part, _RANGES_TRIED):
+        ranges = self._found.values(self._part, _RANGES_TRIED)
+        # A single address beside others may be what is left of a network: that which names it.
+        for each in sorted(ranges, key=lambda each: each.low == each.high):
             yield from (min(each.low + 2, each.high), min(each.low + 3, each.high))
 
 

@@ -691,3 +691,17 @@ def test_an_address_of_those_that_nat_draws_from_may_stay() -> None:
     found = report(text, Role.CLIENT)
     assert found.strandings == []
     assert [str(ref) for ref in found.translating] == ["nat/INPUT#1"]
+
+
+def test_the_address_that_names_a_network_is_no_peer() -> None:
+    """RFC 4291, section 2.6.1: the first address of a network is that of any of its routers."""
+    text = (
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n:OU0 - [0:0]\n"
+        "-A OUTPUT -o eth+ -j OU0\n"
+        "-A OUTPUT -d fd01::/64 -p tcp -m state --state NEW -j ACCEPT\n"
+        "-A OUTPUT -d fd01::1 -j ACCEPT\n-A INPUT -j ACCEPT\n"
+        "-A OU0 -m conntrack ! --ctstate INVALID,NEW -j ACCEPT\nCOMMIT\n"
+    )
+    found = report(text, Role.CLIENT, Family.IPV6)
+    assert found.cases
+    assert all(case.connection.reply_address != 0xFD01 << 112 for case in found.cases)
