@@ -48,6 +48,8 @@ that let few connections through would otherwise take the time of all.
 """
 
 
+_TAKEN: Final = "the address that it gives is taken for another host's, and may be this one's"
+_MOST_TAKEN: Final = 24
 _DRAWN: Final = "the port is drawn by lot anew: what finds no entry may get another"
 
 
@@ -137,6 +139,8 @@ class _Examiner:
             some = surveyor.translated[translated]
             self.judge_translated(coordinates, translated, some)
         self.note_open(surveyor.open)
+        taken = list(sweeper.taken_for_another.values())[:_MOST_TAKEN]
+        self.note_open(Open(ref, None, _TAKEN) for ref in taken)
         self.note_translating(surveyor.translating)
         self.report.always = {cause: Kind(flags) for cause, flags in surveyor.always.items()}
 

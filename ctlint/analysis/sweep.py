@@ -27,7 +27,7 @@ from ctlint.analysis.way import ANSWERING, Ends, Way
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule
+from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.nat import MANIP, Manip
@@ -63,6 +63,8 @@ class Sweeper:
         self._known: dict[tuple[object, ...], list[_Sent]] = {}
         self._translated: dict[tuple[object, ...], Translated] = {}
         self._joint = Joint(chains.ruleset)
+        self.taken_for_another: dict[int, RuleRef] = {}
+        """DNAT rules whose address is taken for another host's, though it may be this one's."""
         self._held: dict[tuple[Effect, Question], bool] = {}
         self.used: list[tuple[Effect, Question]] = []
         self.effects: dict[tuple[object, ...], Effect] = {}

@@ -475,6 +475,8 @@ class TableSweep:
             return hit
         here, others = hit.split(Condition(those, those), takes_open=False)
         if not others.is_empty():
+            if not here.is_empty():
+                self.sweeper.taken_for_another.setdefault(id(ref.rule), ref)
             return hit
         self.lead(ref, key, here, new._replace(addresses=None))
         return others

@@ -104,7 +104,7 @@ class Witnesses:
                 answer = self._answer(sender, kind, connection)
                 if with_nat:
                     # The addresses that NAT gives it are not known there.
-                    answer.pop("rules", None)
+                    answer = {"ctstate": answer["ctstate"]}
             if "rules" in answer:
                 matched = answer["rules"]
                 answer["rules"] = [step for step in matched if step.partition("/")[0] in tables]

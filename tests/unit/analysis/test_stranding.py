@@ -705,3 +705,13 @@ def test_the_address_that_names_a_network_is_no_peer() -> None:
     found = report(text, Role.CLIENT, Family.IPV6)
     assert found.cases
     assert all(case.connection.reply_address != 0xFD01 << 112 for case in found.cases)
+
+
+def test_that_the_host_may_have_the_address_of_dnat_is_said() -> None:
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination 10.2.0.2:80\n"
+        "COMMIT\n*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+    )
+    found = report(text, Role.SERVER)
+    assert [str(item.ref) for item in found.open] == ["nat/PREROUTING#1"]
