@@ -66,11 +66,13 @@ def check(ctx: Context) -> Iterator[Finding]:
     """Policies and final drops whose decisive packet is INVALID."""
     for stranding in ctx.strandings(Nature.CATCH_ALL):
         lost = stranding.decisive
-        if lost.ctstate is not CtState.INVALID:
+        # Over lo, NOTRACK in PREROUTING takes what has no entry: it is UNTRACKED in INPUT.
+        if lost.ctstate not in (CtState.INVALID, CtState.UNTRACKED):
             continue
         yield ctx.stranding_finding(
             stranding,
             f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
-            f"{who_sends(stranding, lost)} is INVALID, and nothing before this accepts it",
+            f"{who_sends(stranding, lost)} is {lost.ctstate.name}, and nothing before this accepts "
+            "it",
             ctx.remedy(stranding),
         )

@@ -450,3 +450,17 @@ def test_what_is_lost_with_a_live_entry_too_is_no_matter_of_expiry() -> None:
     (item,) = result["undecided"]
     assert item["location"]["line"] == 4
     assert "with or without an entry" in item["why"]
+
+
+def test_over_lo_notrack_takes_what_has_no_entry() -> None:
+    """nf_conntrack_in() leaves an INVALID packet without an entry, and raw is asked again."""
+    text = (
+        "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A PREROUTING -j CT --notrack\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n"
+        ":FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        "-A INPUT -p tcp -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT\nCOMMIT\n"
+    )
+    found = json.loads(ctlint(["lint", "-", "--format", "json"], stdin=text).stdout)["findings"]
+    (one,) = (finding for finding in found if finding["role"] == "loopback")
+    assert one["rule"] == "CT103"
+    assert one["packet"]["ctstate"] == "UNTRACKED"
