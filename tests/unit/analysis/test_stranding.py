@@ -43,6 +43,12 @@ ORIG, REPLY = Dir.ORIGINAL, Dir.REPLY
 INVALID, NEW = CtState.INVALID, CtState.NEW
 
 
+NAT_CHAINS = (
+    "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+    ":POSTROUTING ACCEPT [0:0]\n"
+)
+
+
 def report(text: str, role: Role, family: Family = Family.IPV4) -> RoleReport:
     (ruleset,) = parse_rulesets(text, "rules", family)
     return examine(ChainStore(ruleset, Facts()), role, Settings(SysctlSet(), NEWEST))
@@ -193,8 +199,7 @@ def test_the_close_of_a_translated_connection_is_lost_to_nat_and_not_to_the_drop
     go out under the client's own address.
     """
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
+        f"{NAT_CHAINS}-A POSTROUTING -j MASQUERADE\nCOMMIT\n"
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
     )
@@ -211,8 +216,7 @@ def test_the_close_of_a_translated_connection_is_lost_to_nat_and_not_to_the_drop
 def test_what_a_published_server_sends_is_masqueraded_as_another_connection() -> None:
     """The connection itself is not translated; its server's first packet without an entry is."""
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o wan0 -j MASQUERADE\nCOMMIT\n"
+        f"{NAT_CHAINS}-A POSTROUTING -o wan0 -j MASQUERADE\nCOMMIT\n"
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED,INVALID -j ACCEPT\n"
         "-A FORWARD -i wan0 -o lan0 -p tcp -m tcp --dport 443 -j ACCEPT\n"
@@ -288,11 +292,7 @@ def test_answers_that_are_not_tracked_open_no_translated_connection(role: Role) 
 
 def test_a_rule_that_makes_of_an_end_what_it_is_translates_nothing() -> None:
     """nf_nat_setup_info(): the tuple stays, so the entry gets no bit of NAT."""
-    text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
-        "-A POSTROUTING -s 192.0.2.1 -j SNAT --to-source 192.0.2.1\nCOMMIT\n"
-    )
+    text = f"{NAT_CHAINS}-A POSTROUTING -s 192.0.2.1 -j SNAT --to-source 192.0.2.1\nCOMMIT\n"
     assert report(text, Role.CLIENT).strandings == []
 
 
@@ -559,8 +559,7 @@ def test_ports_that_fare_better_are_left_out(
 def test_the_rule_that_changes_the_packet_is_named_and_not_one_that_leaves_it_as_it_is() -> None:
     """A host that has the address is not led away by the DNAT: SNAT in INPUT is to blame."""
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
+        f"{NAT_CHAINS}"
         "-A PREROUTING -j DNAT --to-destination 10.1.0.1\n"
         "-A INPUT -j SNAT --to-source 192.0.2.1-192.0.2.3\nCOMMIT\n"
     )
@@ -607,8 +606,7 @@ def test_whether_notrack_is_reached_may_be_open() -> None:
 def test_where_answers_to_an_address_of_nat_leave_is_not_known() -> None:
     """SNAT in INPUT: the host answers to the new address, and OUTPUT sees the route to that."""
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A INPUT -j SNAT --to-source 10.1.0.1\nCOMMIT\n"
+        f"{NAT_CHAINS}-A INPUT -j SNAT --to-source 10.1.0.1\nCOMMIT\n"
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A OUTPUT -o lo -j ACCEPT\n-A OUTPUT -j REJECT\nCOMMIT\n"
     )
@@ -618,11 +616,7 @@ def test_where_answers_to_an_address_of_nat_leave_is_not_known() -> None:
 
 def test_a_port_that_is_drawn_by_lot_says_nothing_of_later_data() -> None:
     """nf_nat_l4proto_unique_tuple() draws again for each new entry."""
-    text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -p tcp -j MASQUERADE --to-ports 1024-65535\n"
-        "COMMIT\n"
-    )
+    text = f"{NAT_CHAINS}-A POSTROUTING -p tcp -j MASQUERADE --to-ports 1024-65535\nCOMMIT\n"
     found = report(text, Role.FORWARD)
     (stranding,) = found.strandings
     assert (ORIG, Kind.FIN, INVALID) in lost(stranding)
@@ -634,8 +628,7 @@ def test_a_port_that_is_drawn_by_lot_says_nothing_of_later_data() -> None:
 def test_dnat_to_the_address_that_was_called_stays_at_the_host() -> None:
     """Only the port changes: ip_route_input() finds the address local as before."""
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
+        f"{NAT_CHAINS}"
         "-A PREROUTING -d 10.1.0.2 -p tcp -m tcp --dport 80 "
         "-j DNAT --to-destination 10.1.0.2:8080\nCOMMIT\n"
     )
@@ -647,8 +640,7 @@ def test_dnat_to_the_address_that_was_called_stays_at_the_host() -> None:
 
 def test_dnat_to_a_range_that_holds_the_address_that_was_called_is_left_open() -> None:
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
+        f"{NAT_CHAINS}"
         "-A PREROUTING -d 10.1.0.2 -p tcp -j DNAT --to-destination 10.1.0.2-10.1.0.5\nCOMMIT\n"
     )
     assert [str(ref) for ref in report(text, Role.SERVER).translating] == ["nat/PREROUTING#1"]
@@ -657,8 +649,7 @@ def test_dnat_to_a_range_that_holds_the_address_that_was_called_is_left_open() -
 def test_whether_the_answers_of_a_translated_connection_are_tracked_may_be_open() -> None:
     """Untracked answers are not translated back; the hop limit of packets is not known."""
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
+        f"{NAT_CHAINS}"
         "-A PREROUTING -i eth0 -p tcp -j REDIRECT --to-ports 8080\nCOMMIT\n"
         "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
         "-A OUTPUT -m ttl --ttl-gt 62 -j CT --notrack\nCOMMIT\n"
@@ -671,8 +662,7 @@ def test_whether_the_answers_of_a_translated_connection_are_tracked_may_be_open(
 
 def test_what_leaves_a_translated_connection_open_is_named() -> None:
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A INPUT -j SNAT --to-source 10.2.0.77\nCOMMIT\n"
+        f"{NAT_CHAINS}-A INPUT -j SNAT --to-source 10.2.0.77\nCOMMIT\n"
         "*mangle\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n"
         ":OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n"
         "-A POSTROUTING -m owner --gid-owner 0 -j CONNMARK --set-xmark 0x2/0x3\nCOMMIT\n"
@@ -683,11 +673,7 @@ def test_what_leaves_a_translated_connection_open_is_named() -> None:
 
 def test_an_address_of_those_that_nat_draws_from_may_stay() -> None:
     """find_best_ips_proto() takes one by a hash: the packet's own is as good as any."""
-    text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n"
-        "-A INPUT -s 10.2.0.0/29 -j SNAT --to-source 10.2.0.0-10.2.0.7\nCOMMIT\n"
-    )
+    text = f"{NAT_CHAINS}-A INPUT -s 10.2.0.0/29 -j SNAT --to-source 10.2.0.0-10.2.0.7\nCOMMIT\n"
     found = report(text, Role.CLIENT)
     assert found.strandings == []
     assert [str(ref) for ref in found.translating] == ["nat/INPUT#1"]
@@ -709,8 +695,7 @@ def test_the_address_that_names_a_network_is_no_peer() -> None:
 
 def test_that_the_host_may_have_the_address_of_dnat_is_said() -> None:
     text = (
-        "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
-        ":POSTROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j DNAT --to-destination 10.2.0.2:80\n"
+        f"{NAT_CHAINS}-A PREROUTING -p tcp -j DNAT --to-destination 10.2.0.2:80\n"
         "COMMIT\n*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
     )
     found = report(text, Role.SERVER)
