@@ -63,7 +63,8 @@ from ctlint.lint.rule_api import rule
 @rule("CT402", "one-sided-notrack", severity=Severity.ERROR, since="0.1.0")
 def check(ctx: Context) -> Iterator[Finding]:
     """NOTRACK rules that keep connections from being opened."""
-    for found in half_tracked(ctx.subject.chains, ctx.settings, ctx.subject.witnesses):
+    subject = ctx.subject
+    for found in half_tracked(subject.chains, ctx.settings, subject.witnesses, subject.reports):
         lost, untracked = ("SYN/ACK", "SYN") if found.packet.flags == "SA" else ("ACK", "SYN/ACK")
         yield Finding(
             rule=ctx.info.id,

@@ -5,7 +5,7 @@ the tuples of an entry. All others are asked of a packet that stands for all of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from functools import reduce
 from operator import or_
@@ -58,6 +58,25 @@ _Told: TypeAlias = PacketSet | _Untold | None
 """What an option asks of connections; None: nothing."""
 
 
+class Asked(NamedTuple):
+    """What a rule asks: of connections, with the matches that leave that open, and of anything
+    else.
+    """
+
+    rule: ReadyRule
+    condition: Condition
+    is_open: Sequence[Open]
+    others: Sequence[tuple[Predicate, AnyMatch]]
+
+
+def _may_ask_entry(match: AnyMatch) -> bool:
+    return (
+        match.name == "conntrack"
+        and isinstance(match, Match)
+        and any(option.name in _OF_ENTRY for option in match.options)
+    )
+
+
 class Conditions:
     """What rules ask of packets of one kind at one table, as sets of their connections."""
 
@@ -77,12 +96,16 @@ class Conditions:
         self.translated = translated
         self.sight = Sight(sweeper.space, packets.sender, translated, at.done)
         self._header = self._seen_of_header()
+        self._known = sweeper.asked.setdefault(self._header, {})
+        self._sets = sweeper.compiled.setdefault(self._header, {})
 
-    def of(self, rule: ReadyRule, key: Key) -> tuple[Condition, list[Open]]:
+    def of(self, rule: ReadyRule, key: Key) -> tuple[Condition, Sequence[Open]]:
         """The connections whose packets match a rule; and the matches that leave that open."""
-        found = self.sweeper.everything
-        is_open: list[Open] = []
-        seen: set[int] = set()
+        asked = self._asked(rule)
+        found, is_open = asked.condition, asked.is_open
+        if not asked.others or found.possible.is_empty():
+            return found, is_open
+        is_open = [*is_open]
         self.transit.mark = key.mark
         is_raw = self.at.stop.table == "raw" and self.transit.entry is None
         if is_raw and (key.is_untracked or key.has_template):
@@ -91,33 +114,46 @@ class Conditions:
         elif self.at.stop.table == "raw" and not self.at.stop.tracked:
             self.transit.ctstate = CtState.INVALID
         self.transit.rule = rule.ref
-        for predicate, match in rule.open:
+        for predicate, match in asked.others:
             if Field.ADDRESS_TYPE in predicate.reads and self._is_led_back():
-                found = found & self.sweeper.unknown
-                is_open.append(Open(rule.ref, match, _OWN_UNKNOWN))
-                continue
-            if self.is_of_points(predicate, match):
-                if id(match) in seen:
-                    continue
-                seen.add(id(match))
-                told = self.compiled(match)
-                if told is None:
-                    each = self.sweeper.unknown
-                    is_open.append(Open(rule.ref, match, predicate.why or "not followed"))
-                else:
-                    each = Condition(told, told)
+                why = _OWN_UNKNOWN
             else:
                 truth = predicate.test(self.transit)
                 if truth is Tern.TRUE:
                     continue
                 if truth is Tern.FALSE:
                     return self.sweeper.nothing, []
-                each = self.sweeper.unknown
-                is_open.append(Open(rule.ref, match, predicate.why or "not known"))
-            found = each if found is self.sweeper.everything else found & each
-            if found.possible.is_empty():
-                return found, is_open
+                why = predicate.why or "not known"
+            found = found & self.sweeper.unknown
+            is_open.append(Open(rule.ref, match, why))
         return found, is_open
+
+    def _asked(self, rule: ReadyRule) -> Asked:
+        """What a rule asks."""
+        found = self._known.get(id(rule))
+        if found is None:
+            found = self._asked_anew(rule)
+            if not any(_may_ask_entry(match) for _, match in rule.open):
+                # The entry is another one for each kind of packets.
+                self._known[id(rule)] = found
+        return found
+
+    def _asked_anew(self, rule: ReadyRule) -> Asked:
+        condition = self.sweeper.everything
+        others: list[tuple[Predicate, AnyMatch]] = []
+        is_open: list[Open] = []
+        last: AnyMatch | None = None
+        for predicate, match in rule.open:
+            if Field.ADDRESS_TYPE in predicate.reads or not self.is_of_points(predicate, match):
+                others.append((predicate, match))
+            elif match is not last:
+                last = match
+                told = self.compiled(match)
+                each = self.sweeper.unknown if told is None else Condition(told, told)
+                condition = each if condition is self.sweeper.everything else condition & each
+                if told is None:
+                    is_open.append(Open(rule.ref, match, predicate.why or "not followed"))
+        return Asked(rule, condition, is_open, others)
 
     def _is_led_back(self) -> bool:
         """Whether the destination of an answer is still the address that NAT gave its client."""
@@ -128,8 +164,7 @@ class Conditions:
     def is_of_points(self, predicate: Predicate, match: AnyMatch) -> bool:
         """Whether a condition is about what connections differ in: it is a set of them."""
         if match.name == "conntrack" and isinstance(match, Match):
-            has_entry = self.transit.entry is not None
-            return has_entry and any(option.name in _OF_ENTRY for option in match.options)
+            return self.transit.entry is not None and _may_ask_entry(match)
         return bool(predicate.reads & _POINT) and match.name not in _OF_PATH
 
     def seen_by_points(self) -> tuple[object, ...]:
@@ -153,11 +188,12 @@ class Conditions:
         """The connections whose packets fulfil a match; None where they cannot be told."""
         if not isinstance(match, Match) or match.name not in _COMPILERS:
             return None
-        key = id(match), self.key(with_entry=match.name == "conntrack")
-        known = self.sweeper.compiled
-        if key not in known:
-            known[key] = self._all_options(match)
-        return known[key]
+        known = self._sets
+        if match.name == "conntrack":
+            known = self.sweeper.compiled.setdefault(self.seen_by_points(), {})
+        if id(match) not in known:
+            known[id(match)] = self._all_options(match)
+        return known[id(match)]
 
     def _all_options(self, match: Match) -> PacketSet | None:
         everything: PacketSet = self.sweeper.space.everything
@@ -167,7 +203,8 @@ class Conditions:
             if isinstance(each, _Untold):
                 return None
             if each is not None:
-                found = found & (everything - each if option.negated else each)
+                those = everything - each if option.negated else each
+                found = those if found is everything else found & those
         return found
 
     def among(self, field: str, ranges: Iterable[tuple[int, int]]) -> _Told:

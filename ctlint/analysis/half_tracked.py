@@ -7,7 +7,7 @@ the entry stays in SYN_SENT, in which the client's ACK is INVALID (measured on 6
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.first_packets import handshake
 from ctlint.analysis.flows import Bounds, Flows, Key, Kindred, all_of, exactly
-from ctlint.analysis.losses import Cause
+from ctlint.analysis.losses import Cause, RoleReport
 from ctlint.analysis.regions import ACK, SYN, SYN_ACK
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, stage
@@ -33,7 +33,6 @@ from ctlint.scenario.scenario import DIR_NAMES
 
 MAX_TRIED: Final = 40
 """Connections of each role that are looked at by themselves."""
-_ROLES: Final = (Role.CLIENT, Role.SERVER, Role.FORWARD)
 
 
 class HalfTracked(NamedTuple):
@@ -58,15 +57,23 @@ class _Shown(NamedTuple):
 
 
 def half_tracked(
-    chains: ChainStore, settings: Settings, witnesses: Witnesses
+    chains: ChainStore,
+    settings: Settings,
+    witnesses: Witnesses,
+    reports: Iterable[RoleReport],
 ) -> Iterator[HalfTracked]:
-    """For each role and each rule that takes one direction, one connection that it hinders."""
+    """For each role and each rule that takes one direction, one connection that it hinders.
+    What the reports' sweeps have found is not asked again.
+    """
     untracking = _untracking(chains)
     if not untracking:
         return
-    for role in _ROLES:
+    for report in reports:
+        role = report.role
+        if role is Role.LOOPBACK:
+            continue
         seen: set[RuleRef] = set()
-        for connection in islice(_hindered(chains, role), MAX_TRIED):
+        for connection in islice(_hindered(chains, report), MAX_TRIED):
             found = _shown(chains, settings, connection, untracking)
             if found is not None and found.untracks not in seen:
                 seen.add(found.untracks)
@@ -87,18 +94,27 @@ def _untracking(chains: ChainStore) -> dict[str, RuleRef]:
     return {str(ref): ref for ref in refs}
 
 
-def _hindered(chains: ChainStore, role: Role) -> Iterator[Connection]:
+def _sweeper(chains: ChainStore, report: RoleReport) -> Sweeper:
+    if report.survey is None:
+        return Sweeper(chains, Coordinates(report.role, chains.ruleset.family, chains.interfaces))
+    # Another question, with a bound of its own.
+    sweeper = report.survey.sweeper
+    sweeper.rules = 0
+    return sweeper
+
+
+def _hindered(chains: ChainStore, report: RoleReport) -> Iterator[Connection]:
     """Connections of which a packet of the handshake is lost, as it would not be if both directions
     were tracked.
     """
-    coordinates = Coordinates(role, chains.ruleset.family, chains.interfaces)
+    sweeper = _sweeper(chains, report)
+    coordinates, role = sweeper.coordinates, report.role
     any_one = Connection(role, coordinates.family, 0, 0, 0, 0, "", "")
     first = any_one.entry(Dir.ORIGINAL)
     answer = any_one.entry(Dir.REPLY, confirmed=True, replied=True)
     later = any_one.entry(Dir.ORIGINAL, confirmed=True, replied=True, assured=True)
     established = CtState.ESTABLISHED
     try:
-        sweeper = Sweeper(chains, coordinates)
         nothing = sweeper.space.nothing
         syn = Kindred(Dir.ORIGINAL, SYN, CtState.NEW, first, opens=True)
         syn_ack = Kindred(Dir.REPLY, SYN_ACK, established, answer)

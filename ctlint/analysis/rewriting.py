@@ -9,7 +9,8 @@ xt_NETMAP.c, Linux 6.18.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Target
@@ -168,23 +169,28 @@ class Joint:
     """What the rules of a rule set give that are too many to be told apart, by target."""
 
     def __init__(self, ruleset: Ruleset) -> None:
+        self._nat = ruleset.tables.get("nat")
+
+    @cached_property
+    def _all(self) -> Mapping[str, tuple[Range, Range | None]]:
         found: dict[str, list[NatRange]] = {}
-        nat = ruleset.tables.get("nat")
-        for chain in nat.chains.values() if nat is not None else ():
+        for chain in self._nat.chains.values() if self._nat is not None else ():
             for rule in chain.rules:
                 target = rule.target
                 if isinstance(target, Target) and target.name in _GIVEN:
                     option = target.get(_GIVEN[target.name])
                     assert option is not None
                     found.setdefault(target.name, []).append(option.value)
-        self._all = {name: _hull(each) for name, each in found.items() if len(each) > MAX_TOLD}
+        return {name: _hull(each) for name, each in found.items() if len(each) > MAX_TOLD}
 
     def widened(self, one: Rewritten) -> Rewritten | None:
         """What a rule gives, if it is not told from its like; None where it is."""
         target = one.ref.rule.target
         assert isinstance(target, Target)
+        if one.addresses is None:
+            return None
         hull = self._all.get(target.name)
-        if hull is None or one.addresses is None:
+        if hull is None:
             return None
         addresses, ports = hull
         return one._replace(addresses=addresses, ports=ports, keeps_port=False)

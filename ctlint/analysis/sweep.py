@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Final, NamedTuple
 
-from ctlint.analysis.conditions import OTHER_SIDE, SENDER_SIDE, Place
+from ctlint.analysis.conditions import OTHER_SIDE, SENDER_SIDE, Asked, Place
 from ctlint.analysis.coordinates import (
     LEFT,
     PATHS,
@@ -71,7 +71,8 @@ class Sweeper:
         self.alike: dict[tuple[object, ...], list[Effect]] = {}
         self.runs: dict[ReadyChain, Sequence[Sequence[ReadyRule]]] = {}
         self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
-        self.compiled: dict[tuple[object, ...], PacketSet | None] = {}
+        self.compiled: dict[tuple[object, ...], dict[int, PacketSet | None]] = {}
+        self.asked: dict[tuple[object, ...], dict[int, Asked]] = {}
 
     def over(self, chains: ChainStore) -> Sweeper:
         """Sweeps of the same connections through chains that differ from these in few: what the
@@ -85,7 +86,7 @@ class Sweeper:
             for key, effects in self.alike.items()
             if all((each.ready.table, each.name) in same for each in effects)
         }
-        other.compiled = dict(self.compiled)
+        other.compiled = {key: dict(sets) for key, sets in self.compiled.items()}
         other.runs = dict(self.runs)
         return other
 

@@ -340,10 +340,11 @@ class TableSweep:
         known = self.sweeper.joined
         if key not in known:
             self.sweeper.spend(len(run))
+            everything: PacketSet = self.sweeper.space.everything
             found: list[PacketSet] = []
             is_exact = True
             for rule in run:
-                met: PacketSet = self.sweeper.space.everything
+                met = everything
                 last: AnyMatch | None = None
                 for predicate, match in rule.open:
                     is_of_points = self.conditions.is_of_points(predicate, match)
@@ -354,7 +355,7 @@ class TableSweep:
                     if each is None:
                         is_exact = False
                     else:
-                        met = met & each
+                        met = each if met is everything else met & each
                 found.append(met)
             known[key] = self.sweeper.space.union(found), is_exact
         return known[key]

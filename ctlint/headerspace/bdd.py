@@ -37,6 +37,16 @@ Cube: TypeAlias = Mapping[str, tuple[int, int]]
 """A value and a mask for some parts."""
 
 
+Operation: TypeAlias = Callable[[BDDFunction, BDDFunction], BDDFunction]
+Results: TypeAlias = "dict[tuple[int, int], tuple[BddSet, BddSet, BddSet]]"
+"""Results of an operation by the identities of its operands, which are kept with each."""
+
+
+def _without(one: BDDFunction, other: BDDFunction) -> BDDFunction:
+    """What is in one and not in the other."""
+    return other.imp_strict(one)
+
+
 @contextmanager
 def _within_memory() -> Iterator[None]:
     """Raises TooLargeError where there is no room for more nodes."""
@@ -66,14 +76,17 @@ class BddSpace:
             bit: self._manager.var(bit) for bits in self.bits.values() for bit in bits
         }
         self._negative = {bit: ~one for bit, one in self._positive.items()}
-        self.results: dict[tuple[object, BDDFunction, BDDFunction], BddSet] = {}
-        """Results of operations."""
+        self.meets: Results = {}
+        self.joins: Results = {}
+        self.rests: Results = {}
+        self._sets: dict[BDDFunction, BddSet] = {}
         self.ranges: dict[tuple[BDDFunction, str, int | None], tuple[Range, ...]] = {}
         """What parts were found to be in sets."""
         self._known: dict[tuple[str, int, int], BddSet] = {}
         self._bytes: dict[tuple[str, int, int, int], BDDFunction] = {}
         self.nothing = BddSet(self, self._manager.false())
         self.everything = BddSet(self, self._manager.true(), {})
+        self._remember()
 
     def between(self, part: str, low: int, high: int) -> BddSet:
         """The packets of which this part is in a range, ends included."""
@@ -84,8 +97,43 @@ class BddSpace:
             with _within_memory():
                 above = self._compared(part, low, is_above=True)
                 below = self._compared(part, high, is_above=False)
-                found = self._known[part, low, high] = BddSet(self, above & below)
+                found = self._known[part, low, high] = self.set_of(above & below)
         return found
+
+    def _remember(self) -> None:
+        """Forgets all results, but for the sets that are always there."""
+        for results in (self.meets, self.joins, self.rests):
+            results.clear()
+        self._sets = {each._function: each for each in (self.nothing, self.everything)}
+
+    def set_of(self, diagram: BDDFunction) -> BddSet:
+        """The set of a diagram: as a rule the same for the same, and always if it is empty."""
+        found = self._sets.get(diagram)
+        if found is None:
+            if len(self._sets) >= _REMEMBERED:
+                # What is kept here keeps its nodes.
+                self._remember()
+            found = self._sets[diagram] = BddSet(self, diagram)
+        return found
+
+    def result(self, results: Results, operation: Operation, left: BddSet, right: BddSet) -> BddSet:
+        """The result of an operation. Raises TooLargeError."""
+        one, other = left._function, right._function
+        try:
+            diagram = operation(one, other)
+        except DDMemoryError:
+            raise TooLargeError from None
+        self.spend(one, other, diagram)
+        found = self.set_of(diagram)
+        self.keep(results, left, right, found)
+        return found
+
+    def keep(self, results: Results, left: BddSet, right: BddSet, found: BddSet) -> None:
+        """Keeps the result of an operation: most are asked for again."""
+        if len(results) >= _REMEMBERED:
+            results.clear()
+        # The operands are kept with it, so that no other set is ever taken for one of them.
+        results[id(left), id(right)] = found, left, right
 
     def _compared(self, part: str, limit: int, *, is_above: bool) -> BDDFunction:
         """The numbers that are not below a limit, or not above it: bit by bit from the lowest."""
@@ -132,7 +180,19 @@ class BddSpace:
 
     def union(self, sets: Iterable[BddSet]) -> BddSet:
         """The packets in any of these."""
-        return union(sets, self.nothing)
+        cubes: list[BddSet] = []
+        others: list[BddSet] = []
+        for each in sets:
+            (others if each.cube is None else cubes).append(each)
+        if len(cubes) > 2:
+            # Neighbours have most of their nodes in common, and what is joined of them stays small.
+            cubes.sort(key=self._rank)
+        return union(others + cubes, self.nothing)
+
+    def _rank(self, cube: BddSet) -> tuple[int, ...]:
+        """Where a cube stands among others: that of bits that it leaves open is among the zeros."""
+        parts = cube.cube or {}
+        return tuple([parts[part][0] if part in parts else 0 for part in self.layout])
 
     def spend(self, *diagrams: BDDFunction) -> None:
         """Counts an operation with these. Raises TooLargeError where it is one too many."""
@@ -144,7 +204,7 @@ class BddSpace:
 
     def literal(self, bit: int, value: int) -> BddSet:
         """The packets of which one bit has a value."""
-        return BddSet(self, self._positive[bit] if value else self._negative[bit])
+        return self.set_of(self._positive[bit] if value else self._negative[bit])
 
     def others(self, part: str) -> BDDFunction:
         """The variables of all other parts, as a conjunction."""
@@ -158,27 +218,31 @@ class BddSet:
     are met without a diagram, which is made once something else is asked of them.
     """
 
-    __slots__ = ("_cube", "_diagram", "_space")
+    __slots__ = ("_diagram", "_space", "cube")
 
     def __init__(
         self, space: BddSpace, diagram: BDDFunction | None, cube: Cube | None = None
     ) -> None:
         self._space = space
         self._diagram = diagram
-        self._cube = cube
+        self.cube = cube
 
     @property
     def _function(self) -> BDDFunction:
         found = self._diagram
         if found is None:
-            assert self._cube is not None
-            found = self._diagram = self._space.diagram(self._cube)
+            assert self.cube is not None
+            found = self._diagram = self._space.diagram(self.cube)
         return found
 
     def __and__(self, other: BddSet, /) -> BddSet:
-        if self._cube is not None and other._cube is not None:
-            return self._met(self._cube, other._cube)
-        return self._joined(BDDFunction.__and__, self, other)
+        space = self._space
+        if self.cube is not None and other.cube is not None:
+            return self._met(self.cube, other.cube)
+        known = space.meets.get((id(self), id(other)))
+        if known is not None:
+            return known[0]
+        return space.result(space.meets, BDDFunction.__and__, self, other)
 
     def _met(self, one: Cube, other: Cube) -> BddSet:
         found = {**one}
@@ -192,35 +256,18 @@ class BddSet:
         return BddSet(self._space, None, found)
 
     def __or__(self, other: BddSet, /) -> BddSet:
-        return self._joined(BDDFunction.__or__, self, other)
+        space = self._space
+        known = space.joins.get((id(self), id(other)))
+        if known is not None:
+            return known[0]
+        return space.result(space.joins, BDDFunction.__or__, self, other)
 
     def __sub__(self, other: BddSet, /) -> BddSet:
-        # Not in the other, but in this one.
-        return self._joined(BDDFunction.imp_strict, other, self)
-
-    def _joined(
-        self,
-        operation: Callable[[BDDFunction, BDDFunction], BDDFunction],
-        left: BddSet,
-        right: BddSet,
-    ) -> BddSet:
         space = self._space
-        one, other = left._function, right._function
-        # Most operations are asked for again.
-        key = operation, one, other
-        found = space.results.get(key)
-        if found is not None:
-            return found
-        try:
-            diagram = operation(one, other)
-        except DDMemoryError:
-            raise TooLargeError from None
-        space.spend(one, other, diagram)
-        if len(space.results) >= _REMEMBERED:
-            # What is kept here keeps its nodes.
-            space.results.clear()
-        found = space.results[key] = BddSet(space, diagram)
-        return found
+        known = space.rests.get((id(self), id(other)))
+        if known is not None:
+            return known[0]
+        return space.result(space.rests, _without, self, other)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BddSet) and bool(self._function == other._function)
@@ -230,7 +277,7 @@ class BddSet:
 
     def is_empty(self) -> bool:
         """Whether it holds no packet."""
-        return self._cube is None and not self._function.satisfiable()
+        return self is self._space.nothing
 
     def contains(self, point: Point) -> bool:
         """Whether it holds this packet."""

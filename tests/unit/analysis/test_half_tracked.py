@@ -10,6 +10,7 @@ import pytest
 
 from ctlint.analysis.half_tracked import half_tracked
 from ctlint.analysis.settings import Settings
+from ctlint.analysis.stranding import examine
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Role
 from ctlint.ir.sysctl import SysctlSet
@@ -43,9 +44,10 @@ def found(text: str) -> list[tuple[Role, str, str, str]]:
     ruleset = parse_rulesets(text, "rules")[0]
     chains = ChainStore(ruleset, Facts())
     settings = Settings(SysctlSet(), NEWEST)
+    reports = [examine(chains, role, settings) for role in Role]
     return [
         (one.role, one.packet.flags, str(one.untracks), str(one.loses))
-        for one in half_tracked(chains, settings, Witnesses(chains, settings))
+        for one in half_tracked(chains, settings, Witnesses(chains, settings), reports)
     ]
 
 
