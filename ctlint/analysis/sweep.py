@@ -20,6 +20,7 @@ from ctlint.analysis.coordinates import (
     Coordinates,
 )
 from ctlint.analysis.flows import Condition, Flows, Kindred, add
+from ctlint.analysis.nat_sweep import NatSweep
 from ctlint.analysis.rewriting import Joint, Rewritten, Translated
 from ctlint.analysis.swept import Effect, Swept
 from ctlint.analysis.table_sweep import TableSweep
@@ -238,7 +239,8 @@ class Sweeper:
             if stop.table == "nat" and transit.ctstate is not CtState.NEW:
                 passed = some
             else:
-                passed = TableSweep(self, at, packets, transit, swept, translated).run(some)
+                kind = NatSweep if stop.table == "nat" else TableSweep
+                passed = kind(self, at, packets, transit, swept, translated).run(some)
             for key, each in passed.items():
                 # A template is conntrack's: what it makes of it is known from its entry.
                 add(left, key._replace(has_template=False), each)

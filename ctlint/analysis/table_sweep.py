@@ -7,28 +7,21 @@ does to those of them that come to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Final, cast
 
 from ctlint.analysis.conditions import Conditions, Place
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Condition, Flows, Gathered, Key, Kindred, add, exactly
-from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
+from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.swept import Effect, Swept
-from ctlint.analysis.way import path_to
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Rule, Target
-from ctlint.ir.values import Range
 from ctlint.model.netfilter.chains import Question, ReadyChain, ReadyRule, RuleRef
-from ctlint.model.netfilter.hooks import Path
-from ctlint.model.netfilter.hull import joined
-from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
-from ctlint.model.netfilter.tern import Tern
-from ctlint.model.netfilter.transit import Field, Transit
+from ctlint.model.netfilter.transit import Transit
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open, PolicyRef
-from ctlint.wire.addresses import Family, Net
 from ctlint.wire.protocols import TCP
 
 if TYPE_CHECKING:
@@ -37,10 +30,6 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 64
 _ALONE: Final = 4
 """A rule that is asked by itself counts as so many that are asked together."""
-MAX_NAT_CHAIN: Final = 200
-"""Of a large table nat, chains of more rules are not asked rule by rule."""
-TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it translates"
-
 
 _BATCHED: Final = frozenset({Action.ACCEPT, Action.DROP, Action.REJECT, Action.RETURN})
 
@@ -196,8 +185,7 @@ class TableSweep:
         inside.callers = (*self.callers, name)
         effect = Effect(name, ready, inside.swept)
         everything = exactly(self.sweeper.space.everything)
-        is_nat = self.sweeper.has_much_nat and self.stop.table == "nat"
-        if is_nat and len(ready.rules) > MAX_NAT_CHAIN:
+        if self.is_too_large(ready):
             add(back, key, inside.leave_out(ready, everything))
             effect.back = back.joined()
             return effect
@@ -219,55 +207,6 @@ class TableSweep:
         effect.accepted = inside.accepted.joined()
         effect.calls = inside.calls
         return effect
-
-    def leave_out(self, ready: ReadyChain, entering: Bounds) -> Bounds:
-        """Takes the connections that rules may be about for translated: those between the least and
-        the greatest address or port of which rules speak. Gives the others.
-        """
-        some: PacketSet = self.sweeper.space.everything
-        ranges = self.ranges_of(ready)
-        if ranges is not None:
-            told = [self.sight.among(field, [each]) for field, each in ranges.items()]
-            if None not in told:
-                some = self.sweeper.space.union(told)
-        hit, rest = entering.split(Condition(some, some), takes_open=False)
-        if not hit.is_empty():
-            ref = ready.rules[0].ref
-            self.swept.leave_open(Open(ref, None, TOO_MUCH_NAT), hit.possible)
-            self.swept.translate(ref, hit)
-        return rest
-
-    def ranges_of(self, ready: ReadyChain) -> Mapping[str, Range] | None:
-        """Ranges of fields, one of which holds the value of each packet of which the chain or one
-        that it calls speaks; None: one speaks of any packet.
-        """
-        found: dict[str, Range] = {}
-        seen = {ready}
-        stack = [ready]
-        while stack:
-            ranges, others = (ready := stack.pop()).hull
-            for name, each in ranges.items():
-                found[name] = joined(each, found.get(name))
-            for rule in (ready.rules[at] for at in others):
-                if not self.may_match(rule):
-                    continue
-                target = rule.ref.rule.target
-                if not isinstance(target, Jump | Goto):
-                    return None
-                called = self.chains.specialise(self.stop.table, target.chain, self.question)
-                if called is not None and called not in seen:
-                    seen.add(called)
-                    stack.append(called)
-        return found
-
-    def may_match(self, rule: ReadyRule) -> bool:
-        """Whether the path alone does not rule out that a rule matches."""
-        return not any(
-            predicate.test(self.transit) is Tern.FALSE
-            for predicate, match in rule.open
-            if not self.conditions.is_of_points(predicate, match)
-            and Field.MARK not in predicate.reads
-        )
 
     def run_of_rules(
         self, run: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered
@@ -430,115 +369,21 @@ class TableSweep:
                 hit,
             )
 
-    def translate(self, ref: RuleRef, key: Key, hit: Bounds, via: tuple[RuleRef, ...]) -> None:
-        """A rule binds connections to what its target says; one that has its like goes on."""
-        path, family = self.at.path, self.sweeper.coordinates.family
-        new = rewritten(ref, self.stop.hook, family)
-        if new is None or (new.is_of_host and path is Path.LOOPBACK):
-            # What lo gives to MASQUERADE is not known.
-            self.leave(ref, hit)
-            return
-        if path in (Path.IN, Path.OUT):
-            new = new.of_own_packet()
-        same, others = hit.split(self.unchanged(new), takes_open=False)
-        if not same.is_empty():
-            add(self.accepted, key, same)
-        drawn, others = others.split(self.among_drawn(new), takes_open=False)
-        if not drawn.is_empty():
-            # They may get the address that they have, or another.
-            self.leave(ref, drawn)
-        if others.is_empty():
-            return
-        if not self.packets.opens:
-            if self.packets.tells_ends:
-                end = End(Disposition.MISDIRECTED, ref, self.stop.hook, via)
-                self.swept.end(end, self.transit.ctstate, others)
-            elif self.packets.is_late:
-                self.swept.unsure.append(others.possible)
-            else:
-                self.leave(ref, others)
-            return
-        is_given = new.addresses is not None and not new.kept
-        if path is Path.IN and new.manip is Manip.DST and is_given:
-            others = self.lead_back(ref, key, others, new)
-            if others.is_empty():
-                return
-        self.lead(ref, key, others, new)
+    def is_too_large(self, _ready: ReadyChain) -> bool:
+        """Whether the rules of a chain are not asked one by one."""
+        return False
 
-    def lead_back(self, ref: RuleRef, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
-        """Connections to this host that are led to the address under which they were called stay
-        here, where the rule asks for that address; gives the others.
+    def leave_out(self, _ready: ReadyChain, entering: Bounds) -> Bounds:
+        """What goes on behind a chain that is too large."""
+        return entering
 
-        A rule that does not ask for it is taken to lead to another host.
-        """
-        those = self.sight.among("daddr", [new.addresses or (0, 0)])
-        if those is None:
-            return hit
-        here, others = hit.split(Condition(those, those), takes_open=False)
-        if not others.is_empty():
-            if not here.is_empty():
-                self.sweeper.taken_for_another.setdefault(id(ref.rule), ref)
-            return hit
-        self.lead(ref, key, here, new._replace(addresses=None))
-        return others
-
-    def lead(self, ref: RuleRef, key: Key, others: Bounds, new: Rewritten) -> None:
-        """Connections go on as a rule has translated them."""
-        path, family = self.at.path, self.sweeper.coordinates.family
-        turned = path
-        if new.manip is Manip.DST and (new.addresses is not None or new.is_of_host):
-            low = 0 if new.addresses is None else new.addresses.low
-            turned = path_to(low, family, path, is_redirect=new.is_redirect)
-        # Over lo a packet cannot be led out again, nor one of the host's own be led there.
-        is_followed = turned is not Path.LOOPBACK or (path is turned and not self.leads_off(new))
-        behind = self.sweeper.translate(key.translated, new, turned) if is_followed else None
-        if behind is None:
-            self.leave(ref, others)
-        else:
-            add(self.accepted, key._replace(translated=behind), others)
+    def translate(self, ref: RuleRef, _key: Key, hit: Bounds, _via: tuple[RuleRef, ...]) -> None:
+        """What a rule does that binds connections: only in the table nat it is loaded."""
+        self.swept.translate(ref, hit)
 
     def is_before_conntrack(self) -> bool:
         """Whether the packets have no entry yet, and may be told to have none."""
         return self.transit.entry is None and self.stop.table == "raw"
-
-    def leads_off(self, new: Rewritten) -> bool:
-        """Whether a packet on lo becomes one of another host."""
-        loopback = Net(Family.IPV4, 127 << 24, 0xFF << 24)
-        if self.sweeper.coordinates.family is Family.IPV6:
-            loopback = Net(Family.IPV6, 1, Family.IPV6.full_mask)
-        return new.addresses is not None and not all(map(loopback.contains, new.addresses))
-
-    def leave(self, ref: RuleRef, hit: Bounds) -> None:
-        """Connections that are translated in a way that is not followed."""
-        self.swept.translate(ref, hit)
-
-    def among_drawn(self, new: Rewritten) -> Condition:
-        """The connections that have one of several addresses of which a rule gives one."""
-        sweeper = self.sweeper
-        new_ones = new.addresses
-        if new_ones is None or new_ones.low == new_ones.high:
-            return sweeper.nothing
-        field = "saddr" if new.manip is Manip.SRC else "daddr"
-        found = self.sight.among(field, [new_ones])
-        return sweeper.unknown if found is None else Condition(found, found)
-
-    def unchanged(self, new: Rewritten) -> Condition:
-        """The connections that have what a rule makes of them already."""
-        sweeper, sight = self.sweeper, self.sight
-        address, port = ("saddr", "sport") if new.manip is Manip.SRC else ("daddr", "dport")
-        if new.is_of_host:
-            return sweeper.nothing
-        found: PacketSet | None = sweeper.space.everything
-        if new.addresses is not None:
-            full = sweeper.coordinates.family.full_mask
-            one = new.addresses.low
-            is_one = one == new.addresses.high
-            found = sight.masked(address, one, full & ~new.kept) if is_one else None
-        if found is not None and new.ports is not None:
-            ports = sight.among(port, [new.ports]) if new.keeps_port else None
-            found = None if ports is None else found & ports
-        # Of a range nobody knows which it will be.
-        return sweeper.nothing if found is None else Condition(found, found)
 
 
 _DISPOSITIONS: Final = {

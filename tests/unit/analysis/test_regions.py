@@ -12,11 +12,11 @@ import pytest
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.losses import Kind, RoleReport
+from ctlint.analysis.nat_sweep import TOO_MUCH_NAT
 from ctlint.analysis.regions import Opened, Surveyor
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import _Examiner
 from ctlint.analysis.sweep import MAX_NAT_RULES, Sweeper
-from ctlint.analysis.table_sweep import TOO_MUCH_NAT
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.bdd import BddSpace
 from ctlint.headerspace.boxes import BoxSpace

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sends the packets of many connections through the table nat, whose rules bind connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ctlint.analysis.fate import Disposition, End
+from ctlint.analysis.flows import Bounds, Condition, Key, add
+from ctlint.analysis.rewriting import Rewritten, rewritten
+from ctlint.analysis.table_sweep import TableSweep
+from ctlint.analysis.way import path_to
+from ctlint.headerspace.space import PacketSet
+from ctlint.ir.rule import Goto, Jump
+from ctlint.ir.values import Range
+from ctlint.model.netfilter.chains import ReadyChain, ReadyRule, RuleRef
+from ctlint.model.netfilter.hooks import Path
+from ctlint.model.netfilter.hull import joined
+from ctlint.model.netfilter.nat import Manip
+from ctlint.model.netfilter.tern import Tern
+from ctlint.model.netfilter.transit import Field
+from ctlint.model.netfilter.traverse import Open
+from ctlint.wire.addresses import Family, Net
+
+MAX_NAT_CHAIN: Final = 200
+"""Of a large table nat, chains of more rules are not asked rule by rule."""
+TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it translates"
+
+
+class NatSweep(TableSweep):
+    """The table nat at one hook."""
+
+    def is_too_large(self, ready: ReadyChain) -> bool:
+        """Whether the rules of a chain are not asked one by one."""
+        return self.sweeper.has_much_nat and len(ready.rules) > MAX_NAT_CHAIN
+
+    def leave_out(self, ready: ReadyChain, entering: Bounds) -> Bounds:
+        """Takes the connections that rules may be about for translated: those between the least and
+        the greatest address or port of which rules speak. Gives the others.
+        """
+        some: PacketSet = self.sweeper.space.everything
+        ranges = self.ranges_of(ready)
+        if ranges is not None:
+            told = [self.sight.among(field, [each]) for field, each in ranges.items()]
+            if None not in told:
+                some = self.sweeper.space.union(told)
+        hit, rest = entering.split(Condition(some, some), takes_open=False)
+        if not hit.is_empty():
+            ref = ready.rules[0].ref
+            self.swept.leave_open(Open(ref, None, TOO_MUCH_NAT), hit.possible)
+            self.swept.translate(ref, hit)
+        return rest
+
+    def ranges_of(self, ready: ReadyChain) -> Mapping[str, Range] | None:
+        """Ranges of fields, one of which holds the value of each packet of which the chain or one
+        that it calls speaks; None: one speaks of any packet.
+        """
+        found: dict[str, Range] = {}
+        seen = {ready}
+        stack = [ready]
+        while stack:
+            ranges, others = (ready := stack.pop()).hull
+            for name, each in ranges.items():
+                found[name] = joined(each, found.get(name))
+            for rule in (ready.rules[at] for at in others):
+                if not self.may_match(rule):
+                    continue
+                target = rule.ref.rule.target
+                if not isinstance(target, Jump | Goto):
+                    return None
+                called = self.chains.specialise(self.stop.table, target.chain, self.question)
+                if called is not None and called not in seen:
+                    seen.add(called)
+                    stack.append(called)
+        return found
+
+    def may_match(self, rule: ReadyRule) -> bool:
+        """Whether the path alone does not rule out that a rule matches."""
+        return not any(
+            predicate.test(self.transit) is Tern.FALSE
+            for predicate, match in rule.open
+            if not self.conditions.is_of_points(predicate, match)
+            and Field.MARK not in predicate.reads
+        )
+
+    def translate(self, ref: RuleRef, key: Key, hit: Bounds, via: tuple[RuleRef, ...]) -> None:
+        """A rule binds connections to what its target says; one that has its like goes on."""
+        path, family = self.at.path, self.sweeper.coordinates.family
+        new = rewritten(ref, self.stop.hook, family)
+        if new is None or (new.is_of_host and path is Path.LOOPBACK):
+            # What lo gives to MASQUERADE is not known.
+            self.swept.translate(ref, hit)
+            return
+        if path in (Path.IN, Path.OUT):
+            new = new.of_own_packet()
+        same, others = hit.split(self.unchanged(new), takes_open=False)
+        if not same.is_empty():
+            add(self.accepted, key, same)
+        drawn, others = others.split(self.among_drawn(new), takes_open=False)
+        if not drawn.is_empty():
+            # They may get the address that they have, or another.
+            self.swept.translate(ref, drawn)
+        if others.is_empty():
+            return
+        if not self.packets.opens:
+            if self.packets.tells_ends:
+                end = End(Disposition.MISDIRECTED, ref, self.stop.hook, via)
+                self.swept.end(end, self.transit.ctstate, others)
+            elif self.packets.is_late:
+                self.swept.unsure.append(others.possible)
+            else:
+                self.swept.translate(ref, others)
+            return
+        is_given = new.addresses is not None and not new.kept
+        if path is Path.IN and new.manip is Manip.DST and is_given:
+            others = self.lead_back(ref, key, others, new)
+            if others.is_empty():
+                return
+        self.lead(ref, key, others, new)
+
+    def lead_back(self, ref: RuleRef, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
+        """Connections to this host that are led to the address under which they were called stay
+        here, where the rule asks for that address; gives the others.
+
+        A rule that does not ask for it is taken to lead to another host.
+        """
+        those = self.sight.among("daddr", [new.addresses or (0, 0)])
+        if those is None:
+            return hit
+        here, others = hit.split(Condition(those, those), takes_open=False)
+        if not others.is_empty():
+            if not here.is_empty():
+                self.sweeper.taken_for_another.setdefault(id(ref.rule), ref)
+            return hit
+        self.lead(ref, key, here, new._replace(addresses=None))
+        return others
+
+    def lead(self, ref: RuleRef, key: Key, others: Bounds, new: Rewritten) -> None:
+        """Connections go on as a rule has translated them."""
+        path, family = self.at.path, self.sweeper.coordinates.family
+        turned = path
+        if new.manip is Manip.DST and (new.addresses is not None or new.is_of_host):
+            low = 0 if new.addresses is None else new.addresses.low
+            turned = path_to(low, family, path, is_redirect=new.is_redirect)
+        # Over lo a packet cannot be led out again, nor one of the host's own be led there.
+        is_followed = turned is not Path.LOOPBACK or (path is turned and not self.leads_off(new))
+        behind = self.sweeper.translate(key.translated, new, turned) if is_followed else None
+        if behind is None:
+            self.swept.translate(ref, others)
+        else:
+            add(self.accepted, key._replace(translated=behind), others)
+
+    def leads_off(self, new: Rewritten) -> bool:
+        """Whether a packet on lo becomes one of another host."""
+        loopback = Net(Family.IPV4, 127 << 24, 0xFF << 24)
+        if self.sweeper.coordinates.family is Family.IPV6:
+            loopback = Net(Family.IPV6, 1, Family.IPV6.full_mask)
+        return new.addresses is not None and not all(map(loopback.contains, new.addresses))
+
+    def among_drawn(self, new: Rewritten) -> Condition:
+        """The connections that have one of several addresses of which a rule gives one."""
+        sweeper = self.sweeper
+        new_ones = new.addresses
+        if new_ones is None or new_ones.low == new_ones.high:
+            return sweeper.nothing
+        field = "saddr" if new.manip is Manip.SRC else "daddr"
+        found = self.sight.among(field, [new_ones])
+        return sweeper.unknown if found is None else Condition(found, found)
+
+    def unchanged(self, new: Rewritten) -> Condition:
+        """The connections that have what a rule makes of them already."""
+        sweeper, sight = self.sweeper, self.sight
+        address, port = ("saddr", "sport") if new.manip is Manip.SRC else ("daddr", "dport")
+        if new.is_of_host:
+            return sweeper.nothing
+        found: PacketSet | None = sweeper.space.everything
+        if new.addresses is not None:
+            full = sweeper.coordinates.family.full_mask
+            one = new.addresses.low
+            is_one = one == new.addresses.high
+            found = sight.masked(address, one, full & ~new.kept) if is_one else None
+        if found is not None and new.ports is not None:
+            ports = sight.among(port, [new.ports]) if new.keeps_port else None
+            found = None if ports is None else found & ports
+        # Of a range nobody knows which it will be.
+        return sweeper.nothing if found is None else Condition(found, found)
