@@ -127,6 +127,8 @@ class Coordinates:
             hosts: PacketSet = space.nothing
             for each in _ADDRESSES[self.role is Role.LOOPBACK, self.family]:
                 hosts = hosts | space.between(part, each.low, each.high)
+            if self.family is Family.IPV6 and self.role is not Role.LOOPBACK:
+                hosts = hosts - space.masked(part, 0, _INTERFACE_ID)
             found = found & hosts
         return found
 
@@ -290,6 +292,10 @@ _HOSTS6: Final = (
 )
 """Global unicast but for 6to4 (RFC 7526 ended it), unique local and link-local addresses (RFC 4291,
 section 2.4).
+"""
+_INTERFACE_ID: Final = (1 << 64) - 1
+"""Where these bits are all zero, the address is that of the network's routers (RFC 4291, section
+2.6.1).
 """
 _ADDRESSES: Final = {
     (False, Family.IPV4): _HOSTS4,

@@ -24,14 +24,18 @@ def handshake(
     """The packets that open a connection and carry its first data, with a live entry.
 
     Where NOTRACK takes the client's SYN there is none: later packets are first packets, if they
-    are tracked at all. Where it takes the SYN/ACK alone, the entry stays in SYN_SENT, in which the
-    client's packets are INVALID (measured on 6.18).
+    are tracked at all; one of the client makes an entry then, in which the server answers. Where
+    it takes the SYN/ACK alone, the entry stays in SYN_SENT, in which the client's packets are
+    INVALID (measured on 6.18).
     """
-    no_entry = no_answer = False
+    no_entry = no_answer = picked_up = False
     for sender, flags in OPENING:
         packet = connection.packet(sender, flags)
         view: EntryView | None
-        if no_entry:
+        if picked_up and sender is Dir.REPLY:
+            ctstate = CtState.ESTABLISHED
+            view = connection.entry(sender, confirmed=True, replied=True)
+        elif no_entry:
             ctstate = classify_first(flags, tcp_loose=loose, kernel=kernel).ctstate
             view = connection.picked_up(sender)
         elif flags == SYN:
@@ -47,6 +51,8 @@ def handshake(
         if ctstate is CtState.INVALID:
             view = None
         fate = send(chains, packet, connection.ends(sender), ctstate, view)
+        picks_up = no_entry and ctstate is CtState.NEW and not fate.was_untracked
+        picked_up = picked_up or picks_up
         no_entry = no_entry or (flags == SYN and fate.was_untracked)
         no_answer = no_answer or (flags == SYN_ACK and fate.was_untracked)
         yield sender, fate

@@ -65,10 +65,13 @@ class Opened(NamedTuple):
 
 
 class _Tracked(NamedTuple):
-    """NOTRACK took the SYN, so that later packets find no entry; or its answer alone."""
+    """NOTRACK took the SYN, so that later packets find no entry, but for the server's if it lets a
+    packet of the client make one (``picked_up``); or it took the answer alone.
+    """
 
     no_entry: bool = False
     no_answer: bool = False
+    picked_up: bool = False
 
 
 class _State(NamedTuple):
@@ -171,6 +174,7 @@ class Surveyor:
         elsewhere = swept.elsewhere()
         certain = reduce(or_, (opened.certain for opened in states.values())) - elsewhere
         passed: dict[_State, PacketSet] = {}
+        picks_up = tracked.no_entry and packets.ctstate is CtState.NEW
         # Whoever decides may let it go on.
         for key, each in (*swept.passed.items(), *swept.undecided.items()):
             if key.is_untracked and key.translated is not None:
@@ -181,6 +185,7 @@ class Surveyor:
                 _Tracked(
                     tracked.no_entry or (flags == SYN and key.is_untracked),
                     tracked.no_answer or (flags == SYN_ACK and key.is_untracked),
+                    tracked.picked_up or (picks_up and not key.is_untracked),
                 ),
                 key.translated,
             )
@@ -198,7 +203,10 @@ class Surveyor:
     def _opening(self, sender: Dir, flags: TcpFlags, tracked: _Tracked) -> Kindred:
         """A packet of the opening; see ``stranding.handshake``."""
         any_one = self._any
-        no_entry, no_answer = tracked
+        no_entry, no_answer, picked_up = tracked
+        if picked_up and sender is Dir.REPLY:
+            view = any_one.entry(sender, confirmed=True, replied=True)
+            return Kindred(sender, flags, CtState.ESTABLISHED, view)
         if no_entry:
             ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
             view = any_one.picked_up(sender) if ctstate is CtState.NEW else None

@@ -257,6 +257,45 @@ COMMIT
     assert stranding.confidence is Confidence.POSSIBLE
 
 
+def test_an_entry_that_the_clients_data_make_is_one_that_can_expire() -> None:
+    # Measured on 6.18: the SYN and the bare ACK are not tracked, the data are, and make an entry in
+    # which the server's packets are ESTABLISHED. Without it they are NEW.
+    text = """*filter
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A OUTPUT -p tcp -m conntrack --ctstate NEW -j DROP
+COMMIT
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp ! --tcp-flags PSH,FIN,URG PSH -j CT --notrack
+COMMIT
+"""
+    (stranding,) = report(text, Role.SERVER).strandings
+    assert stranding.confidence is Confidence.POSSIBLE
+    assert {(one.sender, one.kind) for one in stranding.lost} == {
+        (Dir.REPLY, Kind.ACK),
+        (Dir.REPLY, Kind.DATA),
+    }
+
+
+def test_no_end_has_the_address_of_its_networks_routers() -> None:
+    # RFC 4291, section 2.6.1: what comes to 2001:db8:: is for the router.
+    text = """*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT DROP [0:0]
+:FO0 - [0:0]
+-A FORWARD -p tcp -m tcp --syn -j ACCEPT
+-A FORWARD -o ppp0 -p tcp -j ACCEPT
+-A FORWARD -s 2001:db8::/32 -j FO0
+-A FO0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+    for case in report(text, Role.FORWARD, Family.IPV6).cases:
+        one = case.connection
+        assert one.orig_address & (2**64 - 1) and one.reply_address & (2**64 - 1)
+
+
 def test_the_match_that_leaves_open_which_rule_loses_is_named() -> None:
     text = """*filter
 :INPUT DROP [0:0]
