@@ -127,8 +127,6 @@ class Coordinates:
             hosts: PacketSet = space.nothing
             for each in _ADDRESSES[self.role is Role.LOOPBACK, self.family]:
                 hosts = hosts | space.between(part, each.low, each.high)
-            if self.family is Family.IPV6 and self.role is not Role.LOOPBACK:
-                hosts = hosts - space.masked(part, 0, _INTERFACE_ID)
             found = found & hosts
         return found
 
@@ -170,6 +168,11 @@ class Coordinates:
             point = found.pick(wishes)
             if point is None:
                 return None
+            shared = [part for part in _ADDRESS_PARTS if self._is_of_routers(point[part])]
+            if shared:
+                for part in shared:
+                    found = found - self.space.between(part, point[part], point[part])
+                continue
             client, server = (point[part] for part in _ADDRESS_PARTS)
             is_one = client == server or any(
                 end.kept and client in (end.mapped(server) or ()) for end in ends
@@ -184,6 +187,11 @@ class Coordinates:
             both = (self.space.between(part, point[part], point[part]) for part in alike)
             found = found - reduce(and_, both)
         return None
+
+    def _is_of_routers(self, address: int) -> bool:
+        """Whether it is the anycast address of a network's routers (RFC 4291, section 2.6.1)."""
+        is_v6 = self.family is Family.IPV6 and self.role is not Role.LOOPBACK
+        return is_v6 and not address & _INTERFACE_ID
 
     def point(self, connection: Connection) -> Point:
         """Where a connection is in the space."""
@@ -294,9 +302,6 @@ _HOSTS6: Final = (
 section 2.4).
 """
 _INTERFACE_ID: Final = (1 << 64) - 1
-"""Where these bits are all zero, the address is that of the network's routers (RFC 4291, section
-2.6.1).
-"""
 _ADDRESSES: Final = {
     (False, Family.IPV4): _HOSTS4,
     (False, Family.IPV6): _HOSTS6,

@@ -205,8 +205,8 @@ class Surveyor:
         any_one = self._any
         no_entry, no_answer, picked_up = tracked
         if picked_up and sender is Dir.REPLY:
-            view = any_one.entry(sender, confirmed=True, replied=True)
-            return Kindred(sender, flags, CtState.ESTABLISHED, view)
+            answer = any_one.entry(sender, confirmed=True, replied=True)
+            return Kindred(sender, flags, CtState.ESTABLISHED, answer)
         if no_entry:
             ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate
             view = any_one.picked_up(sender) if ctstate is CtState.NEW else None

@@ -293,7 +293,8 @@ COMMIT
 """
     for case in report(text, Role.FORWARD, Family.IPV6).cases:
         one = case.connection
-        assert one.orig_address & (2**64 - 1) and one.reply_address & (2**64 - 1)
+        assert one.orig_address & (2**64 - 1)
+        assert one.reply_address & (2**64 - 1)
 
 
 def test_the_match_that_leaves_open_which_rule_loses_is_named() -> None:
