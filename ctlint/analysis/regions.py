@@ -221,6 +221,26 @@ class Surveyor:
         view = any_one.entry(sender, confirmed=True, replied=True, assured=flags != SYN_ACK)
         return Kindred(sender, flags, CtState.ESTABLISHED, view)
 
+    def parts(self, opened: Opened) -> Iterator[Opened]:
+        """Connections that NAT translates in one way, those apart whose client's ACK is lost on its
+        way by one rule or policy once it finds no entry: what makes an entry is translated anew.
+        """
+        late = self.forgotten(Dir.ORIGINAL, ACK)
+        rest = opened
+        if late.ctstate is CtState.NEW:
+            anew = late._replace(opens=True, is_late=False)
+            start = {Key(): exactly(opened.possible)}
+            if not (self._sweeper.send(anew, start).elsewhere() & opened.possible).is_empty():
+                swept = self._sweeper.send(anew._replace(tells_ends=True), start)
+                for _, bounds in swept.ends.values():
+                    part = Opened(opened.certain & bounds.nominal, opened.possible & bounds.nominal)
+                    if not part.possible.is_empty():
+                        yield part
+                        certain = rest.certain - part.certain
+                        rest = Opened(certain, rest.possible - part.possible)
+        if not rest.possible.is_empty():
+            yield rest
+
     def forgotten(self, sender: Dir, flags: TcpFlags) -> Kindred:
         """Packets that find no entry any more."""
         ctstate = classify_first(flags, tcp_loose=self._loose, kernel=self._kernel).ctstate

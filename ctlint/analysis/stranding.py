@@ -136,8 +136,8 @@ class _Examiner:
             self.judge_region(coordinates, kind, region)
         # The plainest come first, so that they stand for their rules.
         for translated in sorted(surveyor.translated, key=lambda one: len(one.rules)):
-            some = surveyor.translated[translated]
-            self.judge_translated(coordinates, translated, some)
+            for part in surveyor.parts(surveyor.translated[translated]):
+                self.judge_translated(coordinates, translated, part)
         self.note_open(surveyor.open)
         taken = list(sweeper.taken_for_another.values())[:_MOST_TAKEN]
         self.note_open(Open(ref, None, _TAKEN) for ref in taken)

@@ -278,6 +278,27 @@ COMMIT
     }
 
 
+def test_what_late_acks_of_translated_connections_meet_is_told_of_all() -> None:
+    # Measured on 6.18: the late ACK of a client of 10.255.255.254 is NEW and meets the policy; one
+    # of a client of 192.0.2.5 passes.
+    text = """*filter
+:INPUT DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -i ppp0 -p tcp -m tcp --syn -j ACCEPT
+-A INPUT ! -d 10.0.0.0/8 -p tcp -j ACCEPT
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+COMMIT
+*nat
+:INPUT ACCEPT [0:0]
+-A INPUT -p tcp -j SNAT --to-source 192.0.2.1:8080
+COMMIT
+"""
+    (stranding,) = (
+        one for one in report(text, Role.SERVER).strandings if one.nature is Nature.TRANSLATION
+    )
+    assert (Dir.ORIGINAL, Kind.ACK, CtState.NEW) in lost(stranding)
+
+
 def test_no_end_has_the_address_of_its_networks_routers() -> None:
     # RFC 4291, section 2.6.1: what comes to 2001:db8:: is for the router.
     text = """*filter
