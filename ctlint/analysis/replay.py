@@ -46,8 +46,9 @@ class Replays:
         self._settings = settings
         self._ready: dict[tuple[str, Tern], _Ready] = {}
 
-    def require(self, finding: Finding) -> None:
-        """See that the witness of a finding, if it has one, shows what the finding says.
+    def require(self, finding: Finding) -> bool:
+        """See that the witness of a finding, if it has one, shows what the finding says. False: it
+        does not, for what is not decided of all packets is of these, and the finding is none.
 
         Raises AnalysisFault where it does not. What a match that ctlint does not decide leaves open
         is no fault, but a certain finding must be shown whatever such matches say. Where it is not
@@ -57,13 +58,13 @@ class Replays:
         """
         witness = finding.witness
         if witness is None:
-            return
+            return True
         expect = expectations(witness)
         try:
             misses = self._misses(witness, expect, Tern.UNKNOWN)
         except AnalysisFault:
             if finding.confidence is Confidence.POSSIBLE:
-                return
+                return True
             raise
         missed = [one for one in misses if not one.miss.is_open]
         if finding.confidence is Confidence.CERTAIN and len(missed) < len(misses):
@@ -71,10 +72,8 @@ class Replays:
                 misses = self._misses(witness, expect, assumed)
                 missed += [one for one in misses if not one.miss.is_open]
         opening = len(expect) - len(witness.expect)
-        if finding.confidence is Confidence.POSSIBLE and any(
-            one.packet < opening for one in missed
-        ):
-            return
+        if finding.confidence is Confidence.POSSIBLE:
+            return not missed or any(one.packet < opening for one in missed)
         if missed:
             first = missed[0]
             raise AnalysisFault(
@@ -87,6 +86,7 @@ class Replays:
                     for packet, miss in missed
                 ],
             )
+        return True
 
     def _misses(
         self, witness: Witness, expect: list[dict[str, Any]], assumed: Tern

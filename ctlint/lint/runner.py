@@ -98,8 +98,8 @@ def lint(
                         key = (finding.rule, finding.location, finding.role, finding.family)
                         if key not in seen:
                             seen.add(key)
-                            subject.replays.require(finding)
-                            findings.append(finding)
+                            if subject.replays.require(finding):
+                                findings.append(finding)
                 except EndlessWalkError as error:
                     endless = error
             try:

@@ -106,6 +106,22 @@ def test_where_opening_is_not_decided_the_connection_tried_may_be_one_that_canno
         subject.replays.require(replace(possible, confidence=Confidence.LIKELY))
 
 
+def test_what_is_decided_of_the_packets_of_a_witness_alone_may_end_a_possible_finding() -> None:
+    # The server's FIN has 40 octets and is lost in raw, with an entry too; one with data is not.
+    text = """*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -m length --length 0:40 -j DROP
+COMMIT
+*filter
+:INPUT DROP [0:0]
+-A INPUT -p tcp -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+    result = lint([Host(parse_rulesets(text, "rules"), SysctlSet())], NEWEST, shipped_rules())
+    assert not [each for each in result.findings if each.role is Role.CLIENT]
+    assert [each.match for each in result.undecided] == ["length"]
+
+
 @pytest.mark.parametrize(
     "rules",
     [
