@@ -621,6 +621,12 @@ class Feature(Enum):
         " gets no answer at all.",
         (3, 8), "3.6", "3.9.6", _S, "c3ae62af8e75", _A,
     )
+    TAIL_LOSS_PROBE = Change(
+        Area.ENDPOINT,
+        "The last segment is sent once more after two round trips, before the retransmission"
+        " timeout counts: of a lost FIN one more is seen.",
+        (3, 10), None, "3.10", _U,
+    )
     SYN_CHALLENGE_RESTORED = Change(
         Area.ENDPOINT,
         "A SYN on a live socket is answered by a challenge ACK again.",
@@ -636,6 +642,23 @@ class Feature(Enum):
         (4, 0), "3.19.8", "4.0.5", _S,
         backports=(Backport("rhel7", "3.10.0-514.el7", _S),),
     )
+    EVEN_PORTS_FIRST = Change(
+        Area.ENDPOINT,
+        "connect() takes ports of the parity of the lowest one of ip_local_port_range (even ones)"
+        " as long as there are any; the range ends at 60999 instead of 61000.",
+        (4, 2), None, "4.2", _U,
+    )
+    REQUEST_QUEUE_BY_BACKLOG = Change(
+        Area.ENDPOINT,
+        "The request queue of a listener is full when it is as long as its backlog, not at the"
+        " next power of two of the backlog or tcp_max_syn_backlog.",
+        (4, 4), "3.10.105", "4.4.155", _S,
+    )
+    BIND_TAKES_ODD_PORTS = Change(
+        Area.ENDPOINT,
+        "bind() to port 0 takes a random port of the other parity than connect() does first.",
+        (4, 6), None, "4.6", _U,
+    )
     CHALLENGE_LIMIT_1000 = Change(
         Area.ENDPOINT,
         "tcp_challenge_ack_limit is 1000 a second, randomised, instead of 100.",
@@ -645,6 +668,17 @@ class Feature(Enum):
             Backport("rhel6", "2.6.32-642.el6", _S),
             Backport("rhel7", "3.10.0-514.el7", _S),
         ),
+    )
+    COARSE_TIMER_WHEEL = Change(
+        Area.ENDPOINT,
+        "Timers go off later than asked for, by up to an eighth of the span, never earlier.",
+        (4, 8), None, "4.8", _U,
+    )
+    TIMESTAMP_OFFSETS = Change(
+        Area.ENDPOINT,
+        "Timestamps start at a number of their own for each pair of addresses, not at the host's"
+        " uptime.",
+        (4, 10), None, "4.10", _U,
     )
     ACCEPT_QUEUE_DROPS_SYN = Change(
         Area.ENDPOINT,
@@ -665,6 +699,11 @@ class Feature(Enum):
         Area.ENDPOINT,
         "A RST one before the expected sequence number resets too after a FIN was received.",
         (4, 12), "4.10.17", "4.12", _S,
+    )
+    TIMESTAMP_MILLISECONDS = Change(
+        Area.ENDPOINT,
+        "Timestamps count milliseconds, not clock ticks.",
+        (4, 13), None, "4.13", _U,
     )
     TW_REUSE_LOOPBACK = Change(
         Area.ENDPOINT,
@@ -706,6 +745,11 @@ class Feature(Enum):
         Area.ENDPOINT,
         "tcp_rto_max_ms: the longest retransmission timeout is a sysctl.",
         (6, 18), "6.14", "6.18.2", _S,
+    )
+    REQUEST_QUEUE_ONE_MORE = Change(
+        Area.ENDPOINT,
+        "The request queue of a listener is full when it is longer than its backlog.",
+        (6, 18), "4.4.155", "6.18.44", _S,
     )
     # fmt: on
 
