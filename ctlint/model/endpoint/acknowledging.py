@@ -20,7 +20,6 @@ from ctlint.model.endpoint.tcp_output import (
     tcp_wnd_end,
 )
 from ctlint.model.endpoint.tcp_state import TcpState
-from ctlint.model.kernel.features import Feature
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.sequence import LAST, after, before
@@ -37,7 +36,7 @@ def tcp_ack(sk: Socket, packet: Packet, flags: int, now: Micros) -> int:
     una = sk.snd_una
     if before(ack, una):
         most = min(sk.max_window, sk.bytes_acked)
-        if before(ack, una - most & LAST) and Feature.RFC5961_CHALLENGE_ACK in sk.host.kernel:
+        if before(ack, una - most & LAST) and sk.host.has_challenge_ack:
             if sk.state is not TcpState.SYN_RECV:
                 sk.host.challenges.send(sk, now)
             return -1

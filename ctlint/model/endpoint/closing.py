@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ctlint.model.endpoint.happening import Errno, HappeningKind
 from ctlint.model.endpoint.tcp_output import tcp_send_active_reset, tcp_send_fin
 from ctlint.model.endpoint.tcp_state import TcpState
-from ctlint.model.endpoint.timewait import tcp_time_wait
+from ctlint.model.endpoint.timewait import tcp_time_wait, three_and_a_half_rto
 from ctlint.wire.moments import Micros
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def tcp_fin_time(sk: Socket) -> int:
     """Port of tcp_fin_time: how long FIN_WAIT_2 lasts without owner, in ticks."""
     host = sk.host
     ticks = host.tick.of_seconds(sk.linger2 or host.settings.fin_timeout)
-    return max(ticks, (sk.rto << 2) - (sk.rto >> 1))
+    return max(ticks, three_and_a_half_rto(sk))
 
 
 def tcp_done(sk: Socket, now: Micros) -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctlint.model.netfilter.jhash import jhash2
-from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.sequence import LAST
@@ -27,11 +25,17 @@ _MINUTE: Final = 60 * SECOND
 _COOKIE_AGE: Final = 2
 """MAX_SYNCOOKIE_AGE, in minutes."""
 
+_ALL_BITS: Final = (1 << 64) - 1
 
-def _words(family: Family, *addresses: int) -> list[int]:
-    if family is Family.IPV4:
-        return list(addresses)
-    return [address >> shift & LAST for address in addresses for shift in (0, 32, 64, 96)]
+
+def _hash(words: tuple[int, ...], secret: int) -> int:
+    """A hash of 32 bits: the words one after the other through the finaliser of SplitMix64."""
+    x = secret
+    for word in words:
+        x = (x ^ word) * 0x9E3779B97F4A7C15 & _ALL_BITS
+        x = (x ^ x >> 30 ^ word >> 64) * 0xBF58476D1CE4E5B9 & _ALL_BITS
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & _ALL_BITS
+    return x >> 32
 
 
 class Numbers:
@@ -44,16 +48,16 @@ class Numbers:
 
     def initial_number(self, sk: Socket, now: Micros) -> int:
         """Port of secure_tcp_seq and seq_scale: grows by 2**32 in 274.9 s for one tuple."""
-        words = [*_words(sk.family, sk.laddr, sk.raddr), sk.lport << 16 | sk.rport]
-        return jhash2(words, self._secret) + (now * _NANOSECONDS >> _STEP) & LAST
+        start = _hash((sk.laddr, sk.raddr, sk.lport << 16 | sk.rport), self._secret)
+        return start + (now * _NANOSECONDS >> _STEP) & LAST
 
-    def timestamp_offset(self, family: Family, laddr: int, raddr: int) -> int:
+    def timestamp_offset(self, laddr: int, raddr: int) -> int:
         """Port of secure_tcp_ts_off."""
-        return jhash2(_words(family, laddr, raddr), self._secret)
+        return _hash((laddr, raddr), self._secret)
 
-    def port_offset(self, family: Family, laddr: int, raddr: int, rport: int) -> int:
+    def port_offset(self, laddr: int, raddr: int, rport: int) -> int:
         """Port of secure_ipv4_port_ephemeral."""
-        return jhash2([*_words(family, laddr, raddr), rport], self._secret)
+        return _hash((laddr, raddr, rport), self._secret)
 
     def cookie(self, packet: Packet, now: Micros) -> int:
         """Port of cookie_v4_init_sequence: the answer to a SYN of which nothing is kept."""
@@ -71,6 +75,5 @@ class Numbers:
     def _cookie(self, packet: Packet, seq: int, minute: int) -> int:
         assert packet.sport is not None
         assert packet.dport is not None
-        words = _words(packet.family, packet.saddr, packet.daddr)
         ports = packet.sport << 16 | packet.dport
-        return jhash2([*words, ports, seq, minute & LAST], self._secret)
+        return _hash((packet.saddr, packet.daddr, ports, seq, minute), self._secret)

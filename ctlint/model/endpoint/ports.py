@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from ctlint.model.endpoint.happening import Errno, SocketError
 from ctlint.model.kernel.features import Feature
-from ctlint.wire.addresses import Family
 
 if TYPE_CHECKING:
     from ctlint.model.endpoint.tcp_host import TcpHost
@@ -65,12 +64,12 @@ class Ports:
             del used[port]
 
     def for_connect(
-        self, family: Family, laddr: int, raddr: int, rport: int, is_free: Callable[[int], bool]
+        self, laddr: int, raddr: int, rport: int, is_free: Callable[[int], bool]
     ) -> int:
         """Port of __inet_hash_connect. Raises SocketError where no port is free."""
         host = self._host
         low, high = host.settings.local_ports
-        offset = host.numbers.port_offset(family, laddr, raddr, rport)
+        offset = host.numbers.port_offset(laddr, raddr, rport)
         remaining = high + 1 - low
         if Feature.EVEN_PORTS_FIRST not in host.kernel:
             return self._one_by_one(low, remaining, offset, is_free)

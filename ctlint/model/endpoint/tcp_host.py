@@ -82,6 +82,10 @@ class TcpHost:
         self.kernel = kernel
         self.settings = settings
         self.addresses = tuple(addresses)
+        # These are asked for each segment.
+        self.has_tail_loss_probe = Feature.TAIL_LOSS_PROBE in kernel
+        self.has_challenge_ack = Feature.RFC5961_CHALLENGE_ACK in kernel
+        self.has_stamp_offsets = Feature.TIMESTAMP_OFFSETS in kernel
         self.transmit = transmit
         self.draw = draw
         self.tick = Tick(hz, has_coarse_wheel=Feature.COARSE_TIMER_WHEEL in kernel)
@@ -101,7 +105,7 @@ class TcpHost:
         self._stamp_unit = 1000 if Feature.TIMESTAMP_MILLISECONDS in kernel else SECOND // hz
         if uptime is None:
             uptime = draw(0, _LONGEST_UPTIME // SECOND) * SECOND
-        self._stamp_base = 0 if Feature.TIMESTAMP_OFFSETS in kernel else uptime
+        self._stamp_base = 0 if self.has_stamp_offsets else uptime
         self._table: dict[Key, Socket] = {}
         self._listeners: dict[int, list[Listener]] = {}
         self._happenings: list[Happening] = []
@@ -156,7 +160,7 @@ class TcpHost:
             chosen = self.ports.for_bind()
         else:
             chosen = self.ports.for_connect(
-                *(family, laddr, address, port),
+                *(laddr, address, port),
                 lambda own: self._is_free((family, laddr, own, address, port), now, is_bound=False),
             )
         self.enter()
@@ -329,8 +333,8 @@ class TcpHost:
     def make_socket(self, family: Family, laddr: int, lport: int, raddr: int, rport: int) -> Socket:
         """A socket that nobody finds yet."""
         sk = Socket(self, family, laddr, lport, raddr, rport)
-        if Feature.TIMESTAMP_OFFSETS in self.kernel and self.settings.has_timestamps:
-            sk.ts_offset = self.numbers.timestamp_offset(family, laddr, raddr)
+        if self.has_stamp_offsets:
+            sk.ts_offset = self.numbers.timestamp_offset(laddr, raddr)
         return sk
 
     def hash(self, sk: Socket) -> None:

@@ -120,7 +120,7 @@ def tcp_validate_incoming(
         if flags & RST:
             if _is_reset_after_fin(sk, packet):
                 tcp_reset(sk, now)
-        elif flags & SYN and Feature.RFC5961_CHALLENGE_ACK in host.kernel:
+        elif flags & SYN and host.has_challenge_ack:
             host.challenges.send(sk, now)
         elif not host.challenges.is_oow_limited(sk, is_limitable, now):
             tcp_send_ack(sk, now)
@@ -129,7 +129,7 @@ def tcp_validate_incoming(
         _rst_in_window(sk, packet, now)
         return False
     if flags & SYN:
-        if Feature.RFC5961_CHALLENGE_ACK in host.kernel:
+        if host.has_challenge_ack:
             host.challenges.send(sk, now)
             return False
         if not before(packet.seq, sk.rcv_nxt):
@@ -154,7 +154,7 @@ def _is_reset_after_fin(sk: Socket, packet: Packet) -> bool:
 def _rst_in_window(sk: Socket, packet: Packet, now: Micros) -> None:
     """RFC 5961, section 3.2: only a RST at exactly the expected number resets."""
     is_exact = packet.seq == sk.rcv_nxt or _is_reset_after_fin(sk, packet)
-    if is_exact or Feature.RFC5961_CHALLENGE_ACK not in sk.host.kernel:
+    if is_exact or not sk.host.has_challenge_ack:
         tcp_reset(sk, now)
     else:
         sk.host.challenges.send(sk, now)

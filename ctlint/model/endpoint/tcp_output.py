@@ -215,17 +215,21 @@ def tcp_write_xmit(sk: Socket, now: Micros) -> bool:
     return not sk.rtx and sk.snd_nxt != sk.write_seq
 
 
-def _send_head(sk: Socket, now: Micros) -> bool:
-    """Sends the next segment; False where the window or the host itself is against it."""
+def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
+    """Sends the next segment; False where the window or the host itself is against it. Only as a
+    probe is a segment cut to what the window has room for.
+    """
     room = tcp_wnd_end(sk) - sk.snd_nxt & LAST
     if room == 0 or room >= 1 << 31:
         return False
     has_fin = sk.has_fin
     left = (sk.write_seq - sk.snd_nxt & LAST) - has_fin
-    length = min(left, sk.mss, room)
+    length = min(left, sk.mss)
     is_fin = has_fin and length == left
-    if is_fin and length == room:
-        is_fin = False
+    if length + is_fin > room:
+        if not is_probe:
+            return False
+        length, is_fin = min(length, room), False
     flags = ACK | (PSH if length and length == left else 0) | (FIN if is_fin else 0)
     segment = Segment(sk.snd_nxt, length, is_syn=False, is_fin=is_fin, now=now)
     if not tcp_transmit_skb(sk, segment.seq, flags, length, now):
@@ -259,7 +263,7 @@ def tcp_rearm_rto(sk: Socket, now: Micros) -> None:
 def tcp_schedule_loss_probe(sk: Socket, now: Micros) -> bool:
     """Port of tcp_schedule_loss_probe: whether a probe of the tail is to be sent first."""
     host = sk.host
-    if not sk.rtx or not sk.sack_ok or sk.in_loss or Feature.TAIL_LOSS_PROBE not in host.kernel:
+    if not sk.rtx or not sk.sack_ok or sk.in_loss or not host.has_tail_loss_probe:
         return False
     tick = host.tick
     if sk.srtt:
@@ -334,7 +338,7 @@ def tcp_xmit_probe_skb(sk: Socket, now: Micros) -> bool:
 def tcp_write_wakeup(sk: Socket, now: Micros) -> bool:
     """Port of tcp_write_wakeup: sends something that the peer must answer."""
     if sk.snd_nxt != sk.write_seq and before(sk.snd_nxt, tcp_wnd_end(sk)):
-        return _send_head(sk, now)
+        return _send_head(sk, now, is_probe=True)
     return tcp_xmit_probe_skb(sk, now)
 
 

@@ -43,6 +43,11 @@ class TimewaitAnswer(Enum):
     SYN = "a listener may have it"
 
 
+def three_and_a_half_rto(sk: Socket) -> int:
+    """No shorter is the time in which a FIN may come again, in ticks."""
+    return (sk.rto << 2) - (sk.rto >> 1)
+
+
 def tcp_time_wait(sk: Socket, state: TcpState, ticks: int, now: Micros) -> None:
     """Port of tcp_time_wait: from now on the socket has nothing but its numbers and a timer.
 
@@ -59,7 +64,7 @@ def tcp_time_wait(sk: Socket, state: TcpState, ticks: int, now: Micros) -> None:
     if most is not None and host.timewaits >= most:
         sk.set_state(TcpState.CLOSE, now)
         return
-    shortest = (sk.rto << 2) - (sk.rto >> 1)
+    shortest = three_and_a_half_rto(sk)
     if host.settings.tw_recycle and sk.ts_recent_at is not None:
         host.peers.remember(sk.family, sk.raddr, sk.ts_recent, now)
         if state is TcpState.TIME_WAIT:
@@ -149,7 +154,12 @@ def _fin_wait_2(
     sk.rcv_nxt = sk.rcv_wup = end_seq
     _store(sk, stamps, now)
     sk.set_state(TcpState.TIME_WAIT, now)
-    _reschedule(sk, now)
+    host = sk.host
+    if host.settings.tw_recycle and sk.ts_recent_at is not None:
+        host.peers.remember(sk.family, sk.raddr, sk.ts_recent, now)
+        host.timers.set(sk.xmit_timer, host.tick.expiry(now, three_and_a_half_rto(sk)))
+    else:
+        _reschedule(sk, now)
     return TimewaitAnswer.ACK
 
 

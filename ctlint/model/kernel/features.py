@@ -646,7 +646,7 @@ class Feature(Enum):
         Area.ENDPOINT,
         "connect() takes ports of the parity of the lowest one of ip_local_port_range (even ones)"
         " as long as there are any; the range ends at 60999 instead of 61000.",
-        (4, 2), None, "4.2", _U,
+        (4, 2), None, "4.2", _A,
     )
     REQUEST_QUEUE_BY_BACKLOG = Change(
         Area.ENDPOINT,

@@ -48,6 +48,7 @@ class Wire:
         kernel_b: str | None = None,
         sysctls_b: Mapping[str, int] | None = None,
         delay: Micros = DELAY,
+        local_ports: tuple[int, int] | None = None,
         seed: int = 1,
         start: Micros = 0,
     ) -> None:
@@ -59,6 +60,7 @@ class Wire:
         self.seen: list[Happening] = []
         self._under_way: list[tuple[Micros, int, TcpHost, Packet]] = []
         self._serial = 0
+        self._local_ports = local_ports
         lots = random.Random(seed)
         self.a = self._host("a", A, kernel, sysctls or {}, lots)
         self.b = self._host("b", B, kernel_b or kernel, sysctls_b or sysctls or {}, lots)
@@ -81,7 +83,7 @@ class Wire:
 
         return TcpHost(
             known,
-            read_end_settings(known, full),
+            read_end_settings(known, full, self._local_ports),
             [HostAddress(Family.IPV4, address)],
             transmit,
             lots.randint,

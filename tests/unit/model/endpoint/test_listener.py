@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Listeners: handshakes, and queues that are full.
+
+Sources: shared kernel-facts, by-version.md 7.3 (SYN_RECV) and 7.4 (listener overload); tcp(7) and
+ip-sysctl.rst for tcp_abort_on_overflow, tcp_syncookies, somaxconn; RFC 9293, figures 7 to 9.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from ctlint.model.endpoint.happening import Errno, HappeningKind, SocketError
+from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.wire.moments import SECOND
+from ctlint.wire.packet import Packet
+from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.endpoint.wiring import A, B, Wire
+
+S = TcpState
+
+
+def from_a(packet: Packet) -> bool:
+    return packet.saddr == A
+
+
+def test_a_handshake() -> None:
+    wire = Wire()
+    listener = wire.b.listen(80, 1, 0)
+    client = wire.a.connect(B, 80, 0)
+    assert listener.accept(0) is None
+    wire.run(SECOND)
+    server = listener.accept(wire.now)
+    assert server is not None
+    assert wire.trace() == ["aS", "bSA", "aA"]
+    assert wire.states(client) == [S.SYN_SENT, S.ESTABLISHED]
+    assert wire.states(server) == [S.SYN_RECV, S.ESTABLISHED]
+    assert wire.happened(HappeningKind.ACCEPTED, server)
+    assert server.listener is listener
+    assert (client.local, client.remote) == (server.remote, server.local)
+    # What Linux writes into headers (ctlint/scenario/ends.py): 64240, 65160, 502 and 510 by 2**7.
+    assert [one.packet.window for one in wire.sent] == [64240, 65160, 502]
+    assert [one.packet.options.wscale for one in wire.sent if one.packet.options] == [7, 7, None]
+
+
+def test_both_call_each_other_at_once() -> None:
+    # RFC 9293, figure 8. Linux acknowledges the other's SYN/ACK by a challenge ACK.
+    wire = Wire()
+    one = wire.a.connect(B, 80, 0, local_port=90)
+    other = wire.b.connect(A, 90, 0, local_port=80)
+    wire.run(SECOND)
+    assert wire.states(one) == [S.SYN_SENT, S.SYN_RECV, S.ESTABLISHED]
+    assert wire.states(other) == [S.SYN_SENT, S.SYN_RECV, S.ESTABLISHED]
+    assert sorted(wire.trace())[:4] == ["aA", "aS", "aSA", "bA"]
+
+
+def test_a_client_that_calls_itself() -> None:
+    # incidents.md, I4: a port inside ip_local_port_range.
+    wire = Wire()
+    client = wire.a.connect(A, 40000, 0, local_port=40000)
+    wire.run(SECOND)
+    assert client.state is S.ESTABLISHED
+    client.send(10, wire.now)
+    wire.run(SECOND)
+    assert client.read(wire.now) == 10
+
+
+def test_answers_to_a_syn_that_nobody_confirms() -> None:
+    wire = Wire("3.10")
+    listener = wire.b.listen(80, 128, 0)
+    wire.lost = from_a
+    wire.inject(
+        Packet(wire.a.addresses[0].family, A, B, 6, 40000, 80, TcpFlags.SYN, seq=1, window=1000)
+    )
+    (view,) = [view for view in wire.b.sockets(0) if view.state is S.SYN_RECV]
+    assert view.timer is not None
+    wire.run(100 * SECOND)
+    assert wire.times("SA", "b") == pytest.approx((0, 1, 3, 7, 15, 31), abs=0.1)
+    (gone,) = [one for one in wire.seen if one.kind is HappeningKind.GONE]
+    assert gone.at / SECOND == pytest.approx(63, abs=0.1)
+    assert listener.requests == 0
+
+
+def test_an_answer_that_the_host_itself_refuses_is_tried_once_more() -> None:
+    # reqsk_timer_handler: a request whose SYN/ACK cannot be sent is dropped.
+    wire = Wire("3.10")
+    wire.b.listen(80, 128, 0)
+    wire.refused = lambda packet: packet.saddr == B
+    wire.a.connect(B, 80, 0).close(0)
+    wire.run(10 * SECOND)
+    assert wire.times("SA", "b") == pytest.approx((0, 1), abs=0.1)
+    assert list(wire.b.sockets(wire.now))[1:] == []
+
+
+@pytest.mark.parametrize("kernel", ["3.10", "4.9", "6.18"])
+def test_an_accept_queue_takes_one_more_than_its_backlog(kernel: str) -> None:
+    wire = Wire("6.18", kernel_b=kernel)
+    listener = wire.b.listen(80, 2, 0)
+    clients = []
+    for _ in range(3):
+        clients.append(wire.a.connect(B, 80, wire.now))
+        wire.run(SECOND)
+    assert [client.state for client in clients] == [S.ESTABLISHED] * 3
+    assert (listener.waiting, listener.backlog) == (3, 2)
+
+
+@pytest.mark.parametrize("kernel", ["4.10", "6.18"])
+def test_a_full_accept_queue_drops_a_syn(kernel: str) -> None:
+    wire = Wire(kernel)
+    listener = wire.b.listen(80, 1, 0)
+    for _ in range(2):
+        wire.a.connect(B, 80, wire.now)
+        wire.run(SECOND)
+    at = wire.now
+    client = wire.a.connect(B, 80, at)
+    wire.run(30 * SECOND)
+    assert set(wire.trace(at)) == {"aS"}
+    assert listener.overflows == len(wire.trace(at))
+    assert listener.accept(wire.now) is not None
+    wire.run(70 * SECOND)
+    assert client.state is S.ESTABLISHED
+
+
+@pytest.mark.parametrize(("kernel", "abort"), [("4.6", 0), ("rhel7", 0), ("rhel7", 1)])
+def test_a_full_accept_queue_once_dropped_the_last_ack(kernel: str, abort: int) -> None:
+    # By two young requests or more the SYN too. 4.9 got the change in a stable release.
+    wire = Wire("6.18", kernel_b=kernel, sysctls_b={"tcp_abort_on_overflow": abort})
+    listener = wire.b.listen(80, 1, 0)
+    for _ in range(2):
+        wire.a.connect(B, 80, wire.now)
+        wire.run(SECOND)
+    at = wire.now
+    client = wire.a.connect(B, 80, at)
+    wire.run(SECOND)
+    assert wire.trace(at)[:3] == ["aS", "bSA", "aA"]
+    if abort:
+        assert wire.trace(at)[3] == "bR"
+        assert wire.happened(HappeningKind.RESET, client)
+        return
+    assert client.state is S.ESTABLISHED
+    assert [view.state for view in wire.b.sockets(wire.now)][-2:] == [S.ESTABLISHED, S.SYN_RECV]
+    wire.run(10 * SECOND)
+    assert wire.trace(at).count("bSA") >= 3
+    assert listener.accept(wire.now) is not None
+    wire.run(30 * SECOND)
+    assert listener.waiting == 2
+
+
+@pytest.mark.parametrize(("cookies", "is_answered"), [(0, False), (1, True)])
+def test_a_full_request_queue(cookies: int, is_answered: bool) -> None:
+    wire = Wire("6.18", {"tcp_syncookies": cookies})
+    listener = wire.b.listen(80, 4, 0)
+    wire.lost = lambda packet: packet.saddr == A and packet.flags != TcpFlags.SYN
+    for _ in range(8):
+        wire.a.connect(B, 80, 0).close(0)
+    wire.run(SECOND // 2)
+    assert listener.requests == 5
+    wire.lost = lambda _: False
+    at = wire.now
+    client = wire.a.connect(B, 80, at)
+    wire.run(SECOND // 4)
+    assert (client.state is S.ESTABLISHED) == is_answered
+    if is_answered:
+        server = listener.accept(wire.now)
+        assert server is not None
+        client.send(100, wire.now)
+        wire.run(SECOND)
+        assert server.read(wire.now) == 100
+
+
+def test_an_ack_out_of_the_blue_is_no_cookie() -> None:
+    wire = Wire("6.18", {"tcp_syncookies": 2})
+    wire.b.listen(80, 4, 0)
+    wire.a.connect(B, 80, 0).close(0)
+    wire.run(SECOND)
+    syn_ack = next(one.packet for one in wire.sent if one.letters == "SA")
+    ack = Packet(syn_ack.family, A, B, 6, syn_ack.dport, 80, TcpFlags.ACK, seq=syn_ack.ack)
+    at = wire.now
+    wire.inject(ack._replace(ack=syn_ack.seq + 2 & 0xFFFFFFFF))
+    assert wire.trace(at) == ["bR"]
+    wire.inject(ack._replace(ack=syn_ack.seq + 1 & 0xFFFFFFFF))
+    assert wire.trace(at) == ["bR"]
+    assert [view.state for view in wire.b.sockets(wire.now)] == [S.LISTEN, S.ESTABLISHED]
+
+
+def test_the_longest_queue_is_that_of_somaxconn() -> None:
+    assert Wire("5.3").b.listen(80, 5000, 0).backlog == 128
+    assert Wire("5.4").b.listen(80, 5000, 0).backlog == 4096
+
+
+def test_closing_a_listener_resets_who_waits() -> None:
+    wire = Wire()
+    listener = wire.b.listen(80, 4, 0)
+    client = wire.a.connect(B, 80, 0)
+    wire.run(SECOND)
+    listener.close(wire.now)
+    wire.run(SECOND)
+    assert wire.happened(HappeningKind.RESET, client)
+    assert list(wire.b.sockets(wire.now)) == []
+    wire.b.listen(80, 4, wire.now)
+
+
+def test_a_port_has_one_listener() -> None:
+    wire = Wire()
+    wire.b.listen(80, 4, 0)
+    with pytest.raises(SocketError) as caught:
+        wire.b.listen(80, 4, 0, address=B)
+    assert caught.value.error is Errno.EADDRINUSE
+    wire.b.listen(81, 4, 0, address=B)
+    wire.b.listen(81, 4, 0, address=B + 1)
+
+
+@pytest.mark.parametrize(("flags", "said"), [("A", ["bR"]), ("R", []), ("F", []), ("SA", ["bR"])])
+def test_other_segments_for_a_listener(flags: str, said: list[str]) -> None:
+    wire = Wire()
+    wire.b.listen(80, 4, 0)
+    wire.inject(
+        Packet(wire.a.addresses[0].family, A, B, 6, 40000, 80, TcpFlags.parse(flags), seq=1, ack=7)
+    )
+    assert wire.trace() == said
