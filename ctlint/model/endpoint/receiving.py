@@ -30,10 +30,15 @@ def tcp_data_queue(sk: Socket, packet: Packet, flags: int, end_seq: int, now: Mi
         return
     nxt = sk.rcv_nxt
     window = tcp_receive_window(sk)
-    sk.ack_due = sk.ack_now = True
+    sk.ack_due = True
+    sk.ack_now = not sk.pingpong
     if not after(end_seq, nxt) or not before(seq, nxt + window & LAST):
-        return  # sent once more, or a probe of the window
+        # Sent once more, or a probe of the window.
+        sk.ack_now = True
+        sk.pingpong = False
+        return
     if after(seq, nxt):
+        sk.ack_now = True
         if len(sk.out_of_order) < _MOST_HOLES:
             sk.out_of_order.append((seq, end_seq, bool(flags & FIN)))
         return
@@ -74,6 +79,7 @@ def tcp_fin(sk: Socket, now: Micros) -> None:
     if state in (TcpState.ESTABLISHED, TcpState.SYN_RECV):
         sk.set_state(TcpState.CLOSE_WAIT, now)
         # The program is likely to close soon: the ACK may go with its FIN.
+        sk.pingpong = True
         sk.ack_now = False
     elif state is TcpState.FIN_WAIT_1:
         tcp_send_ack(sk, now)

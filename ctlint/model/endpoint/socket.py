@@ -89,6 +89,7 @@ class Socket:
         "oow_at",
         "out_of_order",
         "pending",
+        "pingpong",
         "probes_out",
         "raddr",
         "rcv_nxt",
@@ -170,6 +171,8 @@ class Socket:
         self.out_of_order: list[tuple[int, int, bool]] = []
         self.ack_due = self.ack_now = False
         self.ato = 0
+        self.pingpong = False
+        """Data are answered by data: an ACK may wait for them."""
         self.rcv_tstamp = self.lrcvtime = 0
         self.oow_at: Micros | None = None
         # ---- options

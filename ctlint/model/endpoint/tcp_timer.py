@@ -174,6 +174,7 @@ def tcp_write_timer(sk: Socket, now: Micros) -> None:
 def tcp_delack_timer(sk: Socket, now: Micros) -> None:
     """Port of tcp_delack_timer_handler."""
     if sk.ack_due:
+        sk.pingpong = False
         tcp_send_ack(sk, now)
 
 

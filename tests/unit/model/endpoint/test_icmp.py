@@ -44,6 +44,24 @@ def test_an_error_ends_a_connect(kind: int, code: int, errno: Errno) -> None:
     assert client.state is TcpState.CLOSE
 
 
+def test_a_syn_that_the_host_itself_rejects_fails_with_its_second() -> None:
+    # Measured on 6.18.44, REJECT in OUTPUT: connect() fails after 1.001 s with an ICMP error, at
+    # once with a reset.
+    wire = Wire()
+
+    def reject(packet: Packet) -> bool:
+        wire.a.receive(error(packet, 3), wire.now)
+        return True
+
+    wire.refused = reject
+    client = wire.a.connect(B, 80, 0)
+    assert client.state is TcpState.SYN_SENT
+    wire.run(3 * SECOND)
+    (failed,) = wire.happened(HappeningKind.CONNECT_FAILED, client)
+    assert failed.error is Errno.ECONNREFUSED
+    assert failed.at / SECOND == pytest.approx(1, abs=0.03)
+
+
 def test_an_error_about_another_number_is_passed_over() -> None:
     wire = Wire()
     wire.lost = lambda _: True

@@ -117,6 +117,40 @@ def test_a_fifth_of_all_packets_is_lost(seed: int, kernel: str) -> None:
     assert wire.gone_at(server) is not None
 
 
+def test_an_answer_carries_the_ack_once_answers_are_quick() -> None:
+    # Measured on 6.18.44: the first request is acknowledged by itself, later ones with the answer.
+    wire = Wire()
+    client, server = wire.open()
+    traces = []
+    for _ in range(3):
+        at = wire.now
+        client.send(10, at)
+        wire.run(100)
+        server.send(10, wire.now)
+        wire.run(SECOND)
+        traces.append(wire.trace(at))
+    assert traces[0] == ["aPA", "bA", "bPA", "aA"]
+    assert traces[1:] == [["aPA", "bPA", "aA"]] * 2
+
+
+def test_an_ack_of_a_fin_waits_for_the_program() -> None:
+    # Measured on 6.18.44: 4 ms where there were no data, 41 ms where there were.
+    wire = Wire()
+    client, _ = wire.open()
+    at = wire.now
+    client.close(at)
+    wire.run(SECOND)
+    assert wire.times("A", "b", at) == pytest.approx((0.042,), abs=0.003)
+    listener = wire.b.listen(81, 1, wire.now)
+    client = wire.a.connect(B, 81, wire.now)
+    wire.run(SECOND)
+    assert listener.waiting == 1
+    at = wire.now
+    client.close(at)
+    wire.run(SECOND)
+    assert wire.times("A", "b", at) == pytest.approx((0.005,), abs=0.003)
+
+
 def test_a_lost_segment_comes_again_after_the_timeout() -> None:
     # 0.2 s and the round trip, in ticks of 4 ms: RFC 6298 with a least timeout of 200 ms.
     wire = Wire("3.2")
