@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctlint.model.endpoint.flight import Pending
+from ctlint.model.endpoint.flight import PROBE0
 from ctlint.model.endpoint.options import read_timestamps
 from ctlint.model.endpoint.round_trip import tcp_ack_update_rtt
 from ctlint.model.endpoint.tcp_output import (
@@ -19,7 +19,7 @@ from ctlint.model.endpoint.tcp_output import (
     tcp_schedule_loss_probe,
     tcp_wnd_end,
 )
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import SYN_RECV
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.sequence import LAST, after, before
@@ -34,19 +34,13 @@ def tcp_ack(sk: Socket, packet: Packet, flags: int, now: Micros) -> int:
     """
     ack = packet.ack
     una = sk.snd_una
-    if before(ack, una):
-        most = min(sk.max_window, sk.bytes_acked)
-        if before(ack, una - most & LAST) and sk.host.has_challenge_ack:
-            if sk.state is not TcpState.SYN_RECV:
-                sk.host.challenges.send(sk, now)
-            return -1
-        return 0
-    if after(ack, sk.snd_nxt):
-        return -1
-    if ack != una:
+    acked = ack - una & LAST
+    if acked > (sk.snd_nxt - una & LAST):
+        return _unacceptable(sk, ack, now)
+    if acked:
         sk.retransmits = 0
     tcp_ack_update_window(sk, packet, flags)
-    sk.bytes_acked += ack - una & LAST
+    sk.bytes_acked += acked
     sk.snd_una = ack
     sk.soft_error = None
     sk.probes_out = 0
@@ -68,6 +62,19 @@ def tcp_ack(sk: Socket, packet: Packet, flags: int, now: Micros) -> int:
     return 1
 
 
+def _unacceptable(sk: Socket, ack: int, now: Micros) -> int:
+    """What tcp_ack says of an ACK that is old, or of what was not sent (RFC 5961, section 5)."""
+    una = sk.snd_una
+    if after(ack, una):
+        return -1
+    most = min(sk.max_window, sk.bytes_acked)
+    if before(ack, una - most & LAST) and sk.host.has_challenge_ack:
+        if sk.state is not SYN_RECV:
+            sk.host.challenges.send(sk, now)
+        return -1
+    return 0
+
+
 def tcp_ack_update_window(sk: Socket, packet: Packet, flags: int) -> None:
     """Port of tcp_ack_update_window and tcp_may_update_window."""
     window = packet.window if flags & SYN else packet.window << sk.snd_wscale
@@ -85,11 +92,11 @@ def tcp_ack_probe(sk: Socket, now: Micros) -> None:
     size = min((sk.write_seq - sk.snd_nxt & LAST) - sk.has_fin, sk.mss) or 1
     if not after(sk.snd_nxt + size & LAST, tcp_wnd_end(sk)):
         sk.backoff = 0
-        if sk.pending is Pending.PROBE0:
+        if sk.pending is PROBE0:
             sk.clear_xmit_timer()
     else:
         ticks = max(tcp_probe0_when(sk), tcp_probe0_base(sk))
-        sk.reset_xmit_timer(Pending.PROBE0, ticks, now)
+        sk.reset_xmit_timer(PROBE0, ticks, now)
 
 
 def tcp_clean_rtx_queue(sk: Socket, packet: Packet, now: Micros) -> bool:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 from ctlint.model.endpoint.happening import Errno, HappeningKind
 from ctlint.model.endpoint.tcp_output import tcp_send_active_reset, tcp_send_fin
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import (
+    CLOSE,
+    CLOSE_WAIT,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    SYN_RECV,
+    SYN_SENT,
+)
 from ctlint.model.endpoint.timewait import tcp_time_wait, three_and_a_half_rto
 from ctlint.wire.moments import Micros
 
@@ -18,21 +29,21 @@ if TYPE_CHECKING:
     from ctlint.model.endpoint.socket import Socket
 
 _NEW_STATE: Final = {
-    TcpState.ESTABLISHED: (TcpState.FIN_WAIT_1, True),
-    TcpState.SYN_RECV: (TcpState.FIN_WAIT_1, True),
-    TcpState.CLOSE_WAIT: (TcpState.LAST_ACK, True),
-    TcpState.SYN_SENT: (TcpState.CLOSE, False),
-    TcpState.LISTEN: (TcpState.CLOSE, False),
+    ESTABLISHED: (FIN_WAIT_1, True),
+    SYN_RECV: (FIN_WAIT_1, True),
+    CLOSE_WAIT: (LAST_ACK, True),
+    SYN_SENT: (CLOSE, False),
+    LISTEN: (CLOSE, False),
 }
 """new_state: the state behind close(), and whether a FIN is sent. Others stay as they are."""
 
 _NEEDS_RESET: Final = frozenset(
     {
-        TcpState.ESTABLISHED,
-        TcpState.CLOSE_WAIT,
-        TcpState.FIN_WAIT_1,
-        TcpState.FIN_WAIT_2,
-        TcpState.SYN_RECV,
+        ESTABLISHED,
+        CLOSE_WAIT,
+        FIN_WAIT_1,
+        FIN_WAIT_2,
+        SYN_RECV,
     }
 )
 
@@ -48,7 +59,7 @@ def tcp_shutdown(sk: Socket, now: Micros) -> None:
     """Port of tcp_shutdown for SEND_SHUTDOWN; one that is not connected yet gives up."""
     if tcp_close_state(sk, now):
         tcp_send_fin(sk, now)
-    elif sk.state is TcpState.CLOSE:
+    elif sk.state is CLOSE:
         tcp_done(sk, now)
 
 
@@ -69,8 +80,8 @@ def tcp_close(sk: Socket, now: Micros) -> None:
 
 def tcp_abort(sk: Socket, now: Micros) -> None:
     """Port of __tcp_close with SO_LINGER at zero, and of tcp_disconnect."""
-    if not sk.is_timewait and sk.state is not TcpState.CLOSE:
-        is_unsent = sk.snd_nxt != sk.write_seq and sk.state in (TcpState.CLOSING, TcpState.LAST_ACK)
+    if not sk.is_timewait and sk.state is not CLOSE:
+        is_unsent = sk.snd_nxt != sk.write_seq and sk.state in (CLOSING, LAST_ACK)
         if sk.unread or sk.state in _NEEDS_RESET or is_unsent:
             tcp_send_active_reset(sk, now)
         tcp_done(sk, now)
@@ -87,7 +98,7 @@ def _orphan(sk: Socket, now: Micros) -> None:
         tcp_done(sk, now)
         return
     host.orphans += not sk.is_timewait
-    if sk.state is TcpState.FIN_WAIT_2 and not sk.is_timewait:
+    if sk.state is FIN_WAIT_2 and not sk.is_timewait:
         fin_wait_2_without_owner(sk, now, is_bad_case=False)
     if sk.is_hashed and not sk.is_timewait and host.has_too_many_orphans(0):
         tcp_send_active_reset(sk, now)
@@ -110,7 +121,7 @@ def fin_wait_2_without_owner(sk: Socket, now: Micros, *, is_bad_case: bool) -> N
     elif is_bad_case:
         sk.reset_keepalive_timer(ticks, now)
     else:
-        tcp_time_wait(sk, TcpState.FIN_WAIT_2, ticks, now)
+        tcp_time_wait(sk, FIN_WAIT_2, ticks, now)
 
 
 def tcp_fin_time(sk: Socket) -> int:
@@ -122,31 +133,31 @@ def tcp_fin_time(sk: Socket) -> int:
 
 def tcp_done(sk: Socket, now: Micros) -> None:
     """Port of tcp_done: the socket is closed, and leaves the table."""
-    if sk.is_dead and not sk.is_timewait and sk.state is not TcpState.CLOSE:
+    if sk.is_dead and not sk.is_timewait and sk.state is not CLOSE:
         sk.host.orphans -= 1
     sk.rcv_shut = True
     sk.rtx.clear()
     sk.out_of_order.clear()
     sk.clear_timers()
-    sk.set_state(TcpState.CLOSE, now)
+    sk.set_state(CLOSE, now)
 
 
 def tcp_reset(sk: Socket, now: Micros) -> None:
     """Port of tcp_reset: the peer has reset the connection."""
-    if sk.state is TcpState.CLOSE:
+    if sk.state is CLOSE:
         return
     error = Errno.ECONNRESET
     kind = HappeningKind.RESET
-    if sk.state is TcpState.SYN_SENT:
+    if sk.state is SYN_SENT:
         error, kind = Errno.ECONNREFUSED, HappeningKind.CONNECT_FAILED
-    elif sk.state is TcpState.CLOSE_WAIT:
+    elif sk.state is CLOSE_WAIT:
         error = Errno.EPIPE
     fail(sk, kind, error, now)
 
 
 def tcp_write_err(sk: Socket, now: Micros) -> None:
     """Port of tcp_write_err: the peer has not answered for too long."""
-    is_opening = sk.state is TcpState.SYN_SENT
+    is_opening = sk.state is SYN_SENT
     kind = HappeningKind.CONNECT_FAILED if is_opening else HappeningKind.TIMED_OUT
     fail(sk, kind, sk.soft_error or Errno.ETIMEDOUT, now)
 

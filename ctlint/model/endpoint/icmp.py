@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctlint.model.endpoint.closing import fail
 from ctlint.model.endpoint.happening import Errno, HappeningKind
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import SYN_RECV, SYN_SENT
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import ICMP, TCP
@@ -76,7 +76,7 @@ def tcp_v4_err(host: TcpHost, packet: Packet, now: Micros, *, is_owned: bool) ->
         return
     if (quoted.seq - sk.snd_una & LAST) > (sk.snd_nxt - sk.snd_una & LAST):
         return  # quotes what was not sent, or was acknowledged
-    if sk.state in (TcpState.SYN_SENT, TcpState.SYN_RECV) and not is_owned:
+    if sk.state in (SYN_SENT, SYN_RECV) and not is_owned:
         fail(sk, HappeningKind.CONNECT_FAILED, error, now)
     else:
         sk.soft_error = error

@@ -27,7 +27,7 @@ from ctlint.model.endpoint.tcp_output import (
     syn_options,
     timestamps,
 )
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import ESTABLISHED, SYN_RECV
 from ctlint.model.endpoint.timers import Timer
 from ctlint.model.endpoint.timewait import tcp_in_window
 from ctlint.model.kernel.features import Feature
@@ -218,7 +218,7 @@ class Listener:
         self._all[request] = None
         self.young += 1
         host.hash(socket)
-        socket.set_state(TcpState.SYN_RECV, now)
+        socket.set_state(SYN_RECV, now)
         host.timers.set(request.timer, host.tick.expiry(now, host.timeout_init))
         self._rtx_syn_ack(request, now)
 
@@ -274,7 +274,7 @@ class Listener:
         if not socket.ts_ok:  # the cookie has no room for options: timestamps hold them
             socket.snd_wscale = socket.rcv_wscale = 0
         host.hash(socket)
-        socket.set_state(TcpState.SYN_RECV, now)
+        socket.set_state(SYN_RECV, now)
         self._open(socket, packet.ack - 1 & LAST, None, now)
         tcp_rcv_state_process(socket, packet, flags, end_seq, now)
         return True
@@ -288,7 +288,7 @@ class Listener:
             tcp_rtt_estimator(socket, rtt, host.rto_min_micros)
             socket.rto = host.tick.of_micros((socket.srtt >> 3) + socket.rttvar)
         set_fallback(socket)
-        socket.set_state(TcpState.ESTABLISHED, now)
+        socket.set_state(ESTABLISHED, now)
         self._queue.append(socket)
         host.note(now, socket, HappeningKind.ACCEPTED, None, None, None)
 

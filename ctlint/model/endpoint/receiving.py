@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from ctlint.model.endpoint.happening import HappeningKind
 from ctlint.model.endpoint.tcp_output import FIN, tcp_receive_window, tcp_send_ack
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import (
+    CLOSE_WAIT,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    SYN_RECV,
+    TIME_WAIT,
+)
 from ctlint.model.endpoint.timewait import tcp_time_wait
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
@@ -76,14 +84,14 @@ def tcp_fin(sk: Socket, now: Micros) -> None:
     if not sk.is_dead:
         sk.host.note(now, sk, HappeningKind.EOF, None, None, None)
     state = sk.state
-    if state in (TcpState.ESTABLISHED, TcpState.SYN_RECV):
-        sk.set_state(TcpState.CLOSE_WAIT, now)
+    if state in (ESTABLISHED, SYN_RECV):
+        sk.set_state(CLOSE_WAIT, now)
         # The program is likely to close soon: the ACK may go with its FIN.
         sk.pingpong = True
         sk.ack_now = False
-    elif state is TcpState.FIN_WAIT_1:
+    elif state is FIN_WAIT_1:
         tcp_send_ack(sk, now)
-        sk.set_state(TcpState.CLOSING, now)
-    elif state is TcpState.FIN_WAIT_2:
+        sk.set_state(CLOSING, now)
+    elif state is FIN_WAIT_2:
         tcp_send_ack(sk, now)
-        tcp_time_wait(sk, TcpState.TIME_WAIT, 0, now)
+        tcp_time_wait(sk, TIME_WAIT, 0, now)

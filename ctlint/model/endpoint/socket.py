@@ -13,7 +13,15 @@ from ctlint.model.endpoint.closing import tcp_abort, tcp_close, tcp_shutdown
 from ctlint.model.endpoint.flight import Pending, Segment
 from ctlint.model.endpoint.happening import Errno, HappeningKind, SocketError
 from ctlint.model.endpoint.tcp_output import tcp_cleanup_rbuf, tcp_push
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import (
+    CLOSE,
+    CLOSE_WAIT,
+    ESTABLISHED,
+    LISTEN,
+    SYN_RECV,
+    SYN_SENT,
+    TcpState,
+)
 from ctlint.model.endpoint.tcp_timer import (
     keepalive_time_when,
     tcp_delack_timer,
@@ -32,9 +40,7 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1 << 30
 """So much may wait to be sent: sequence numbers are compared over half the circle."""
 
-_MAY_SEND: Final = frozenset(
-    {TcpState.SYN_SENT, TcpState.SYN_RECV, TcpState.ESTABLISHED, TcpState.CLOSE_WAIT}
-)
+_MAY_SEND: Final = frozenset({SYN_SENT, SYN_RECV, ESTABLISHED, CLOSE_WAIT})
 
 
 class Address(NamedTuple):
@@ -135,7 +141,7 @@ class Socket:
         self.family = family
         self.laddr, self.lport, self.raddr, self.rport = laddr, lport, raddr, rport
         self.key = (family, laddr, lport, raddr, rport)
-        self.state = TcpState.CLOSE
+        self.state = CLOSE
         self.listener: Listener | None = None
         self.request: Request | None = None
         self.is_bound = False
@@ -202,7 +208,7 @@ class Socket:
     @property
     def is_closed(self) -> bool:
         """Whether the socket is in no state but CLOSE."""
-        return self.state is TcpState.CLOSE
+        return self.state is CLOSE
 
     # ---- what a program does
 
@@ -221,7 +227,7 @@ class Socket:
         host = self.host
         host.enter()
         self.write_seq = self.write_seq + length & LAST
-        if self.state in (TcpState.ESTABLISHED, TcpState.CLOSE_WAIT):
+        if self.state in (ESTABLISHED, CLOSE_WAIT):
             tcp_push(self, now)
         host.leave(now)
 
@@ -236,14 +242,14 @@ class Socket:
         host = self.host
         host.enter()
         self.unread = 0
-        if self.state is not TcpState.CLOSE:
+        if self.state is not CLOSE:
             tcp_cleanup_rbuf(self, now)
         host.leave(now)
         return length
 
     def shutdown(self, now: Micros) -> None:
         """shutdown(2) with SHUT_WR: no more is sent, the rest arrives still."""
-        if self.state in (TcpState.CLOSE, TcpState.LISTEN) or self.is_timewait:
+        if self.state in (CLOSE, LISTEN) or self.is_timewait:
             raise SocketError(Errno.ENOTCONN)
         self.host.enter()
         tcp_shutdown(self, now)
@@ -282,7 +288,7 @@ class Socket:
             settings.keepalive_intvl if interval is None else interval
         )
         self.keep_probes = settings.keepalive_probes if probes is None else probes
-        if self.state not in (TcpState.CLOSE, TcpState.LISTEN) and not self.is_timewait:
+        if self.state not in (CLOSE, LISTEN) and not self.is_timewait:
             self.reset_keepalive_timer(keepalive_time_when(self), now)
 
     def set_linger2(self, seconds: int) -> None:
@@ -305,7 +311,7 @@ class Socket:
         self.state = state
         host = self.host
         host.note(now, self, HappeningKind.STATE, None, before, state)
-        if state is TcpState.CLOSE:
+        if state is CLOSE:
             host.unhash(self, now)
 
     def reset_xmit_timer(self, what: Pending, ticks: int, now: Micros) -> None:

@@ -23,7 +23,7 @@ from ctlint.model.endpoint.settings import EndSettings
 from ctlint.model.endpoint.socket import Socket
 from ctlint.model.endpoint.tcp_input import tcp_rcv_state_process
 from ctlint.model.endpoint.tcp_output import tcp_connect
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import CLOSE, SYN_SENT, TcpState
 from ctlint.model.endpoint.timers import Tick, TimerQueue
 from ctlint.model.endpoint.timewait import (
     TimewaitAnswer,
@@ -171,7 +171,7 @@ class TcpHost:
             sk.is_bound = True
             self.ports.bind(chosen)
         self.hash(sk)
-        sk.set_state(TcpState.SYN_SENT, now)
+        sk.set_state(SYN_SENT, now)
         tcp_connect(sk, now)
         self.leave(now)
         return sk
@@ -360,7 +360,7 @@ class TcpHost:
 
     def release_port(self, sk: Socket) -> None:
         """Port of inet_put_port: a port that was bound is free when its socket is closed."""
-        if sk.is_bound and sk.is_dead and sk.state is TcpState.CLOSE:
+        if sk.is_bound and sk.is_dead and sk.state is CLOSE:
             sk.is_bound = False
             self.ports.unbind(sk.lport)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ctlint.model.endpoint.acknowledging import tcp_ack
 from ctlint.model.endpoint.closing import fin_wait_2_without_owner, tcp_done, tcp_reset
-from ctlint.model.endpoint.flight import Pending
+from ctlint.model.endpoint.flight import RETRANS
 from ctlint.model.endpoint.happening import HappeningKind
 from ctlint.model.endpoint.options import is_too_old, read_timestamps
 from ctlint.model.endpoint.receiving import tcp_data_queue
@@ -29,7 +29,18 @@ from ctlint.model.endpoint.tcp_output import (
     tcp_send_synack,
     tcp_xmit_retransmit_queue,
 )
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import (
+    CLOSE,
+    CLOSE_WAIT,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    SYN_RECV,
+    SYN_SENT,
+    TIME_WAIT,
+)
 from ctlint.model.endpoint.timewait import tcp_time_wait
 from ctlint.model.kernel.features import Feature
 from ctlint.wire.moments import Micros
@@ -39,7 +50,7 @@ from ctlint.wire.sequence import LAST, after, before
 if TYPE_CHECKING:
     from ctlint.model.endpoint.socket import Socket
 
-_AFTER_FIN = (TcpState.CLOSE_WAIT, TcpState.LAST_ACK, TcpState.CLOSING)
+_AFTER_FIN = (CLOSE_WAIT, LAST_ACK, CLOSING)
 _TICKS_AT_ONCE = 2
 """TCP_TIMEOUT_MIN."""
 
@@ -48,7 +59,7 @@ def tcp_rcv_state_process(
     sk: Socket, packet: Packet, flags: int, end_seq: int, now: Micros
 ) -> None:
     """Port of tcp_rcv_state_process and tcp_rcv_established."""
-    if sk.state is TcpState.SYN_SENT:
+    if sk.state is SYN_SENT:
         _rcv_synsent(sk, packet, flags, now)
         return
     if not flags & (ACK | RST) and not _takes_bare(sk, flags):
@@ -56,11 +67,11 @@ def tcp_rcv_state_process(
     if not tcp_validate_incoming(sk, packet, flags, end_seq, now) or not flags & ACK:
         return
     acked = tcp_ack(sk, packet, flags, now)
-    if sk.state is TcpState.ESTABLISHED:
+    if sk.state is ESTABLISHED:
         if acked < 0:
             return
     elif acked <= 0:
-        if sk.state is TcpState.SYN_RECV:
+        if sk.state is SYN_RECV:
             sk.host.send_reset(packet, now)
         else:
             sk.host.challenges.send(sk, now)
@@ -74,7 +85,7 @@ def tcp_rcv_state_process(
             tcp_reset(sk, now)
             return
         tcp_data_queue(sk, packet, flags, end_seq, now)
-    if sk.state is TcpState.CLOSE or sk.is_timewait:
+    if sk.state is CLOSE or sk.is_timewait:
         return
     if sk.in_loss:
         tcp_xmit_retransmit_queue(sk, now)
@@ -116,7 +127,8 @@ def tcp_validate_incoming(
             tcp_send_ack(sk, now)
         return False
     end = sk.rcv_nxt + tcp_receive_window(sk) & LAST
-    if before(end_seq, sk.rcv_wup) or after(packet.seq, end):
+    seq = packet.seq
+    if seq != sk.rcv_nxt and (before(end_seq, sk.rcv_wup) or after(seq, end)):
         if flags & RST:
             if _is_reset_after_fin(sk, packet):
                 tcp_reset(sk, now)
@@ -136,7 +148,7 @@ def tcp_validate_incoming(
             host.send_reset(packet, now)
             tcp_reset(sk, now)
             return False
-    if stamps is not None and not after(packet.seq, sk.rcv_wup):
+    if stamps is not None and not after(seq, sk.rcv_wup):
         # Port of tcp_replace_ts_recent.
         sk.ts_recent, sk.ts_recent_at = stamps[0], now
     return True
@@ -164,13 +176,13 @@ def _after_ack(sk: Socket, packet: Packet, flags: int, end_seq: int, now: Micros
     """What tcp_rcv_state_process does behind an ACK that is acceptable: whether it goes on."""
     state = sk.state
     is_all_acked = sk.snd_una == sk.write_seq
-    if state is TcpState.SYN_RECV:
+    if state is SYN_RECV:
         _init_window(sk, packet, flags)
         tcp_finish_connect(sk, now)
     elif not is_all_acked:
         return True
-    elif state is TcpState.FIN_WAIT_1:
-        sk.set_state(TcpState.FIN_WAIT_2, now)
+    elif state is FIN_WAIT_1:
+        sk.set_state(FIN_WAIT_2, now)
         if not sk.is_dead:
             return True
         if sk.linger2 < 0 or _is_new_data(sk, packet, flags, end_seq):
@@ -180,10 +192,10 @@ def _after_ack(sk: Socket, packet: Packet, flags: int, end_seq: int, now: Micros
             return False
         fin_wait_2_without_owner(sk, now, is_bad_case=bool(flags & FIN))
         return not sk.is_timewait
-    elif state is TcpState.CLOSING:
-        tcp_time_wait(sk, TcpState.TIME_WAIT, 0, now)
+    elif state is CLOSING:
+        tcp_time_wait(sk, TIME_WAIT, 0, now)
         return False
-    elif state is TcpState.LAST_ACK:
+    elif state is LAST_ACK:
         tcp_done(sk, now)
         return False
     return True
@@ -203,7 +215,7 @@ def _rcv_synsent(sk: Socket, packet: Packet, flags: int, now: Micros) -> None:
     if flags & ACK:
         if not after(packet.ack, sk.snd_una) or after(packet.ack, sk.snd_nxt):
             if sk.retransmits == 0 and Feature.FAST_SYN_RETRY in host.kernel:
-                sk.reset_xmit_timer(Pending.RETRANS, _TICKS_AT_ONCE, now)
+                sk.reset_xmit_timer(RETRANS, _TICKS_AT_ONCE, now)
             host.send_reset(packet, now)
             return
         if flags & RST:
@@ -229,7 +241,7 @@ def _rcv_synsent(sk: Socket, packet: Packet, flags: int, now: Micros) -> None:
         # Both ends have sent a SYN: a simultaneous open, or a connection with itself.
         tcp_take_offer(sk, packet, now)
         sk.rcv_nxt = sk.rcv_wup = packet.seq + 1 & LAST
-        sk.set_state(TcpState.SYN_RECV, now)
+        sk.set_state(SYN_RECV, now)
         _init_window(sk, packet, flags)
         tcp_send_synack(sk, now)
 
@@ -258,7 +270,7 @@ def tcp_finish_connect(sk: Socket, now: Micros) -> None:
     """Port of tcp_finish_connect, and of tcp_init_metrics: without a round trip the timeout is 3 s
     (RFC 6298, 5.7).
     """
-    sk.set_state(TcpState.ESTABLISHED, now)
+    sk.set_state(ESTABLISHED, now)
     set_fallback(sk)
     sk.lrcvtime = sk.host.tick.jiffies(now)
     if sk.keep_time is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ctlint.model.endpoint.flight import Pending, Segment
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.flight import LOSS_PROBE, PROBE0, RETRANS, Segment
+from ctlint.model.endpoint.tcp_state import CLOSE, LISTEN, SYN_RECV, SYN_SENT
 from ctlint.model.kernel.features import Feature
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import Micros
@@ -53,13 +53,12 @@ def make_packet(
     options: TcpOptions | None = None,
 ) -> Packet:
     """A segment. Named tuples are made this way for speed: there are millions of them."""
-    return tuple.__new__(
-        Packet,
-        (
-            *(family, saddr, daddr, TCP, sport, dport, _FLAGS[flags], None, None),
-            *(length, seq, ack, window, options, 0, None, None, DEFAULT_TTL, 0, b"", 128),
-        ),
-    )
+    # fmt: off
+    return tuple.__new__(Packet, (
+        family, saddr, daddr, TCP, sport, dport, _FLAGS[flags], None, None,
+        length, seq, ack, window, options, 0, None, None, DEFAULT_TTL, 0, b"", 128,
+    ))
+    # fmt: on
 
 
 def advertised_mss(family: Family) -> int:
@@ -117,10 +116,14 @@ def tcp_transmit_skb(sk: Socket, seq: int, flags: int, length: int, now: Micros)
     options = None
     if sk.ts_ok:
         options = timestamps(host.timestamp(now) + sk.ts_offset & LAST, sk.ts_recent)
+    ack = sk.rcv_nxt if flags & ACK else 0
+    window = tcp_select_window(sk)
+    # fmt: off
     packet = make_packet(
-        *(sk.family, sk.laddr, sk.lport, sk.raddr, sk.rport, flags, seq),
-        *(sk.rcv_nxt if flags & ACK else 0, tcp_select_window(sk), length, options),
+        sk.family, sk.laddr, sk.lport, sk.raddr, sk.rport,
+        flags, seq, ack, window, length, options,
     )
+    # fmt: on
     if length:
         # Port of tcp_event_data_sent. From 5.2 to 6.0 it took three such answers.
         jiffies = sk.lsndtime = host.tick.jiffies(now)
@@ -132,7 +135,7 @@ def tcp_transmit_skb(sk: Socket, seq: int, flags: int, length: int, now: Micros)
 def tcp_transmit_syn(sk: Socket, seq: int, now: Micros) -> bool:
     """Port of tcp_transmit_skb of a SYN, and of a SYN/ACK where both ends have sent a SYN."""
     host = sk.host
-    is_answer = sk.state is TcpState.SYN_RECV
+    is_answer = sk.state is SYN_RECV
     stamps = None
     if host.settings.has_timestamps and (not is_answer or sk.ts_ok):
         stamps = (host.timestamp(now) + sk.ts_offset & LAST, sk.ts_recent)
@@ -148,7 +151,7 @@ def tcp_transmit_syn(sk: Socket, seq: int, now: Micros) -> bool:
 
 def tcp_send_ack(sk: Socket, now: Micros) -> None:
     """Port of tcp_send_ack."""
-    if sk.state is not TcpState.CLOSE:
+    if sk.state is not CLOSE:
         tcp_transmit_skb(sk, tcp_acceptable_seq(sk), ACK, 0, now)
 
 
@@ -174,7 +177,7 @@ def tcp_connect(sk: Socket, now: Micros) -> None:
     sk.retrans_stamp = now
     sk.rtx.append(Segment(sk.snd_una, 0, is_syn=True, is_fin=False, now=now))
     tcp_transmit_syn(sk, sk.snd_una, now)
-    sk.reset_xmit_timer(Pending.RETRANS, sk.rto, now)
+    sk.reset_xmit_timer(RETRANS, sk.rto, now)
 
 
 def segment_size(sk: Socket) -> int:
@@ -200,7 +203,7 @@ def tcp_push(sk: Socket, now: Micros) -> None:
     """Port of __tcp_push_pending_frames."""
     if sk.snd_nxt != sk.write_seq and tcp_write_xmit(sk, now) and sk.pending is None:
         # tcp_check_probe_timer: nothing is in flight, and there is something to be sent.
-        sk.reset_xmit_timer(Pending.PROBE0, tcp_probe0_base(sk), now)
+        sk.reset_xmit_timer(PROBE0, tcp_probe0_base(sk), now)
 
 
 def tcp_write_xmit(sk: Socket, now: Micros) -> bool:
@@ -246,7 +249,7 @@ def tcp_event_new_data_sent(sk: Socket, segment: Segment, now: Micros) -> None:
     is_first = not sk.rtx
     sk.snd_nxt = segment.end
     sk.rtx.append(segment)
-    if is_first or sk.pending is Pending.LOSS_PROBE:
+    if is_first or sk.pending is LOSS_PROBE:
         tcp_rearm_rto(sk, now)
 
 
@@ -256,11 +259,11 @@ def tcp_rearm_rto(sk: Socket, now: Micros) -> None:
         sk.clear_xmit_timer()
         return
     rto = sk.rto
-    if sk.pending is Pending.LOSS_PROBE:
+    if sk.pending is LOSS_PROBE:
         # The time that has passed since the first segment was sent counts.
         tick = sk.host.tick
         rto = max(tick.of_micros(sk.rtx[0].sent_at + tick.micros(rto) - now), 1)
-    sk.reset_xmit_timer(Pending.RETRANS, rto, now)
+    sk.reset_xmit_timer(RETRANS, rto, now)
 
 
 def tcp_schedule_loss_probe(sk: Socket, now: Micros) -> bool:
@@ -276,7 +279,7 @@ def tcp_schedule_loss_probe(sk: Socket, now: Micros) -> bool:
     left = sk.rtx[0].sent_at + tick.micros(sk.rto) - now
     if left > 0:
         ticks = min(ticks, tick.of_micros(left))
-    sk.reset_xmit_timer(Pending.LOSS_PROBE, ticks, now)
+    sk.reset_xmit_timer(LOSS_PROBE, ticks, now)
     return True
 
 
@@ -354,12 +357,12 @@ def tcp_send_probe0(sk: Socket, now: Micros) -> None:
     sk.probes_out += 1
     if sk.backoff < sk.host.settings.retries2:
         sk.backoff += 1
-    sk.reset_xmit_timer(Pending.PROBE0, tcp_probe0_when(sk), now)
+    sk.reset_xmit_timer(PROBE0, tcp_probe0_when(sk), now)
 
 
 def tcp_cleanup_rbuf(sk: Socket, now: Micros) -> None:
     """Port of tcp_cleanup_rbuf: tells the peer of a window that has opened by reading."""
-    if sk.rcv_shut or sk.is_timewait or sk.state in (TcpState.SYN_SENT, TcpState.LISTEN):
+    if sk.rcv_shut or sk.is_timewait or sk.state in (SYN_SENT, LISTEN):
         return
     left = tcp_receive_window(sk)
     free = min(_RCV_BUFFER - sk.unread, sk.space)

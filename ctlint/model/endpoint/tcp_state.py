@@ -7,6 +7,7 @@ Source: RFC 9293, section 3.3.2; include/net/tcp_states.h. The values are what s
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 
 class TcpState(Enum):
@@ -23,3 +24,18 @@ class TcpState(Enum):
     CLOSING = "CLOSING"
     LAST_ACK = "LAST-ACK"
     TIME_WAIT = "TIME-WAIT"
+
+
+# A name of a module is found faster than a member of an enumeration, and these are asked for each
+# segment.
+CLOSE: Final = TcpState.CLOSE
+LISTEN: Final = TcpState.LISTEN
+SYN_SENT: Final = TcpState.SYN_SENT
+SYN_RECV: Final = TcpState.SYN_RECV
+ESTABLISHED: Final = TcpState.ESTABLISHED
+FIN_WAIT_1: Final = TcpState.FIN_WAIT_1
+FIN_WAIT_2: Final = TcpState.FIN_WAIT_2
+CLOSE_WAIT: Final = TcpState.CLOSE_WAIT
+CLOSING: Final = TcpState.CLOSING
+LAST_ACK: Final = TcpState.LAST_ACK
+TIME_WAIT: Final = TcpState.TIME_WAIT

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctlint.model.endpoint.closing import tcp_done, tcp_fin_time, tcp_write_err
-from ctlint.model.endpoint.flight import Pending
+from ctlint.model.endpoint.flight import LOSS_PROBE, PROBE0, RETRANS
 from ctlint.model.endpoint.tcp_output import (
     tcp_probe0_base,
     tcp_retransmit_skb,
@@ -19,7 +19,7 @@ from ctlint.model.endpoint.tcp_output import (
     tcp_send_probe0,
     tcp_write_wakeup,
 )
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import CLOSE, FIN_WAIT_2, SYN_RECV, SYN_SENT
 from ctlint.model.endpoint.timewait import tcp_time_wait
 from ctlint.model.kernel.features import Feature
 from ctlint.wire.moments import Micros
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ctlint.model.endpoint.socket import Socket
     from ctlint.model.endpoint.tcp_host import TcpHost
 
-_OPENING = (TcpState.SYN_SENT, TcpState.SYN_RECV)
+_OPENING = (SYN_SENT, SYN_RECV)
 _SAFE_RETRIES = 8
 """tcp_orphan_retries where it is 0: more than 100 s with the shortest timeout."""
 
@@ -85,7 +85,7 @@ def tcp_write_timeout(sk: Socket, now: Micros) -> bool:
     is_expired = False
     if sk.state in _OPENING:
         retry_until = settings.syn_retries
-        linear = settings.syn_linear_timeouts if sk.state is TcpState.SYN_SENT else 0
+        linear = settings.syn_linear_timeouts if sk.state is SYN_SENT else 0
         is_expired = sk.retransmits >= retry_until + linear
     else:
         retry_until = settings.retries2
@@ -122,10 +122,10 @@ def tcp_retransmit_timer(sk: Socket, now: Micros) -> None:
         sk.retransmits += 1
         sk.total_rto += 1
         tcp_retransmit_skb(sk, sk.rtx[0], now)
-    if sk.state is not TcpState.SYN_SENT or sk.total_rto > host.settings.syn_linear_timeouts:
+    if sk.state is not SYN_SENT or sk.total_rto > host.settings.syn_linear_timeouts:
         sk.backoff += 1
         sk.rto = min(sk.rto << 1, host.rto_max)
-    sk.reset_xmit_timer(Pending.RETRANS, sk.rto, now)
+    sk.reset_xmit_timer(RETRANS, sk.rto, now)
 
 
 def _enter_loss(sk: Socket) -> None:
@@ -161,13 +161,13 @@ def tcp_probe_timer(sk: Socket, now: Micros) -> None:
 def tcp_write_timer(sk: Socket, now: Micros) -> None:
     """Port of tcp_write_timer_handler."""
     what = sk.pending
-    if what is Pending.LOSS_PROBE:
+    if what is LOSS_PROBE:
         tcp_send_loss_probe(sk, now)
         return
     sk.pending = None
-    if what is Pending.RETRANS:
+    if what is RETRANS:
         tcp_retransmit_timer(sk, now)
-    elif what is Pending.PROBE0:
+    elif what is PROBE0:
         tcp_probe_timer(sk, now)
 
 
@@ -187,16 +187,16 @@ def keepalive_time_when(sk: Socket) -> int:
 def tcp_keepalive_timer(sk: Socket, now: Micros) -> None:
     """Port of tcp_keepalive_timer, which also ends FIN_WAIT_2 without owner."""
     host = sk.host
-    if sk.state is TcpState.FIN_WAIT_2 and sk.is_dead:
+    if sk.state is FIN_WAIT_2 and sk.is_dead:
         if sk.linger2 >= 0:
             ticks = tcp_fin_time(sk) - host.timewait_len
             if ticks > 0:
-                tcp_time_wait(sk, TcpState.FIN_WAIT_2, ticks, now)
+                tcp_time_wait(sk, FIN_WAIT_2, ticks, now)
                 return
         tcp_send_active_reset(sk, now)
         tcp_done(sk, now)
         return
-    if sk.keep_time is None or sk.state in (TcpState.CLOSE, TcpState.SYN_SENT):
+    if sk.keep_time is None or sk.state in (CLOSE, SYN_SENT):
         return
     ticks = keepalive_time_when(sk)
     if not sk.rtx and sk.snd_nxt == sk.write_seq:

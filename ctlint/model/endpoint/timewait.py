@@ -20,7 +20,7 @@ from ctlint.model.endpoint.tcp_output import (
     tcp_receive_window,
     timestamps,
 )
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.tcp_state import CLOSE, FIN_WAIT_2, TIME_WAIT, TcpState
 from ctlint.model.endpoint.timers import Timer
 from ctlint.model.kernel.features import Feature
 from ctlint.wire.moments import SECOND, Micros
@@ -62,14 +62,14 @@ def tcp_time_wait(sk: Socket, state: TcpState, ticks: int, now: Micros) -> None:
     sk.clear_timers()
     most = host.settings.max_tw_buckets
     if most is not None and host.timewaits >= most:
-        sk.set_state(TcpState.CLOSE, now)
+        sk.set_state(CLOSE, now)
         return
     shortest = three_and_a_half_rto(sk)
     if host.settings.tw_recycle and sk.ts_recent_at is not None:
         host.peers.remember(sk.family, sk.raddr, sk.ts_recent, now)
-        if state is TcpState.TIME_WAIT:
+        if state is TIME_WAIT:
             ticks = shortest
-    elif state is TcpState.TIME_WAIT:
+    elif state is TIME_WAIT:
         ticks = host.timewait_len
     sk.rcv_wnd = tcp_receive_window(sk)
     sk.rcv_wup = sk.rcv_nxt
@@ -88,7 +88,7 @@ def inet_twsk_kill(sk: Socket, now: Micros) -> None:
         sk.is_timewait = False
         sk.host.timewaits -= 1
         sk.host.timers.forget(sk.xmit_timer)
-        sk.set_state(TcpState.CLOSE, now)
+        sk.set_state(CLOSE, now)
 
 
 def _reschedule(sk: Socket, now: Micros) -> None:
@@ -111,7 +111,7 @@ def tcp_timewait_state_process(
     is_rst = bool(flags & RST)
     paws_reject = stamps is not None and is_rejected(sk, stamps[0], now, is_rst=is_rst)
     seq = packet.seq
-    if sk.state is TcpState.FIN_WAIT_2:
+    if sk.state is FIN_WAIT_2:
         end = sk.rcv_nxt + sk.rcv_wnd & LAST
         if paws_reject or not tcp_in_window(seq, end_seq, sk.rcv_nxt, end):
             return _ack_unless_limited(sk, packet, flags, end_seq, now)
@@ -153,7 +153,7 @@ def _fin_wait_2(
         return TimewaitAnswer.RST
     sk.rcv_nxt = sk.rcv_wup = end_seq
     _store(sk, stamps, now)
-    sk.set_state(TcpState.TIME_WAIT, now)
+    sk.set_state(TIME_WAIT, now)
     host = sk.host
     if host.settings.tw_recycle and sk.ts_recent_at is not None:
         host.peers.remember(sk.family, sk.raddr, sk.ts_recent, now)

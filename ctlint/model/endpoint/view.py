@@ -9,8 +9,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from ctlint.model.endpoint.flight import Pending
-from ctlint.model.endpoint.tcp_state import TcpState
+from ctlint.model.endpoint.flight import PROBE0
+from ctlint.model.endpoint.tcp_state import LISTEN, TcpState
 from ctlint.wire.moments import Micros
 from ctlint.wire.sequence import LAST
 
@@ -54,7 +54,7 @@ class SocketView(NamedTuple):
 def view_listener(listener: Listener) -> SocketView:
     """A listener."""
     return SocketView(
-        *(TcpState.LISTEN, listener.address, listener.port, None),
+        *(LISTEN, listener.address, listener.port, None),
         *(listener.waiting, listener.backlog, None, False),
     )
 
@@ -81,7 +81,7 @@ def timer_of(sk: Socket, now: Micros) -> TimerView | None:
         kind, timer, retries = TimerKind.ON, request.timer, request.num_timeout
     elif sk.is_timewait:
         kind, timer, retries = TimerKind.TIMEWAIT, sk.xmit_timer, 0
-    elif sk.pending is Pending.PROBE0:
+    elif sk.pending is PROBE0:
         kind, timer, retries = TimerKind.PERSIST, sk.xmit_timer, sk.probes_out
     elif sk.pending is not None:
         kind, timer, retries = TimerKind.ON, sk.xmit_timer, sk.retransmits
