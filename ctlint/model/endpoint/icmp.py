@@ -55,11 +55,11 @@ def _error_of(packet: Packet) -> Errno | None:
     return Errno.EHOSTUNREACH if kind == _UNREACHABLE_V6 + 2 else None
 
 
-def tcp_v4_err(host: TcpHost, packet: Packet, now: Micros, *, is_owned: bool) -> None:
+def tcp_v4_err(host: TcpHost, packet: Packet, now: Micros) -> None:
     """Port of tcp_v4_err: an error ends a connect() at once; of a connection it is remembered, as
-    what is told when it times out. So it is of a connect() too while a call is at work on the
-    socket (`is_owned`): where the host's own firewall rejects the SYN, only the next one, a second
-    later, makes connect() fail.
+    what is told when it times out. So it is of a connect() too while the call is at work on the
+    socket: where the host's own firewall rejects the SYN, only the next one, a second later, makes
+    connect() fail. No error of another host can come at the moment of the first SYN.
     """
     quoted = packet.quoted
     if quoted is None or quoted.protocol != TCP:
@@ -76,6 +76,7 @@ def tcp_v4_err(host: TcpHost, packet: Packet, now: Micros, *, is_owned: bool) ->
         return
     if (quoted.seq - sk.snd_una & LAST) > (sk.snd_nxt - sk.snd_una & LAST):
         return  # quotes what was not sent, or was acknowledged
+    is_owned = sk.state is SYN_SENT and sk.rtx[0].times == 1 and sk.rtx[0].sent_at == now
     if sk.state in (SYN_SENT, SYN_RECV) and not is_owned:
         fail(sk, HappeningKind.CONNECT_FAILED, error, now)
     else:

@@ -111,7 +111,6 @@ class TcpHost:
         self._happenings: list[Happening] = []
         self._backlog: deque[Packet] = deque()
         self._depth = 0
-        self._in_call = False
 
     # ---- what programs do
 
@@ -217,10 +216,7 @@ class TcpHost:
     def receive(self, packet: Packet, now: Micros) -> None:
         """A packet for this host arrives. What is no TCP, nor an error about it, is passed over."""
         if self._depth:
-            if self._in_call and packet.quoted is not None:
-                tcp_v4_err(self, packet, now, is_owned=True)
-            else:
-                self._backlog.append(packet)
+            self._backlog.append(packet)
             return
         self._depth = 1
         self._rcv(packet, now)
@@ -232,7 +228,7 @@ class TcpHost:
 
     def run(self, now: Micros) -> None:
         """Runs what is due."""
-        self._depth += 1
+        self.enter()
         while (timer := self.timers.pop(now)) is not None:
             timer.fire(timer.owner, now)
         self.leave(now)
@@ -254,7 +250,7 @@ class TcpHost:
         """Port of tcp_v4_rcv."""
         if packet.protocol != TCP:
             if packet.quoted is not None:
-                tcp_v4_err(self, packet, now, is_owned=False)
+                tcp_v4_err(self, packet, now)
             return
         if packet.flags is None or packet.sport is None or packet.dport is None:
             return
@@ -323,14 +319,12 @@ class TcpHost:
     # ---- what sockets ask of their host
 
     def enter(self) -> None:
-        """From here on what arrives waits: a call is at work (lock_sock)."""
+        """From here on what arrives waits: a call or a timer is at work (lock_sock)."""
         self._depth += 1
-        self._in_call = True
 
     def leave(self, now: Micros) -> None:
         """The call is over, and what has arrived meanwhile is looked at (release_sock)."""
         if self._depth == 1:
-            self._in_call = False
             backlog = self._backlog
             while backlog:
                 self._rcv(backlog.popleft(), now)

@@ -38,6 +38,7 @@ def test_an_error_ends_a_connect(kind: int, code: int, errno: Errno) -> None:
     wire = Wire()
     wire.lost = lambda _: True
     client = wire.a.connect(B, 80, 0)
+    wire.run(100)
     wire.inject(error(wire.sent[0].packet, code, kind))
     (failed,) = wire.happened(HappeningKind.CONNECT_FAILED, client)
     assert failed.error is errno
