@@ -236,7 +236,8 @@ def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
         if not is_probe:
             return False
         length, is_fin = min(length, room), False
-    flags = ACK | (PSH if length and length == left else 0) | (FIN if is_fin else 0)
+    is_pushed = is_probe or (length and length == left)
+    flags = ACK | (PSH if is_pushed else 0) | (FIN if is_fin else 0)
     segment = Segment(sk.snd_nxt, length, is_syn=False, is_fin=is_fin, now=now)
     if not tcp_transmit_skb(sk, segment.seq, flags, length, now):
         return False
