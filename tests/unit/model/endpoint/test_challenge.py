@@ -169,3 +169,29 @@ def test_a_host_answers_so_many_a_second() -> None:
     assert sum(map(len, said)) == 100
     wire.run(SECOND)
     assert to_server(wire, server, TcpFlags.SYN, 5) == ["bA"]
+
+
+def test_segments_with_an_old_timestamp_are_acknowledged_and_passed_over() -> None:
+    # RFC 7323, section 5.3: R1.
+    wire = Wire()
+    client, server = wire.open()
+    client.send(10, wire.now)
+    segment = wire.sent[-1].packet
+    assert segment.options is not None
+    assert segment.options.timestamps is not None
+    value, echo = segment.options.timestamps
+    wire._under_way.clear()
+    old = segment.options._replace(timestamps=(value - 100_000 & 0xFFFFFFFF, echo))
+    before = len(wire.sent)
+    wire.inject(segment._replace(options=old))
+    assert [one.by + one.letters for one in wire.sent[before:]] == ["bA"]
+    assert server.unread == 0
+    wire.inject(segment)
+    assert server.unread == 10
+
+
+def test_a_syn_ack_of_both_is_challenged() -> None:
+    wire = Wire()
+    _, server = wire.open()
+    assert to_server(wire, server, TcpFlags.SYN | TcpFlags.ACK, 0) == ["bA"]
+    assert server.state is TcpState.ESTABLISHED

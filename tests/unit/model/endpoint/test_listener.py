@@ -217,3 +217,44 @@ def test_other_segments_for_a_listener(flags: str, said: list[str]) -> None:
         Packet(wire.a.addresses[0].family, A, B, 6, 40000, 80, TcpFlags.parse(flags), seq=1, ack=7)
     )
     assert wire.trace() == said
+
+
+@pytest.mark.parametrize(
+    ("kernel", "backlog", "requests"),
+    # by-version.md 7.4: 3.10 the next power of two of max(8, backlog) + 1; 4.4 as long as the
+    # backlog; 6.18 one more.
+    [("3.10", 4, 16), ("3.10", 20, 32), ("4.4", 4, 4), ("5.10", 20, 20), ("6.18", 4, 5)],
+)
+def test_how_long_a_request_queue_is(kernel: str, backlog: int, requests: int) -> None:
+    wire = Wire(kernel, {"tcp_syncookies": 0})
+    listener = wire.b.listen(80, backlog, 0)
+    wire.lost = lambda packet: packet.saddr == B
+    for _ in range(40):
+        wire.a.connect(B, 80, wire.now)
+        wire.run(1000)
+    assert listener.requests == requests
+
+
+def test_without_cookies_a_quarter_of_all_requests_is_for_known_peers() -> None:
+    # ip-sysctl.rst, tcp_max_syn_backlog; tcp_conn_request.
+    wire = Wire("6.18", {"tcp_syncookies": 0, "tcp_max_syn_backlog": 16})
+    listener = wire.b.listen(80, 100, 0)
+    wire.lost = lambda packet: packet.saddr == B
+    for _ in range(40):
+        wire.a.connect(B, 80, wire.now)
+        wire.run(1000)
+    assert listener.requests == 13
+
+
+def test_a_request_that_is_older_goes_sooner_where_there_are_many() -> None:
+    # reqsk_timer_handler: while the queue is more than half full of old ones, two repetitions do.
+    wire = Wire("4.4")
+    listener = wire.b.listen(80, 16, 0)
+    wire.lost = lambda packet: packet.saddr == B
+    for _ in range(12):
+        wire.a.connect(B, 80, wire.now).close(wire.now)
+    wire.run(10 * SECOND)
+    assert listener.requests == 8
+    assert len([at for at in wire.times("SA", "b") if at > 5]) == 8
+    wire.run(60 * SECOND)
+    assert listener.requests == 0
