@@ -86,6 +86,7 @@ class Listener:
 
     __slots__ = (
         "_all",
+        "_most",
         "_queue",
         "address",
         "backlog",
@@ -112,6 +113,7 @@ class Listener:
         self.overflow_at: Micros | None = None
         self._queue: deque[Socket] = deque()
         self._all: dict[Request, None] = {}
+        self._most = self._longest_request_queue()
 
     # ---- what a program does
 
@@ -151,13 +153,17 @@ class Listener:
 
     def is_request_queue_full(self) -> bool:
         """Port of inet_csk_reqsk_queue_is_full."""
+        return len(self._all) >= self._most
+
+    def _longest_request_queue(self) -> int:
+        """With so many requests the queue is full."""
         kernel = self.host.kernel
         if Feature.REQUEST_QUEUE_ONE_MORE in kernel:
-            return len(self._all) > self.backlog
+            return self.backlog + 1
         if Feature.REQUEST_QUEUE_BY_BACKLOG in kernel:
-            return len(self._all) >= self.backlog
-        most = max(8, min(self.backlog, self.host.settings.max_syn_backlog))
-        return len(self._all) >= 1 << (most + 1 - 1).bit_length()
+            return self.backlog
+        most = max(_FEW, min(self.backlog, self.host.settings.max_syn_backlog))
+        return 1 << most.bit_length()  # the next power of two of one more
 
     def drop(self, request: Request, now: Micros) -> None:
         """Port of inet_csk_reqsk_queue_drop."""

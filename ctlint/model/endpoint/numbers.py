@@ -41,10 +41,12 @@ def _hash(words: tuple[int, ...], secret: int) -> int:
 class Numbers:
     """The numbers of one host, which follow from its secret."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_offset", "_pair", "_secret")
 
     def __init__(self, secret: int) -> None:
         self._secret = secret
+        self._pair = (0, 0)
+        self._offset = _hash((0, 0), secret)
 
     def initial_number(self, sk: Socket, now: Micros) -> int:
         """Port of secure_tcp_seq and seq_scale: grows by 2**32 in 274.9 s for one tuple."""
@@ -52,8 +54,12 @@ class Numbers:
         return start + (now * _NANOSECONDS >> _STEP) & LAST
 
     def timestamp_offset(self, laddr: int, raddr: int) -> int:
-        """Port of secure_tcp_ts_off."""
-        return _hash((laddr, raddr), self._secret)
+        """Port of secure_tcp_ts_off. Many calls in a row are about the same two hosts."""
+        pair = (laddr, raddr)
+        if pair != self._pair:
+            self._pair = pair
+            self._offset = _hash(pair, self._secret)
+        return self._offset
 
     def port_offset(self, laddr: int, raddr: int, rport: int) -> int:
         """Port of secure_ipv4_port_ephemeral."""

@@ -26,10 +26,11 @@ _NOISE: Final = 7
 class Ports:
     """The ports of one host: where the next search begins, and who has bound one."""
 
-    __slots__ = ("_hint", "_host", "_perturb", "bound", "used")
+    __slots__ = ("_has_parity", "_hint", "_host", "_perturb", "bound", "used")
 
     def __init__(self, host: TcpHost) -> None:
         self._host = host
+        self._has_parity = Feature.EVEN_PORTS_FIRST in host.kernel
         self._hint = 0
         self._perturb: dict[int, int] = {}
         self.bound: dict[int, int] = {}
@@ -71,7 +72,7 @@ class Ports:
         low, high = host.settings.local_ports
         offset = host.numbers.port_offset(laddr, raddr, rport)
         remaining = high + 1 - low
-        if Feature.EVEN_PORTS_FIRST not in host.kernel:
+        if not self._has_parity:
             return self._one_by_one(low, remaining, offset, is_free)
         if remaining > 1:
             remaining &= ~1

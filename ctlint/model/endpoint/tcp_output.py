@@ -210,15 +210,18 @@ def tcp_write_xmit(sk: Socket, now: Micros) -> bool:
     """Port of tcp_write_xmit: sends what the peer's window allows. True where there is something
     to be sent and nothing in flight.
     """
+    was_idle = not sk.rtx
     has_sent = False
     while sk.snd_nxt != sk.write_seq:
         if not _send_head(sk, now):
             break
         has_sent = True
     if has_sent:
-        tcp_schedule_loss_probe(sk, now)
+        needs_timer = was_idle or sk.pending is LOSS_PROBE
+        if not tcp_schedule_loss_probe(sk, now) and needs_timer:
+            tcp_rearm_rto(sk, now)
         return False
-    return not sk.rtx and sk.snd_nxt != sk.write_seq
+    return was_idle and sk.snd_nxt != sk.write_seq
 
 
 def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
@@ -241,17 +244,9 @@ def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
     segment = Segment(sk.snd_nxt, length, is_syn=False, is_fin=is_fin, now=now)
     if not tcp_transmit_skb(sk, segment.seq, flags, length, now):
         return False
-    tcp_event_new_data_sent(sk, segment, now)
-    return True
-
-
-def tcp_event_new_data_sent(sk: Socket, segment: Segment, now: Micros) -> None:
-    """Port of tcp_event_new_data_sent."""
-    is_first = not sk.rtx
     sk.snd_nxt = segment.end
     sk.rtx.append(segment)
-    if is_first or sk.pending is LOSS_PROBE:
-        tcp_rearm_rto(sk, now)
+    return True
 
 
 def tcp_rearm_rto(sk: Socket, now: Micros) -> None:
@@ -345,7 +340,10 @@ def tcp_xmit_probe_skb(sk: Socket, now: Micros) -> bool:
 def tcp_write_wakeup(sk: Socket, now: Micros) -> bool:
     """Port of tcp_write_wakeup: sends something that the peer must answer."""
     if sk.snd_nxt != sk.write_seq and before(sk.snd_nxt, tcp_wnd_end(sk)):
-        return _send_head(sk, now, is_probe=True)
+        if not _send_head(sk, now, is_probe=True):
+            return False
+        tcp_rearm_rto(sk, now)
+        return True
     return tcp_xmit_probe_skb(sk, now)
 
 
