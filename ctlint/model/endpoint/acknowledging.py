@@ -39,12 +39,12 @@ def tcp_ack(sk: Socket, packet: Packet, flags: int, now: Micros) -> int:
         return _unacceptable(sk, ack, now)
     if acked:
         sk.retransmits = 0
-    tcp_ack_update_window(sk, packet, flags)
+    tcp_ack_update_window(sk, packet, flags, acked)
     sk.bytes_acked += acked
     sk.snd_una = ack
     sk.soft_error = None
     sk.probes_out = 0
-    sk.rcv_tstamp = sk.host.tick.jiffies(now)
+    sk.rcv_tstamp = now
     if not sk.rtx:
         if sk.snd_nxt != sk.write_seq:
             tcp_ack_probe(sk, now)
@@ -75,12 +75,12 @@ def _unacceptable(sk: Socket, ack: int, now: Micros) -> int:
     return 0
 
 
-def tcp_ack_update_window(sk: Socket, packet: Packet, flags: int) -> None:
-    """Port of tcp_ack_update_window and tcp_may_update_window."""
+def tcp_ack_update_window(sk: Socket, packet: Packet, flags: int, acked: int) -> None:
+    """Port of tcp_ack_update_window and tcp_may_update_window; `acked` are the new bytes."""
     window = packet.window if flags & SYN else packet.window << sk.snd_wscale
     seq = packet.seq
-    is_newer = after(packet.ack, sk.snd_una) or after(seq, sk.snd_wl1)
-    if is_newer or (seq == sk.snd_wl1 and window > sk.snd_wnd):
+    is_same = seq == sk.snd_wl1
+    if acked or (window > sk.snd_wnd if is_same else after(seq, sk.snd_wl1)):
         sk.snd_wl1 = seq
         sk.snd_wnd = window
         if window > sk.max_window:

@@ -289,7 +289,7 @@ class Listener:
         """Port of tcp_v4_syn_recv_sock: the connection is there, and waits to be accepted."""
         host = self.host
         socket.snd_una = socket.snd_nxt = socket.write_seq = isn + 1 & LAST
-        socket.lrcvtime = socket.rcv_tstamp = host.tick.jiffies(now)
+        socket.lrcvtime = socket.rcv_tstamp = now
         if rtt is not None:
             tcp_rtt_estimator(socket, rtt, host.rto_min_micros)
             socket.rto = host.tick.of_micros((socket.srtt >> 3) + socket.rttvar)

@@ -33,7 +33,7 @@ def is_behind(value: int, other: int, window: int) -> bool:
 
 def is_too_old(sk: Socket, value: int, window: int, now: Micros) -> bool:
     """Port of tcp_paws_check, negated: whether a timestamp is older than one that was seen."""
-    if sk.ts_recent_at is None or not is_behind(value, sk.ts_recent, window):
+    if sk.ts_recent_at is None or not window < (sk.ts_recent - value & LAST) < 1 << 31:
         return False
     return now - sk.ts_recent_at < _PAWS_24DAYS and sk.ts_recent != 0
 

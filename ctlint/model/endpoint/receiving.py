@@ -37,10 +37,9 @@ def tcp_data_queue(sk: Socket, packet: Packet, flags: int, end_seq: int, now: Mi
     if seq == end_seq:
         return
     nxt = sk.rcv_nxt
-    window = tcp_receive_window(sk)
     sk.ack_due = True
     sk.ack_now = not sk.pingpong
-    if not after(end_seq, nxt) or not before(seq, nxt + window & LAST):
+    if not after(end_seq, nxt) or not before(seq, nxt + tcp_receive_window(sk) & LAST):
         # Sent once more, or a probe of the window.
         sk.ack_now = True
         sk.pingpong = False
@@ -69,7 +68,7 @@ def _take(sk: Socket, end_seq: int, *, is_fin: bool, now: Micros) -> None:
     sk.rcv_nxt = end_seq
     if length:
         sk.unread += length
-        sk.lrcvtime = host.tick.jiffies(now)
+        sk.lrcvtime = now
         sk.ato = host.ato_min
         if not sk.is_dead:
             host.note(now, sk, HappeningKind.DATA, None, None, None)

@@ -54,8 +54,8 @@ class Address(NamedTuple):
 class Socket:
     """A TCP socket. Fields are named as in the kernel where it has them.
 
-    Moments and spans: `rto`, `ato`, `keep_*`, `rcv_tstamp`, `lrcvtime` are in clock ticks; `srtt`,
-    `mdev`, `rttvar` are the kernel's scaled microseconds; the rest is Micros. `unread` are bytes
+    Moments and spans: `rto`, `ato` and `keep_*` are in clock ticks; `srtt`, `mdev`, `rttvar` are
+    the kernel's scaled microseconds; the rest is Micros. `unread` are bytes
     that the program has not read, `write_seq` is behind the last byte (or FIN) that it gave.
     """
 

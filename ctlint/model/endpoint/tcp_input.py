@@ -89,7 +89,8 @@ def tcp_rcv_state_process(
         return
     if sk.in_loss:
         tcp_xmit_retransmit_queue(sk, now)
-    tcp_push(sk, now)
+    if sk.snd_nxt != sk.write_seq:
+        tcp_push(sk, now)
     if sk.ack_due:
         _ack_snd_check(sk, now)
 
@@ -120,15 +121,14 @@ def tcp_validate_incoming(
 ) -> bool:
     """Port of tcp_validate_incoming: whether a segment goes on to be looked at."""
     host = sk.host
-    stamps = read_timestamps(packet) if sk.ts_ok else None
+    stamps = packet.options.timestamps if sk.ts_ok and packet.options is not None else None
     is_limitable = packet.seq == end_seq or bool(flags & SYN)
     if stamps is not None and not flags & RST and is_too_old(sk, stamps[0], 1, now):
         if not host.challenges.is_oow_limited(sk, is_limitable, now):
             tcp_send_ack(sk, now)
         return False
-    end = sk.rcv_nxt + tcp_receive_window(sk) & LAST
     seq = packet.seq
-    if seq != sk.rcv_nxt and (before(end_seq, sk.rcv_wup) or after(seq, end)):
+    if seq != sk.rcv_nxt and not _is_in_window(sk, seq, end_seq):
         if flags & RST:
             if _is_reset_after_fin(sk, packet):
                 tcp_reset(sk, now)
@@ -148,10 +148,16 @@ def tcp_validate_incoming(
             host.send_reset(packet, now)
             tcp_reset(sk, now)
             return False
-    if stamps is not None and not after(seq, sk.rcv_wup):
+    if stamps is not None and (seq == sk.rcv_wup or before(seq, sk.rcv_wup)):
         # Port of tcp_replace_ts_recent.
         sk.ts_recent, sk.ts_recent_at = stamps[0], now
     return True
+
+
+def _is_in_window(sk: Socket, seq: int, end_seq: int) -> bool:
+    """Port of tcp_sequence."""
+    end = sk.rcv_nxt + tcp_receive_window(sk) & LAST
+    return not before(end_seq, sk.rcv_wup) and not after(seq, end)
 
 
 def _is_reset_after_fin(sk: Socket, packet: Packet) -> bool:
@@ -272,7 +278,7 @@ def tcp_finish_connect(sk: Socket, now: Micros) -> None:
     """
     sk.set_state(ESTABLISHED, now)
     set_fallback(sk)
-    sk.lrcvtime = sk.host.tick.jiffies(now)
+    sk.lrcvtime = now
     if sk.keep_time is not None:
         sk.reset_keepalive_timer(sk.keep_time, now)
     sk.host.note(now, sk, HappeningKind.CONNECTED, None, None, None)

@@ -126,8 +126,8 @@ def tcp_transmit_skb(sk: Socket, seq: int, flags: int, length: int, now: Micros)
     # fmt: on
     if length:
         # Port of tcp_event_data_sent. From 5.2 to 6.0 it took three such answers.
-        jiffies = sk.lsndtime = host.tick.jiffies(now)
-        if jiffies - sk.lrcvtime < sk.ato:
+        sk.lsndtime = now
+        if sk.ato and now - sk.lrcvtime < host.tick.micros(sk.ato):
             sk.pingpong = True
     return host.transmit(packet, now)
 
@@ -157,8 +157,8 @@ def tcp_send_ack(sk: Socket, now: Micros) -> None:
 
 def tcp_acceptable_seq(sk: Socket) -> int:
     """Port of tcp_acceptable_seq."""
-    end = tcp_wnd_end(sk)
-    return end if before(end, sk.snd_nxt) else sk.snd_nxt
+    nxt = sk.snd_nxt
+    return nxt if (nxt - sk.snd_una & LAST) <= sk.snd_wnd else tcp_wnd_end(sk)
 
 
 def tcp_send_active_reset(sk: Socket, now: Micros) -> None:

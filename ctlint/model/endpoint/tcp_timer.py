@@ -68,7 +68,7 @@ def tcp_orphan_retries(sk: Socket, *, is_alive: bool) -> int:
 def tcp_out_of_resources(sk: Socket, now: Micros, *, do_reset: bool) -> bool:
     """Port of tcp_out_of_resources: too many sockets without owner; memory is without limit."""
     host = sk.host
-    idle = host.tick.jiffies(now) - sk.lsndtime
+    idle = host.tick.jiffies(now) - host.tick.jiffies(sk.lsndtime)
     shift = int(idle > 2 * host.rto_max or not do_reset) + (sk.soft_error is not None)
     if not host.has_too_many_orphans(shift):
         return False
@@ -109,7 +109,7 @@ def tcp_retransmit_timer(sk: Socket, now: Micros) -> None:
     sk.tlp_high_seq = None
     if not sk.snd_wnd and not sk.is_dead and sk.state not in _OPENING:
         # The peer has shrunk its window: our retransmissions become zero probes.
-        silent = host.tick.jiffies(now) - sk.rcv_tstamp
+        silent = host.tick.jiffies(now) - host.tick.jiffies(sk.rcv_tstamp)
         if silent > host.rto_max:
             tcp_write_err(sk, now)
             return
@@ -200,8 +200,8 @@ def tcp_keepalive_timer(sk: Socket, now: Micros) -> None:
         return
     ticks = keepalive_time_when(sk)
     if not sk.rtx and sk.snd_nxt == sk.write_seq:
-        jiffies = host.tick.jiffies(now)
-        elapsed = jiffies - max(sk.lrcvtime, sk.rcv_tstamp)
+        heard_at = max(sk.lrcvtime, sk.rcv_tstamp)
+        elapsed = host.tick.jiffies(now) - host.tick.jiffies(heard_at)
         if elapsed < ticks:
             ticks -= elapsed
         elif sk.probes_out >= sk.keep_probes:
