@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the model leaves out, in one place: of conntrack, and of the packet's path."""
+"""What the model leaves out, in one place: of conntrack, of the packet's path, of TCP's ends."""
 
 from __future__ import annotations
 
@@ -109,6 +109,35 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
     (
         "legacy and nft at once",
         "Rule sets of both backends beside each other are not played together.",
+    ),
+    (
+        "congestion",
+        "An end sends what the peer's window allows, in segments of one MSS: no slow start, no"
+        " pacing, no Nagle, no segmentation offload.",
+    ),
+    (
+        "fast retransmit",
+        "What is lost comes again when a timer goes off: three duplicate ACKs, SACK blocks and RACK"
+        " start nothing.",
+    ),
+    (
+        "delayed ACKs",
+        "Data are acknowledged at once unless answers are quick; the sixteen quick ACKs that a"
+        " kernel allows itself do not run out.",
+    ),
+    (
+        "receive buffers",
+        "Unread data fill 64 KiB byte by byte, whatever tcp_rmem says; windows do not grow.",
+    ),
+    (
+        "options of sockets",
+        "TCP_USER_TIMEOUT, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_SYNCNT and SO_REUSEPORT are not"
+        " known.",
+    ),
+    (
+        "slots of old kernels",
+        "TIME_WAIT ends when its minute is over; old kernels looked every 7.5 s only. SYN/ACKs"
+        " of all kernels have timers of their own, as since 4.4.",
     ),
 )
 """Each a name and a sentence."""
