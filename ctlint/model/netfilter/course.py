@@ -32,6 +32,7 @@ class Course:
         "hops",
         "interface",
         "matched",
+        "reached",
     )
 
     def __init__(
@@ -44,6 +45,7 @@ class Course:
         self.cause = seen.cause
         self.ctstates = seen.ctstates
         self.matched = seen.matched
+        self.reached = seen.reached
         self.by_flags: dict[int, Course] | None = None
 
 
@@ -86,7 +88,10 @@ def follow(tracked: Tracked, interface: str, packet: Packet) -> Passage | None:
             arrived = after
     return _make(
         Passage,
-        (course.ctstates, course.matched, (), arrived, out, tracked.log, course.cause, (), ()),
+        (
+            *(course.ctstates, course.matched, (), arrived, out, tracked.log, course.cause),
+            *((), (), course.reached, ()),
+        ),
     )
 
 

@@ -28,7 +28,8 @@ class Passage(NamedTuple):
     the rules as in docs/scenario.md, ``made_matched`` those that the box's answers met.
     ``arrived`` is the packet as a socket of the box would get it. ``cause`` is what stopped it,
     None where no rule did. ``open`` are matches that leave its fate undecided, ``unsure`` those
-    that leave only ``matched`` so.
+    that leave only ``matched`` so. ``reached`` is the last hook that was asked. ``told``
+    are packets that the box made and that came to sockets of its own.
     """
 
     ctstates: Mapping[Hook, CtState]
@@ -40,6 +41,8 @@ class Passage(NamedTuple):
     cause: Outcome | None
     open: Sequence[Open]
     unsure: Sequence[Open]
+    reached: Hook | None = None
+    told: Sequence[Packet] = ()
 
     @property
     def is_delivered(self) -> bool:
@@ -62,6 +65,8 @@ class Record:
         self.cause: Outcome | None = None
         self.open: list[Open] = []
         self.unsure: list[Open] = []
+        self.reached: Hook | None = None
+        self.told: list[Packet] = []
 
     def passage(self) -> Passage:
         """What became of the packet, in the end."""
@@ -75,4 +80,6 @@ class Record:
             self.cause,
             self.open,
             self.unsure,
+            self.reached,
+            self.told,
         )

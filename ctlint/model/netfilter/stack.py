@@ -228,8 +228,11 @@ class Stack:
         # ::1 is on each link another one: not the box's own for what came in by another.
         is_loopback6 = family is Family.IPV6 and packet.daddr == 1 and not came_over_lo
         if keeps_route or (kind is AddressType.LOCAL and not is_loopback6):
-            if self._pass(traveller, Hook.LOCAL_IN) and traveller.is_same:
-                self._record.arrived = transit.packet
+            if self._pass(traveller, Hook.LOCAL_IN):
+                if traveller.is_same:
+                    self._record.arrived = transit.packet
+                else:
+                    self._record.told.append(transit.packet)
             return
         interface: str | None
         if is_loopback6:
@@ -293,6 +296,8 @@ class Stack:
         """Ask all who are registered at a hook. Tells whether the packet goes on."""
         transit = traveller.transit
         transit.hook = hook
+        if traveller.is_same:
+            self._record.reached = hook
         out_interface = transit.out_interface
         if hook not in HAS_OUT:
             transit.out_interface = ""

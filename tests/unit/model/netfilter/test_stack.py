@@ -146,13 +146,16 @@ class Box:
 def test_nobody_is_asked_behind_routing_where_no_route_leads() -> None:
     box = Box("filter :FORWARD ACCEPT", host=WITHOUT_DEFAULT)
     passage = box.receive(udp(daddr="8.8.8.8"))
-    assert passage == Passage({Hook.PREROUTING: CtState.NEW}, [], [], None, [], [], None, [], [])
+    ctstates = {Hook.PREROUTING: CtState.NEW}
+    assert passage == Passage(
+        ctstates, [], [], None, [], [], None, [], [], reached=Hook.PREROUTING, told=[]
+    )
     assert box.entries() == 0
 
 
 def test_nothing_is_sent_where_no_route_leads() -> None:
     box = Box("filter :OUTPUT ACCEPT", host=WITHOUT_DEFAULT)
-    assert box.send(udp(OWN, "8.8.8.8")) == Passage({}, [], [], None, [], [], None, [], [])
+    assert box.send(udp(OWN, "8.8.8.8")) == Passage({}, [], [], None, [], [], None, [], [], told=[])
 
 
 def test_nothing_is_sent_to_where_no_route_leads_any_more() -> None:
@@ -615,3 +618,30 @@ def test_a_way_that_is_known_is_the_way_that_would_be_found(rules: tuple[str, ..
             entry.extension = None
         found = remembering.receive(packet, interface)
         assert normal(found) == normal(forgetting.receive(packet, interface))
+
+
+# What a box tells its own sockets
+
+
+@pytest.mark.parametrize(
+    ("rule", "reached", "flags"),
+    [
+        (
+            "filter OUTPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset",
+            Hook.LOCAL_OUT,
+            ["RA"],
+        ),
+        ("filter OUTPUT -j DROP", Hook.LOCAL_OUT, []),
+        ("mangle POSTROUTING -j DROP", Hook.POSTROUTING, []),
+    ],
+)
+def test_a_reset_of_the_own_output_comes_to_the_own_socket(
+    rule: str, reached: Hook, flags: list[str]
+) -> None:
+    # net/ipv4/netfilter/nf_reject_ipv4.c, nf_send_reset(): the reset is routed as any packet, and
+    # the sender's address is local.
+    box = Box(rule, f"{rule.split(maxsplit=1)[0]} :{rule.split()[1]} ACCEPT")
+    passage = box.send(tcp("S", saddr=OWN))
+    assert passage.reached is reached
+    assert [packet.flags.letters for packet in passage.told if packet.flags is not None] == flags
+    assert not passage.is_delivered
