@@ -25,11 +25,11 @@ from ctlint.parse.connection_script import (
     PacketText,
     Statement,
     SysctlText,
-    Word,
     parse_connection_script,
 )
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError, Problem
 from ctlint.parse.extensions.match_icmp6 import parse_icmp_type
+from ctlint.parse.script_reader import Word
 from ctlint.scenario.expectation import (
     Claim,
     Delivered,

@@ -7,7 +7,10 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ctlint.parse.connection_script import ClaimText, Word
+from ctlint.parse.connection_script import (
+    ClaimText,
+)
+from ctlint.parse.script_reader import Word
 from ctlint.scenario.expectation import (
     ENTRY_STATES,
     As,

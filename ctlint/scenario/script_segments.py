@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ctlint.parse.connection_script import PacketText, Word
+from ctlint.parse.connection_script import (
+    PacketText,
+)
+from ctlint.parse.script_reader import Word
 from ctlint.scenario.ends import WSCALE, Connection, End, Numbers, Offer
 from ctlint.scenario.script_words import StatementError, read_integer, read_number, read_pair
 from ctlint.wire.addresses import Family

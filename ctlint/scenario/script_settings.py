@@ -16,8 +16,8 @@ from ctlint.parse.connection_script import (
     NameText,
     SysctlText,
     TopologyText,
-    Word,
 )
+from ctlint.parse.script_reader import Word
 from ctlint.scenario.reader import scenario_from_json
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.scenario.script_words import (

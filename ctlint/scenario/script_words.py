@@ -16,12 +16,11 @@ from ctlint.parse.connection_script import (
     KernelText,
     NameText,
     OperationText,
-    Pair,
     Statement,
     TopologyText,
-    Word,
 )
 from ctlint.parse.errors import Problem
+from ctlint.parse.script_reader import Pair, Word
 from ctlint.scenario.reader import read_sysctls
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.wire.addresses import Family, format_address, parse_exact_address

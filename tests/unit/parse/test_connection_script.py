@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from ctlint.parse.connection_script import (
-    MAX_SCRIPT,
     BlockText,
     ExchangeText,
     FactText,
@@ -23,6 +22,7 @@ from ctlint.parse.connection_script import (
     parse_connection_script,
 )
 from ctlint.parse.errors import ParseError
+from ctlint.parse.script_reader import MAX_SCRIPT
 
 
 def parse(text: str) -> tuple[Statement, ...]:
