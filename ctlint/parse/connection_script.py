@@ -233,7 +233,7 @@ class _Reader(ScriptReader):
         if kind == "exchange":
             return self.exchange(tree)
         if kind == "topology":
-            return self.topology(tree)
+            return topology_text(self, tree)
         if kind == "fact":
             return self.fact(tree)
         if kind == "sysctl":
@@ -252,23 +252,6 @@ class _Reader(ScriptReader):
         if kind == "test":
             return BlockText(words[1], self.whole(tree))
         return IdleText(words[0]) if kind == "idle" else OperationText(words[0])
-
-    def topology(self, tree: Tree[Token]) -> TopologyText:
-        kinds = [child for child in trees_of(tree) if child.data in ("forward", "host")]
-        interfaces = []
-        role = None
-        for kind in kinds:
-            role = next(iter(self.words(kind)), None)
-            for each in trees_of(kind, "interface"):
-                words = self.words(each)
-                interfaces.append((words[0], words[1] if len(words) > 1 else None))
-        return TopologyText(
-            str(kinds[0].data) if kinds else "lo",
-            self.whole(tree),
-            role,
-            tuple(interfaces),
-            any(token.type == "V6" for token in tokens_of(tree)),
-        )
 
     def fact(self, tree: Tree[Token]) -> FactText:
         (inner,) = trees_of(tree)
@@ -312,3 +295,22 @@ class _Reader(ScriptReader):
             for expect in trees_of(tree, "expect")
             for claim in trees_of(expect)
         )
+
+
+def topology_text(reader: ScriptReader, tree: Tree[Token]) -> TopologyText:
+    """The statement of a topology, which both languages of scripts have."""
+    kinds = [child for child in trees_of(tree) if child.data in ("forward", "host")]
+    interfaces = []
+    role = None
+    for kind in kinds:
+        role = next(iter(reader.words(kind)), None)
+        for each in trees_of(kind, "interface"):
+            words = reader.words(each)
+            interfaces.append((words[0], words[1] if len(words) > 1 else None))
+    return TopologyText(
+        str(kinds[0].data) if kinds else "lo",
+        reader.whole(tree),
+        role,
+        tuple(interfaces),
+        any(token.type == "V6" for token in tokens_of(tree)),
+    )

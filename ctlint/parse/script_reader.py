@@ -119,7 +119,7 @@ class ScriptReader:
             position,
             position + len(found),
             f"expected {what}, found {found!r}",
-            self.about_quotes(position) or _meant(found, meant) or self.advice(found, expected),
+            self.about_quotes(position) or self.advice(found, expected) or _meant(found, meant),
         )
 
     def about_quotes(self, position: int) -> str | None:

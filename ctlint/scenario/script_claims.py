@@ -72,28 +72,29 @@ class ClaimReader:
             case "lost":
                 return (Delivered(False),)
             case "dropped" | "rejected":
-                by = (By(self._rule(words[1])),) if len(words) > 1 else ()
+                by = (By(self.rule(words[1])),) if len(words) > 1 else ()
                 return (Delivered(False), Rejected(text.kind == "rejected"), *by)
             case "matched":
-                return (Matched(self._rule(words[0])),)
+                return (Matched(self.rule(words[0])),)
             case "no_entry":
                 return (NoEntry(),)
             case _:
-                return (HasEntry(self._state(words[1]) if len(words) > 1 else None),)
+                return (HasEntry(self.entry_state(words[1]) if len(words) > 1 else None),)
 
     def _seen(self, words: Sequence[Word]) -> Seen:
         (source, sport), (target, dport) = (read_endpoint(word, self._family) for word in words[1:])
         return Seen(source, sport, target, dport)
 
-    def _state(self, word: Word) -> str:
+    def entry_state(self, word: Word) -> str:
+        """A state of an entry. Raises StatementError."""
         if word.text in ENTRY_STATES:
             return word.text
         close = difflib.get_close_matches(word.text, ENTRY_STATES, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(ENTRY_STATES)}"
         raise StatementError(word.span, f"{word.text[:40]!r} is no state of an entry of TCP", hint)
 
-    def _rule(self, word: Word) -> str:
-        """The name of a rule that there is."""
+    def rule(self, word: Word) -> str:
+        """The name of a rule that there is. Raises StatementError."""
         name = " ".join(word.text.split())
         if self._known is None:
             self._known = self._index()
