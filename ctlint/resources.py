@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's own data: grammars and lint rules.
+"""The project's own data: grammars, lint rules and incidents.
 
 In the repository ``grammar/`` and ``rules/`` stand beside the package, in an installed wheel inside
-it. An editable install is the repository. This module is the only one that knows.
+it; ``incidents/`` is always inside. An editable install is the repository. This module is the only
+one that knows.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ def grammar_dir() -> Path:
 def rules_dir() -> Path:
     """The folder of the lint rules. Raises ResourceError."""
     return _folder("rules", _PACKAGE)
+
+
+def incidents_dir() -> Path:
+    """The folder of the incidents that ``ctlint simulate --incident`` plays. Raises
+    ResourceError.
+    """
+    return _folder("incidents", _PACKAGE)
 
 
 @cache

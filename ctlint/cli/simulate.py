@@ -14,6 +14,13 @@ import click
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.options import color_option, console, kernel_named, unusable_input
 from ctlint.cli.progress import watched
+from ctlint.cli.simulate_sockets import (
+    PICTURES,
+    list_incidents,
+    show_sockets,
+    socket_check_printer,
+    socket_results,
+)
 from ctlint.cli.streams import silence, tell
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
 from ctlint.parse.errors import ParseError
@@ -24,6 +31,8 @@ from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT
 from ctlint.source.outputs import opened_output, require_no_input
 from ctlint.source.scenario_files import ScenarioFile, Told, scenario_files
+from ctlint.source.socket_files import SocketFile, open_script
+from ctlint.source.socket_files import incident as incident_named
 
 if TYPE_CHECKING:
     from ctlint.report.check_result import Tally, TestResult
@@ -39,6 +48,8 @@ Examples:
   ctlint simulate scenarios.jsonl --format json | jq '.packets[].ctstate'
   ctlint simulate capture.json --kernel 5.15 --internals
   ctlint simulate --check examples/firewall-tests
+  ctlint simulate --incident fin-wait-1
+  ctlint simulate sockets.ctw --format svg --output ladder.svg
   ctlint simulate --not-modelled
 """,
 )
@@ -53,10 +64,11 @@ Examples:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", *PICTURES]),
     default="text",
     show_default=True,
-    help="json: one object a line for each scenario, described in docs/scenario.md.",
+    help="json: one object a line for each scenario or test, described in docs/scenario.md and "
+    "docs/json.md; svg and html: pictures of socket scripts.",
 )
 @click.option(
     "--internals", is_flag=True, help="Also what entries keep and rules do not see: window scale …"
@@ -73,6 +85,8 @@ Examples:
     is_flag=True,
     help="Compare with what is expected, as tests: say which fail, and exit with 1 if any does.",
 )
+@click.option("--incident", metavar="NAME", help="Play a published incident: see --list.")
+@click.option("--list", "lists", is_flag=True, help="List the incidents, and end.")
 @click.option("--not-modelled", is_flag=True, help="Say what the simulation leaves out, and end.")
 @color_option
 def command(
@@ -82,30 +96,41 @@ def command(
     internals: bool,
     output: str,
     check: bool,
+    incident: str | None,
+    lists: bool,
     not_modelled: bool,
     color: str,
 ) -> int:
-    """Play scenarios on the model of conntrack.
+    """Play scenarios on the model of conntrack, and sockets on that of TCP.
 
     FILE holds scenarios as JSON (one object, a list, or JSON Lines), or is a connection script;
     - is standard input. A scenario is a firewall, its kernel settings, and packets in time:
-    docs/scenario.md; a script is its short form: docs/scripts.md.
+    docs/scenario.md; a script is its short form: docs/scripts.md. Shows what conntrack calls each
+    packet and why, and what becomes of its entry.
 
-    Shows what conntrack calls each packet and why, and what becomes of its entry. The first
-    scenario that cannot be read or played ends the run.
+    A FILE whose name ends in .ctw is a socket script: what programs do to their sockets, when;
+    docs/sockets.md. Shows what both hosts send, and what becomes of the sockets.
 
-    With --check, FILE may be a folder of scripts and scenarios, which are tests of a firewall.
+    The first scenario that cannot be read or played ends the run. With --check, FILE may be a
+    folder of scripts and scenarios, which are tests of a firewall.
     """
-    if not_modelled:
-        if files or check:
-            raise click.UsageError("--not-modelled plays nothing: leave FILE and --check out")
-    elif not files:
+    if not_modelled or lists:
+        if files or check or incident or (not_modelled and lists):
+            said = "--not-modelled" if not_modelled else "--list"
+            raise click.UsageError(f"{said} plays nothing: leave all but --format out")
+    elif not files and incident is None:
         raise click.UsageError("no FILE; use - to read standard input")
+    elif files and incident is not None:
+        raise click.UsageError("--incident plays an incident: leave FILE out")
+    if form in PICTURES and (check or lists or not_modelled):
+        raise click.UsageError(f"--format {form} is a picture of sockets: use text or json here")
     if files.count(STANDARD_INPUT) > 1:
         raise click.UsageError("- (standard input) is given twice")
     if check and internals:
         raise click.UsageError("--internals shows entries, --check does not")
     with unusable_input():
+        if incident is not None:
+            files = (str(incident_named(incident).path),)
         if check:
             files = tuple(file for path in files for file in scenario_files(path))
         with _opened(output, files) as stream:
@@ -114,9 +139,18 @@ def command(
             if not_modelled:
                 _list_unmodelled(form, stream, color)
                 return EXIT_CLEAN
+            if lists:
+                list_incidents(form, stream, color)
+                return EXIT_CLEAN
             printer = _printer(form, stream, internals, color)
             for file in files:
-                _simulate(file, kernel, stream, printer, output)
+                opened = open_script(file)
+                if isinstance(opened, SocketFile):
+                    _simulate_sockets(opened, kernel, form, stream, color, output)
+                    continue
+                if form in PICTURES:
+                    raise SourceError(f"{file}: no socket script, so there is no {form} of it")
+                _simulate(opened, kernel, stream, printer, output)
     return EXIT_CLEAN
 
 
@@ -133,11 +167,30 @@ def _list_unmodelled(form: str, stream: TextIO, color: str) -> None:
     render_unmodelled(UNMODELLED, console=console(color, stream))
 
 
+def _simulate_sockets(
+    opened: SocketFile,
+    kernel: KernelProfile | None,
+    form: str,
+    stream: TextIO,
+    color: str,
+    output: str,
+) -> None:
+    """Plays a socket script; what is wrong with it is said with a mark under the place."""
+    try:
+        show_sockets(opened, kernel, form, stream, color, output)
+    except ParseError as error:
+        _tell_marked(error, opened.path, opened.text)
+        raise SystemExit(EXIT_UNUSABLE) from None
+
+
 def _simulate(
-    file: str, kernel: KernelProfile | None, stream: TextIO, printer: _Printer, output: str
+    opened: ScenarioFile,
+    kernel: KernelProfile | None,
+    stream: TextIO,
+    printer: _Printer,
+    output: str,
 ) -> None:
     """Plays the scenarios of one file, each as soon as it is read."""
-    opened = ScenarioFile(file)
     with _marked_problems(opened):
         for told in opened:
             require_no_input(output, opened.named)
@@ -156,14 +209,13 @@ def _marked_problems(opened: ScenarioFile) -> Iterator[None]:
     except ParseError as error:
         if opened.script is None:
             raise
-        _tell_marked(error, opened)
+        _tell_marked(error, opened.path, opened.script)
         raise SystemExit(EXIT_UNUSABLE) from None
 
 
-def _tell_marked(error: ParseError, opened: ScenarioFile) -> None:
-    texts = {} if opened.script is None else {opened.path: opened.script}
+def _tell_marked(error: ParseError, path: str, text: str) -> None:
     try:
-        print_marked(error.problems, texts, sys.stderr)
+        print_marked(error.problems, {path: text}, sys.stderr)
     except OSError:
         silence(sys.stderr)
 
@@ -186,11 +238,19 @@ def _check(
 
     tally = Tally()
     show, sum_up = _check_printer(form, stream, color)
+    show_sockets_check = socket_check_printer(form, stream, color)
     # With one file its packets are watched, with several the files.
     watch = stream if len(files) == 1 else None
     for file in files if watch else watched(files, len(files), stream):
         try:
-            for result in _tests(file, kernel, watch, output):
+            opened = open_script(file)
+            if isinstance(opened, SocketFile):
+                with _marked_sockets(opened):
+                    for played in socket_results(opened, kernel, output):
+                        tally.add(played.status)
+                        show_sockets_check(played)
+                continue
+            for result in _tests(file, opened, kernel, watch, output):
                 tally.add(result.status)
                 show(result)
         except SourceError as error:
@@ -209,14 +269,27 @@ class _UnreadableError(Exception):
     """What is wrong with a file has been said."""
 
 
+@contextmanager
+def _marked_sockets(opened: SocketFile) -> Iterator[None]:
+    """Says what is wrong with a socket script. Raises _UnreadableError."""
+    try:
+        yield
+    except ParseError as error:
+        _tell_marked(error, opened.path, opened.text)
+        raise _UnreadableError from None
+
+
 def _tests(
-    file: str, kernel: KernelProfile | None, watch: TextIO | None, output: str
+    file: str,
+    opened: ScenarioFile,
+    kernel: KernelProfile | None,
+    watch: TextIO | None,
+    output: str,
 ) -> Iterator[TestResult]:
     """The tests of one file, played. Raises SourceError, _UnreadableError and OutputError."""
     from ctlint.report.check_result import TestResult
     from ctlint.scenario.check import check, require_rules
 
-    opened = ScenarioFile(file)
     lines = () if opened.script is None else tuple(opened.script.split("\n"))
     try:
         for told in opened:
@@ -240,7 +313,9 @@ def _tests(
             )
             del told
     except ParseError as error:
-        _tell_marked(error, opened)
+        if opened.script is None:
+            raise
+        _tell_marked(error, opened.path, opened.script)
         raise _UnreadableError from None
 
 

@@ -19,19 +19,23 @@ from ctlint.parse.errors import ParseError, Problem
 from ctlint.scenario.document import ScenarioSyntaxError
 from ctlint.scenario.reader import MAX_TEXT, ScenarioReader, read_scenarios
 from ctlint.scenario.rule_index import RuleIndex, index_rules
-from ctlint.scenario.rulesets import ipsets_of, ruleset_of, rulesets_of
+from ctlint.scenario.rulesets import rulesets_of
 from ctlint.scenario.scenario import Scenario, ScenarioError
-from ctlint.scenario.script import Script, read_script, script_tests
+from ctlint.scenario.script import read_script, script_tests
 from ctlint.scenario.script_settings import Reference
 from ctlint.source.errors import SourceError
-from ctlint.source.files import STANDARD_INPUT, read_document, read_text, require_dump
+from ctlint.source.files import STANDARD_INPUT, read_document
+from ctlint.source.script_contents import contents_of
 from ctlint.wire.addresses import Family
 
 SCRIPT_SUFFIX: Final = ".ct"
+SOCKET_SUFFIX: Final = ".ctw"
+"""Of socket scripts, which ctlint/source/socket_files.py reads."""
+
 JSON_SUFFIXES: Final = (".json", ".jsonl")
+_SUFFIXES: Final = (SCRIPT_SUFFIX, SOCKET_SUFFIX, *JSON_SUFFIXES)
 
 _NAME_SHOWN: Final = 80
-_FAMILIES: Final = {"rules": Family.IPV4, "rules6": Family.IPV6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def scenario_files(path: str) -> tuple[str, ...]:
     except ValueError as error:
         raise SourceError(f"{path!r}: {error}") from error
     if not found:
-        suffixes = ", ".join((SCRIPT_SUFFIX, *JSON_SUFFIXES))
+        suffixes = ", ".join(_SUFFIXES)
         raise SourceError(f"{path}: no script and no scenario in this folder", f"names: {suffixes}")
     return tuple(map(str, found))
 
@@ -119,7 +123,7 @@ def _below(folder: Path) -> Iterator[Path]:
         folders[:] = (each for each in folders if not each.startswith("."))
         for name in names:
             each = Path(parent, name)
-            if not name.startswith(".") and each.suffix in (SCRIPT_SUFFIX, *JSON_SUFFIXES):
+            if not name.startswith(".") and each.suffix in _SUFFIXES:
                 yield each
 
 
@@ -161,7 +165,7 @@ class ScenarioFile:
 
     def _tests(self) -> Iterator[Told]:
         script = read_script(self._text, self.path)
-        contents, paths = _contents(script)
+        contents, paths = contents_of(script.references, script.file)
         self.named = tuple(paths.values())
 
         def index(reference: Reference | None, family: Family) -> RuleIndex:
@@ -179,37 +183,3 @@ def is_script(path: str, text: str) -> bool:
     if suffix == SCRIPT_SUFFIX:
         return True
     return suffix not in JSON_SUFFIXES and begins_as_script(text)
-
-
-def _contents(script: Script) -> tuple[dict[Reference, str], dict[Reference, str]]:
-    """The texts of the files that a script names, and their paths. Raises SourceError, and
-    ParseError at the place of a name that leads nowhere.
-    """
-    contents: dict[Reference, str] = {}
-    paths: dict[Reference, str] = {}
-    folder = Path() if script.file == STANDARD_INPUT else Path(script.file).parent
-    problems: list[Problem] = []
-    for reference in script.references:
-        if reference.path == STANDARD_INPUT:
-            problems.append(Problem(reference.span, "a script's files have names"))
-            continue
-        path = str(folder / reference.path)
-        try:
-            text = read_text(path)
-            if reference.kind in _FAMILIES:
-                require_dump(text, path)
-                ruleset_of(text, _FAMILIES[reference.kind])
-            else:
-                ipsets_of(text)
-        except SourceError as error:
-            problems.append(Problem(reference.span, error.message, error.hint))
-        except ScenarioError as error:
-            hint = "rules names a dump of IPv4, rules6 one of IPv6"
-            problems.append(Problem(reference.span, f"{path} {error.message}", hint))
-        except ParseError as error:
-            raise error.of_file(path) from None
-        else:
-            contents[reference], paths[reference] = text, path
-    if problems:
-        raise ParseError(tuple(problems))
-    return contents, paths
