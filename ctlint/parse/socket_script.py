@@ -73,6 +73,7 @@ _EXPECTED: Final[Expected] = (
     ("VALUE", "a whole number", ()),
     ("NUMBER", "a whole number", ()),
     ("EQUAL", "'='", ()),
+    ("ANY", "a port, or any", ("any",)),
     ("_FORWARD", "forward, host or lo", ("forward", "host", "lo")),
     ("VERSION", "a kernel such as 6.18, or client, server or box", ()),
     ("HOST", "client, server or box", ("client", "server", "box")),
