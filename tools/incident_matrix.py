@@ -2,8 +2,8 @@
 """Writes the table of docs/incidents/port-reuse.md: what becomes of a connection from a port whose
 old connection is still in CLOSE_WAIT at the server, by kernel, rules and entry.
 
-    python tools/incident_matrix.py            # prints the table
-    python tools/incident_matrix.py --write    # puts it into the page
+    python -m tools.incident_matrix            # prints the table
+    python -m tools.incident_matrix --write    # puts it into the page
 """
 
 from __future__ import annotations

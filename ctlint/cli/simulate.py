@@ -129,13 +129,13 @@ def command(
     if check and internals:
         raise click.UsageError("--internals shows entries, --check does not")
     with unusable_input():
-        if incident is not None:
-            files = (str(incident_named(incident).path),)
+        shipped = None if incident is None else incident_named(incident).open()
         if check:
             files = tuple(file for path in files for file in scenario_files(path))
         with _opened(output, files) as stream:
             if check:
-                return _check(files, kernel, stream, form, color, output)
+                opened = (*([shipped] if shipped else ()), *files)
+                return _check(opened, kernel, stream, form, color, output)
             if not_modelled:
                 _list_unmodelled(form, stream, color)
                 return EXIT_CLEAN
@@ -143,14 +143,14 @@ def command(
                 list_incidents(form, stream, color)
                 return EXIT_CLEAN
             printer = _printer(form, stream, internals, color)
-            for file in files:
-                opened = open_script(file)
-                if isinstance(opened, SocketFile):
-                    _simulate_sockets(opened, kernel, form, stream, color, output)
+            for script in (*([shipped] if shipped else ()), *map(open_script, files)):
+                if isinstance(script, SocketFile):
+                    _simulate_sockets(script, kernel, form, stream, color, output)
                     continue
                 if form in PICTURES:
-                    raise SourceError(f"{file}: no socket script, so there is no {form} of it")
-                _simulate(opened, kernel, stream, printer, output)
+                    said = f"{script.path}: no socket script, so there is no {form} of it"
+                    raise SourceError(said)
+                _simulate(script, kernel, stream, printer, output)
     return EXIT_CLEAN
 
 
@@ -224,7 +224,7 @@ def _tell_marked(error: ParseError, path: str, text: str) -> None:
 
 
 def _check(
-    files: tuple[str, ...],
+    files: tuple[str | SocketFile, ...],
     kernel: KernelProfile | None,
     stream: TextIO,
     form: str,
@@ -243,14 +243,14 @@ def _check(
     watch = stream if len(files) == 1 else None
     for file in files if watch else watched(files, len(files), stream):
         try:
-            opened = open_script(file)
+            opened = open_script(file) if isinstance(file, str) else file
             if isinstance(opened, SocketFile):
                 with _marked_sockets(opened):
                     for played in socket_results(opened, kernel, output):
                         tally.add(played.status)
                         show_sockets_check(played)
                 continue
-            for result in _tests(file, opened, kernel, watch, output):
+            for result in _tests(opened, kernel, watch, output):
                 tally.add(result.status)
                 show(result)
         except SourceError as error:
@@ -280,7 +280,6 @@ def _marked_sockets(opened: SocketFile) -> Iterator[None]:
 
 
 def _tests(
-    file: str,
     opened: ScenarioFile,
     kernel: KernelProfile | None,
     watch: TextIO | None,
@@ -302,7 +301,7 @@ def _tests(
             except ScenarioError as error:
                 raise told.fault(error) from None
             yield TestResult(
-                file,
+                opened.path,
                 told.line,
                 told.title,
                 told.scenario,

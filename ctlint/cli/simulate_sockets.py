@@ -75,7 +75,7 @@ def socket_results(
     from ctlint.report.socket_check import SocketResult
 
     for number, story in enumerate(stories(file, kernel, output), 1):
-        yield SocketResult(file.path, f"test {number}", story, check_story(story), file.lines)
+        yield SocketResult(file.name, f"test {number}", story, check_story(story), file.lines)
 
 
 def socket_check_printer(form: str, stream: TextIO, color: str) -> Callable[[SocketResult], None]:

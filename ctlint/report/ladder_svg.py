@@ -23,17 +23,26 @@ _TOP: Final = 62
 _MIDDLE: Final = (_LEFT + _RIGHT) // 2
 _WORDS_A_LINE: Final = 118
 
-STYLE: Final = """
-.ladder{font:13px ui-monospace,Menlo,Consolas,monospace;--ink:#1b1f24;--dim:#6a737d;--bad:#c9252d;
---good:#1a7f37;--state:#0550ae;--new:#9a6700;--paper:#fff}
-@media (prefers-color-scheme:dark){.ladder{--ink:#e6edf3;--dim:#8b949e;--bad:#ff7b72;--good:#56d364;
---state:#79c0ff;--new:#e3b341;--paper:#0d1117}}
-.ladder text{fill:var(--ink)}.ladder .paper{fill:var(--paper)}
-.ladder line,.ladder path{stroke:var(--ink);fill:none}.ladder .lane{stroke:var(--dim)}
-.ladder .dim{fill:var(--dim)}.ladder .bad{fill:var(--bad)}.ladder line.bad,.ladder path.bad
-{stroke:var(--bad);fill:none}.ladder .state{fill:var(--state);font-weight:bold}
-.ladder .new{fill:var(--new)}.ladder .head{font-weight:bold}.ladder .gap{stroke-dasharray:2 4}
-""".replace("\n", "")
+# Class, then its colour in light and in dark. Plain rules: not every viewer knows variables.
+_COLOURS: Final = (
+    ("text", "fill", "#1b1f24", "#e6edf3"),
+    (".paper", "fill", "#ffffff", "#0d1117"),
+    (".way", "stroke", "#1b1f24", "#e6edf3"),
+    (".lane", "stroke", "#6a737d", "#8b949e"),
+    (".gap", "stroke", "#ffffff", "#0d1117"),
+    (".broken", "stroke", "#c9252d", "#ff7b72"),
+    ("text.dim", "fill", "#6a737d", "#8b949e"),
+    ("text.bad", "fill", "#c9252d", "#ff7b72"),
+    ("text.state", "fill", "#0550ae", "#79c0ff"),
+    ("text.new", "fill", "#9a6700", "#e3b341"),
+)
+_DARK: Final = "".join(f".ladder {name}{{{what}:{dark}}}" for name, what, _, dark in _COLOURS)
+STYLE: Final = (
+    "".join(f".ladder {name}{{{what}:{light}}}" for name, what, light, _ in _COLOURS)
+    + ".ladder .state,.ladder .head{font-weight:bold}.ladder path,.ladder line{fill:none}"
+    + f"@media (prefers-color-scheme:dark){{{_DARK}}}"
+)
+_FONT: Final = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 
 
 def render_svg(stories: Sequence[tuple[Story, Sequence[str]]]) -> str:
@@ -46,7 +55,8 @@ def render_svg(stories: Sequence[tuple[Story, Sequence[str]]]) -> str:
         height += size
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ladder" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" role="img"><style>{STYLE}</style>'
+        f'viewBox="0 0 {WIDTH} {height}" role="img" font-family="{_FONT}" font-size="13">'
+        f"<style>{STYLE}</style>"
         f'<rect class="paper" width="{WIDTH}" height="{height}"/>{"".join(parts)}</svg>\n'
     )
 
@@ -83,7 +93,10 @@ def outcome_lines(story: Story) -> Iterator[str]:
 def _draw_row(row: Row, y: int) -> Iterator[str]:
     if row.kind in (RowKind.SILENCE, RowKind.LEFT_OUT):
         for x in (_LEFT, _RIGHT):
-            yield f'<line class="paper gap" x1="{x}" x2="{x}" y1="{y - 14}" y2="{y + 8}"/>'
+            yield (
+                f'<line class="gap" x1="{x}" x2="{x}" y1="{y - 14}" y2="{y + 8}" '
+                'stroke-width="2" stroke-dasharray="3 4"/>'
+            )
         yield _text(_MIDDLE, y, row.words, "dim", "middle")
         return
     yield _text(96, y, say_moment(row.at), "dim", "end")
@@ -108,14 +121,16 @@ def _draw_packet(row: Row, y: int, words: str) -> Iterator[str]:
     yield _text(begin + 8 * way, y - 5, words, "", anchor)
     style = {"INVALID": "bad", "NEW": "new"}.get(row.ctstate, "dim")
     if row.is_lost:
-        stop = begin + 200 * way
-        yield f'<line class="bad" x1="{begin}" x2="{stop}" y1="{y}" y2="{y}"/>'
-        yield (f'<path class="bad" d="M{stop - 5} {y - 5}l10 10m0 -10l-10 10" stroke-width="2"/>')
+        stop = begin + 170 * way
+        yield f'<line class="broken" x1="{begin}" x2="{stop}" y1="{y}" y2="{y}"/>'
+        yield (
+            f'<path class="broken" d="M{stop - 5} {y - 5}l10 10m0 -10l-10 10" stroke-width="2"/>'
+        )
         said = f"{row.ctstate} {row.end}".strip()
         yield _text(stop + 12 * way, y + 4, said, "bad", anchor)
         return
-    yield f'<line x1="{begin}" x2="{end}" y1="{y}" y2="{y}"/>'
-    yield f'<path d="M{end - 8 * way} {y - 4}L{end} {y}L{end - 8 * way} {y + 4}"/>'
+    yield f'<line class="way" x1="{begin}" x2="{end}" y1="{y}" y2="{y}"/>'
+    yield f'<path class="way" d="M{end - 8 * way} {y - 4}L{end} {y}L{end - 8 * way} {y + 4}"/>'
     if row.ctstate:
         other = "end" if row.to_server else "start"
         yield _text(end - 14 * way, y - 5, row.ctstate, style, other)

@@ -89,11 +89,18 @@ def _row(row: Row, signs: _Signs, room: int) -> list[Piece]:
     left: Piece = _state(row.states[0], signs, f">{_SIDE}")
     right: Piece = _state(row.states[1], signs, "")
     if row.kind is RowKind.PACKET:
-        return [moment, left, "  ", *_arrow(row, signs, room), "  ", right]
+        arrow = _arrow(row, signs, room)
+        # What ends on the way may be said at length: nothing stands behind it then.
+        behind = [] if row.is_lost and _length(arrow) > room else ["  ", right]
+        return [moment, left, "  ", *arrow, *behind]
     label = f"[{row.line}] " if row.line else ""
     style = _BAD if row.is_lost else _HEADING
     words = f"{label}{row.words}" + (f": {row.end}" if row.end and row.kind is RowKind.DEED else "")
     return [moment, left, "  ", (f"{words[:room]:^{room}}", style), "  ", right]
+
+
+def _length(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in pieces)
 
 
 def _state(state: str | None, signs: _Signs, layout: str) -> Piece:
@@ -130,7 +137,7 @@ def _arrow(row: Row, signs: _Signs, room: int) -> list[Piece]:
         pieces.append((signs.right, _GOOD) if row.to_server else (signs.left, _GOOD))
         if not row.to_server:
             pieces.reverse()
-    used = sum(len(piece if isinstance(piece, str) else piece[0]) for piece in pieces)
+    used = _length(pieces)
     if used < room:
         pieces.insert(len(pieces) if row.to_server else 0, " " * (room - used))
     return pieces

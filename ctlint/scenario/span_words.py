@@ -10,6 +10,7 @@ from ctlint.wire.moments import SECOND, Micros
 _HOUR: Final = 3_600 * SECOND
 _MINUTE: Final = 60 * SECOND
 _DAY: Final = 24 * _HOUR
+_NEARLY_A_SECOND: Final = 999_500
 _IN_SECONDS: Final = 1_000 * SECOND
 """Below this a span is said in seconds."""
 
@@ -18,7 +19,7 @@ def say_span(span: Micros) -> str:
     """A span, as exact as anyone wants to read it."""
     if span < 1_000:
         return f"{span} µs" if span else "0 s"
-    if span < SECOND:
+    if span < _NEARLY_A_SECOND:
         return f"{_short(span / 1_000)} ms"
     if span < _IN_SECONDS:
         return f"{_short(span / SECOND)} s"

@@ -43,10 +43,11 @@ def is_socket_script(path: str, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SocketFile:
-    """The tests of one file. `text` is what it holds, `named` the paths of the files it names."""
+    """The tests of one file. `text` is what it holds, `name` what it is called in results."""
 
     path: str
     text: str
+    name: str
 
     @property
     def title(self) -> str:
@@ -76,7 +77,9 @@ def open_script(path: str) -> SocketFile | ScenarioFile:
     SourceError.
     """
     text = read_document(path, MAX_TEXT, "simulate")
-    return SocketFile(path, text) if is_socket_script(path, text) else ScenarioFile(path, text)
+    if is_socket_script(path, text):
+        return SocketFile(path, text, path)
+    return ScenarioFile(path, text)
 
 
 def _title(text: str) -> str:
@@ -91,10 +94,14 @@ class Incident:
     path: Path
     title: str
 
+    def open(self) -> SocketFile:
+        """The script itself, which is called by the name of the incident."""
+        return SocketFile(str(self.path), self.path.read_text(encoding="utf-8"), self.path.name)
+
 
 def incidents() -> Iterator[Incident]:
     """All of them, by name."""
-    for path in sorted(incidents_dir().glob(f"*{SOCKET_SUFFIX}")):
+    for path in sorted(incidents_dir().glob(f"*{SOCKET_SUFFIX}"), key=lambda path: path.stem):
         yield Incident(path.stem, path, _title(path.read_text(encoding="utf-8")))
 
 

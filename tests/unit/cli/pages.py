@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-_BLOCK = re.compile(r"^```(console|ct)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(console|ctw?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Command(NamedTuple):
@@ -23,7 +23,7 @@ def commands(page: Path) -> list[Command]:
     found: list[Command] = []
     script = ""
     for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")):
-        if kind == "ct":
+        if kind != "console":
             script = text
             continue
         first, _, printed = text.partition("\n")
@@ -35,4 +35,4 @@ def commands(page: Path) -> list[Command]:
 def scripts(page: Path) -> list[str]:
     """The scripts of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    return [text for kind, text in _BLOCK.findall(text) if kind == "ct"]
+    return [text for kind, text in _BLOCK.findall(text) if kind != "console"]
