@@ -153,6 +153,13 @@ def main() -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             check=True,
         )
+        print("\nWorld")
+        connections = 10_000 if arguments.quick else 50_000
+        subprocess.run(
+            [sys.executable, "-m", "bench.world", "--connections", str(connections)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=True,
+        )
         measure(
             "Start-up",
             [
