@@ -100,10 +100,11 @@ def _value(key: str, text: str) -> object:
         return text == "yes"
     if key == "role":
         return _roles(text)
-    return _seconds(key, text)
+    return seconds_of(key, text)
 
 
-def _seconds(key: str, text: str) -> int:
+def seconds_of(key: str, text: str) -> int:
+    """A duration in words, in seconds. Raises FactError, which begins with ``key``."""
     form = "a whole number of seconds, or one with s, m, h or d behind it (90, 15m, 2h)"
     found = _DURATION.fullmatch(text)
     if found is None:

@@ -11,28 +11,20 @@ from __future__ import annotations
 from typing import Final
 
 from ctlint.analysis.losses import Kind, Lost, Stranding
+from ctlint.analysis.retransmission import model_timeout_ms
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, Settings
 from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import RuleRef
 
-RTO_MIN_MS: Final = 200
-RTO_MAX_MS: Final = 120_000
 DEFAULT_ORPHAN_RETRIES: Final = 8
 """What tcp_orphan_retries=0 means while the retransmission timer is below its maximum."""
 
 
 def retry_bound(retries: int) -> int:
-    """Whole seconds that TCP goes on retransmitting, at least, counted from the first retry.
-
-    Port of tcp_model_timeout: (2**(n+1) - 1) * RTO_MIN until the timer reaches RTO_MAX, then
-    RTO_MAX for each further one.
-    """
-    threshold = (RTO_MAX_MS // RTO_MIN_MS).bit_length() - 1
-    if retries <= threshold:
-        return ((2 << retries) - 1) * RTO_MIN_MS // 1000
-    return (((2 << threshold) - 1) * RTO_MIN_MS + (retries - threshold) * RTO_MAX_MS) // 1000
+    """Whole seconds that TCP goes on retransmitting, at least, counted from the first retry."""
+    return model_timeout_ms(retries) // 1000
 
 
 def stranded(stranding: Stranding, settings: Settings) -> Stranded:

@@ -14,8 +14,12 @@ CLOSE_WAIT: Final = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
 TCP_LOOSE: Final = "net.netfilter.nf_conntrack_tcp_loose"
 TCP_BE_LIBERAL: Final = "net.netfilter.nf_conntrack_tcp_be_liberal"
 KEEPALIVE_TIME: Final = "net.ipv4.tcp_keepalive_time"
+KEEPALIVE_INTERVAL: Final = "net.ipv4.tcp_keepalive_intvl"
+KEEPALIVE_PROBES: Final = "net.ipv4.tcp_keepalive_probes"
 ORPHAN_RETRIES: Final = "net.ipv4.tcp_orphan_retries"
 RETRIES2: Final = "net.ipv4.tcp_retries2"
+SYNACK_RETRIES: Final = "net.ipv4.tcp_synack_retries"
+FIN_TIMEOUT: Final = "net.ipv4.tcp_fin_timeout"
 
 
 MAX_DIGITS: Final = 19
@@ -45,6 +49,10 @@ class Settings:
         other = Settings(self.given, self.kernel)
         other._overrides = {**self._overrides, name: value}
         return other
+
+    def is_replaced(self, name: str) -> bool:
+        """Whether the value in force is neither the input's nor the kernel's."""
+        return name in self._overrides
 
     def setting(self, name: str) -> Setting | None:
         """The line of the input that sets it, under its name or an older one."""

@@ -146,7 +146,7 @@ _MAX_INTERFACE: Final = 15
 # nf_conntrack_standalone.c: the count has mode 0444, and so has the size of the hash table in all
 # network namespaces but the first. No conversation depends on either.
 _READ_ONLY: Final = frozenset((f"{NETFILTER}count", f"{NETFILTER}buckets"))
-_RANGES: Final[Mapping[Unit, int]] = {
+_HIGHEST: Final[Mapping[Unit, int]] = {
     Unit.FLAG: 1,
     Unit.CHOICE: 255,
     Unit.PACKETS: 255,
@@ -260,8 +260,13 @@ def read_sysctls(value: object) -> dict[str, int]:
         sysctl = _sysctl(name)
         if sysctl.name in found:
             raise ScenarioError(f'"sysctls" sets {sysctl.name} twice')
-        found[sysctl.name] = read_whole(setting, name, 0, _RANGES.get(sysctl.unit, _INT_MAX))
+        found[sysctl.name] = read_whole(setting, name, 0, highest_value(sysctl))
     return found
+
+
+def highest_value(sysctl: Sysctl) -> int:
+    """The highest value that a sysctl takes."""
+    return _HIGHEST.get(sysctl.unit, _INT_MAX)
 
 
 def _sysctl(name: str) -> Sysctl:
