@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "lint": "Check rule sets.",
     "rules": "List the lint rules, or print one rule's page.",
     "simulate": "Play scenarios on the model of conntrack.",
+    "whatif": "Say how long a silence each timeout bears.",
 }
 
 

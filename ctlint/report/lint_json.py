@@ -82,9 +82,9 @@ def _finding(finding: Finding) -> dict[str, object]:
         "confidence": finding.confidence.value,
         "message": finding.message,
         "remedy": finding.remedy,
-        "location": _location(finding.location),
+        "location": location_json(finding.location),
         "related": [
-            {**_location(related), "message": related.message} for related in finding.related
+            {**location_json(related), "message": related.message} for related in finding.related
         ],
         "role": finding.role.value if finding.role else None,
         "family": FAMILY_NAMES[finding.family] if finding.family else None,
@@ -128,7 +128,8 @@ def _fix(fix: Fix) -> dict[str, object]:
     }
 
 
-def _location(location: Location) -> dict[str, object]:
+def location_json(location: Location) -> dict[str, object]:
+    """A place as JSON knows it."""
     return {
         "file": location.file,
         "line": location.line,
@@ -142,7 +143,7 @@ def _location(location: Location) -> dict[str, object]:
 
 def _undecided(undecided: Undecided) -> dict[str, object]:
     return {
-        "location": _location(undecided.location),
+        "location": location_json(undecided.location),
         "match": undecided.match,
         "why": undecided.why,
     }
