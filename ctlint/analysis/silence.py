@@ -145,6 +145,18 @@ def keepalive_of(text: str) -> Keepalive | None:
     return Keepalive(times[0], times[1] if len(times) > 1 else None, probes)
 
 
+def late(seconds: int) -> int:
+    """How late a timer of so many seconds may be, in whole seconds: an eighth of them is the most
+    by which the timer wheel is late (kernel/time/timer.c, since 4.8).
+    """
+    return seconds * 9 // 8
+
+
+def in_time(seconds: int) -> int:
+    """The longest timer that is not late for what happens after so many seconds."""
+    return max(8 * seconds - 1, 0) // 9
+
+
 def between_packets(silent: Silences, keepalive: int | None) -> Silences:
     """How long no packet passes where a probe comes after so many seconds: that, or less."""
     if keepalive is None:

@@ -44,7 +44,7 @@ from ctlint.analysis.phase import (
 )
 from ctlint.analysis.retransmission import Pause, pause_of_data, pause_of_syn_ack
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, SYNACK_RETRIES, Settings
-from ctlint.analysis.silence import Silences, Usage, between_packets, share_from
+from ctlint.analysis.silence import Silences, Usage, between_packets, late, share_from
 from ctlint.finding import Confidence, Role, Stranded
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.features import Feature
@@ -63,7 +63,7 @@ class Verdict(Enum):
     SAFE = "safe"
     STRANDS = "strands"
     DEPENDS = "depends"
-    """The pause of TCP's own repeats depends on the round trip."""
+    """TCP's own repeats pause longer on longer round trips; a keepalive may be late."""
     UNTOLD = "untold"
     """How long the ends are silent then is not told."""
     HARMLESS = "harmless"
@@ -134,19 +134,25 @@ def _threshold(
     pause = pause_in(phase, settings)
     losses = tuple(_losses(phase, surveyed))
     verdict, share = _judge(seconds, told, pause)
+    if verdict is Verdict.SAFE and told:
+        with_late = silences_in(phase, settings, usage, with_late=True)
+        verdict = Verdict.DEPENDS if share_from(with_late, seconds) else Verdict.SAFE
     if not losses:
         verdict, share = Verdict.HARMLESS, Fraction(0) if told else None
     return Threshold(phase, seconds, told, pause, verdict, share, losses)
 
 
-def silences_in(phase: Phase, settings: Settings, usage: Usage) -> Silences:
+def silences_in(
+    phase: Phase, settings: Settings, usage: Usage, *, with_late: bool = False
+) -> Silences:
     """How long no packet passes in a phase in which the programs decide; empty where untold, and
-    where they do not.
+    where they do not. ``with_late``: where keepalives are as late as they may be.
     """
     told = {IDLE: usage.idle, HALF_CLOSED: usage.half_close}.get(phase, ())
     if usage.keepalive is None:
         return told
-    return between_packets(told, usage.keepalive.of(settings).time)
+    time = usage.keepalive.of(settings).time
+    return between_packets(told, late(time) if with_late and time is not None else time)
 
 
 def pause_in(phase: Phase, settings: Settings) -> Pause | None:

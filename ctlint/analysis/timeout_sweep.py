@@ -17,7 +17,7 @@ from ctlint.analysis.both_sides import BothSides
 from ctlint.analysis.losses import Cause
 from ctlint.analysis.override import Override, Sweep
 from ctlint.analysis.phase import HALF_CLOSED, IDLE, TIMEOUTS
-from ctlint.analysis.silence import Keepalive
+from ctlint.analysis.silence import Keepalive, in_time, late
 from ctlint.analysis.threshold import Threshold
 from ctlint.analysis.whatif import Answer, Question, WhatIf
 from ctlint.model.kernel.sysctls import Unit, resolve
@@ -146,6 +146,8 @@ def _edges(wanted: Sweep, question: Question, lowest: Answer, highest: Answer) -
                 found.update(one.pause)
         if answer.occupancy is not None and answer.occupancy.total is not None:
             found.add(int(answer.occupancy.total))
+    # A keepalive may be late, for a timeout and by a timeout.
+    found |= {late(value) for value in found} | {in_time(value) for value in found}
     edges = {wanted.low, *(value + above for value in found for above in (0, 1))}
     return sorted(value for value in edges if wanted.low <= value <= wanted.high)
 

@@ -17,7 +17,7 @@ from ctlint.analysis.override import Override, replaced
 from ctlint.analysis.phase import IDLE, PHASES, TIMEOUTS, Phase, lifetime
 from ctlint.analysis.replay import Replays
 from ctlint.analysis.settings import KEEPALIVE_TIME, TCP_LOOSE, Settings
-from ctlint.analysis.silence import UNTOLD, Keepalive, Usage, share_from
+from ctlint.analysis.silence import UNTOLD, Keepalive, Usage, in_time, share_from
 from ctlint.analysis.stranding import DisagreementError, examine
 from ctlint.analysis.threshold import (
     Loss,
@@ -58,14 +58,16 @@ class Alternative(NamedTuple):
 
     ``lifetime`` is how long an idle entry lives then; ``share`` that of the connections that
     outlast it, None where none is told. A keepalive makes it safe that comes after less than
-    ``lifetime`` seconds of silence; up to ``keepalive_most`` seconds one probe may be lost (None:
-    with the interval in force, none may).
+    ``lifetime`` seconds of silence; up to ``keepalive_sure`` seconds also where the kernel's timers
+    are late, up to ``keepalive_most`` also where one probe is lost (None: with the interval in
+    force, none may).
     """
 
     value: int
     why: str
     lifetime: int
     share: Fraction | None
+    keepalive_sure: int
     keepalive_most: int | None
 
 
@@ -236,5 +238,6 @@ def _alternatives(
         share = share_from(silent, seconds) if silent else None
         if is_harmless and share is not None:
             share = Fraction(0)
-        most = seconds - interval - 1
-        yield Alternative(value, why, seconds, share, most if most > 0 else None)
+        sure = in_time(seconds)
+        most = sure - interval
+        yield Alternative(value, why, seconds, share, sure, most if most > 0 else None)

@@ -127,6 +127,7 @@ def _alternative(each: Alternative, sides: BothSides | None) -> dict[str, object
         "safe_below": each.lifetime,
         "share": _number(each.share),
         "keepalive_below": each.lifetime,
+        "keepalive_sure": each.keepalive_sure,
         "keepalive_most": each.keepalive_most,
         "witness": None if sides is None else _sides(sides),
     }

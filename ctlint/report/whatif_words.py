@@ -50,6 +50,8 @@ def say_verdict(threshold: Threshold) -> str:
         return "safe"
     if verdict is Verdict.UNTOLD:
         return f"safe below {threshold.lifetime} s of silence"
+    if verdict is Verdict.DEPENDS and threshold.silences:
+        return f"keepalives may come too late{needed}"
     if verdict is Verdict.DEPENDS:
         return f"hangs on the round trip{needed}"
     if threshold.share is None:
@@ -67,6 +69,8 @@ def say_threshold(threshold: Threshold, keepalive: bool) -> str:
         return said
     longest = threshold.silences[-1].seconds
     with_them = " with these keepalives" if keepalive else ""
+    if threshold.verdict is Verdict.DEPENDS:
+        return f"{said}; these keepalives are, unless the kernel's timers make one late"
     if threshold.verdict is Verdict.SAFE:
         return f"{said}, and it is{with_them}: {longest} s at most"
     assert threshold.share is not None
@@ -80,8 +84,9 @@ def say_alternative(each: Alternative) -> str:
     """What a timeout does: "5% stranded; safe with keepalives within less than 120 s, …"."""
     share = "" if each.share is None else f"{percent_words(each.share)} stranded; "
     said = f"{share}safe with keepalives after less than {each.lifetime} s of silence"
+    said += f"; for certain up to {each.keepalive_sure} s"
     if each.keepalive_most is not None:
-        said += f" (up to {each.keepalive_most} s if one may be lost)"
+        said += f", up to {each.keepalive_most} s if one may be lost"
     return said
 
 
