@@ -81,11 +81,14 @@ class PacketKind:
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """A socket that stays behind. ``seconds`` is None where nothing ends its state."""
+    """A socket that stays behind, for ``seconds`` at least and ``at_most`` so many: that hangs on
+    the round trip. Both are None where nothing ends its state.
+    """
 
     end: str
     state: str
     seconds: int | None
+    at_most: int | None
 
 
 @dataclass(frozen=True, slots=True)

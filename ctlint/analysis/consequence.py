@@ -1,37 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a lost packet does to the two sockets.
 
-Sources: RFC 9293 section 3.6; net/ipv4/tcp_timer.c (retransmits_timed_out, tcp_orphan_retries);
-how long FIN_WAIT_1 and LAST_ACK last was measured with real sockets on 5.10 and 6.18: 106 to 110 s
-with the default of tcp_orphan_retries, never less than the bound given here.
+Sources: RFC 9293 section 3.6. How long FIN_WAIT_1 and LAST_ACK last was measured with real sockets
+on 5.10 and 6.18, with short round trips: 106 to 110 s with the default of tcp_orphan_retries.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from ctlint.analysis.lasting import Lasting, of_close, of_data
 from ctlint.analysis.losses import Kind, Lost, Stranding
-from ctlint.analysis.retransmission import model_timeout_ms
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, Settings
 from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.endpoint.settings import EndSettings, read_end_settings
 from ctlint.model.netfilter.chains import RuleRef
-
-DEFAULT_ORPHAN_RETRIES: Final = 8
-"""What tcp_orphan_retries=0 means while the retransmission timer is below its maximum."""
-
-
-def retry_bound(retries: int) -> int:
-    """Whole seconds that TCP goes on retransmitting, at least, counted from the first retry."""
-    return model_timeout_ms(retries) // 1000
+from ctlint.model.netfilter.hooks import Hook
 
 
 def stranded(stranding: Stranding, settings: Settings) -> Stranded:
     """The socket that stays behind when the decisive packet is lost."""
     lost, role = stranding.decisive, stranding.role
     if _resets_sender(stranding):
-        return Stranded(end_name(role, lost.sender.other), "ESTABLISHED", None)
+        return Stranded(end_name(role, lost.sender.other), "ESTABLISHED", None, None)
     return stranded_by(lost, role, settings)
 
 
@@ -57,22 +50,50 @@ def _resets_sender(stranding: Stranding) -> bool:
 
 
 def stranded_by(lost: Lost, role: Role, settings: Settings) -> Stranded:
-    """The socket that a lost packet leaves behind, and for how long at least.
+    """The socket that a lost packet leaves behind, and for how long.
 
-    Of an end that is another host the defaults are taken.
+    Of an end that is another host the kernel's defaults are taken.
     """
     sender, receiver = end_name(role, lost.sender), end_name(role, lost.sender.other)
     if lost.stays_here:
         # This host has no such socket: it resets the sender's, and the other is none the wiser.
-        return Stranded(receiver, "ESTABLISHED", None)
+        return Stranded(receiver, "ESTABLISHED", None, None)
     if lost.kind is Kind.FIN:
-        return Stranded(sender, "FIN_WAIT_1", _orphan_bound(sender, settings))
+        is_refused = _is_own(sender, role) and lost.hook in _OUTPUT
+        ends = ends_of(sender, role, settings)
+        return lasting(sender, "FIN_WAIT_1", of_close(settings.kernel, ends, is_refused=is_refused))
     if lost.kind is Kind.RST:
-        return Stranded(receiver, "ESTABLISHED", None)
+        return Stranded(receiver, "ESTABLISHED", None, None)
     if lost.kind is Kind.ACK:
         # The other end's FIN got through; this is its answer.
-        return Stranded(receiver, "FIN_WAIT_1", _orphan_bound(receiver, settings))
-    return Stranded(sender, "ESTABLISHED", retry_bound(_setting(sender, RETRIES2, 15, settings)))
+        ends = ends_of(receiver, role, settings)
+        return lasting(receiver, "FIN_WAIT_1", of_close(settings.kernel, ends, is_refused=False))
+    repeats = of_data(settings.kernel, ends_of(sender, role, settings))
+    return lasting(sender, "ESTABLISHED", repeats)
+
+
+_OUTPUT: Final = frozenset({Hook.LOCAL_OUT, Hook.POSTROUTING})
+"""Where a host drops a packet of its own, the call that sends it fails (EPERM)."""
+
+
+def lasting(end: str, state: str, span: Lasting | None) -> Stranded:
+    """A socket that stays behind for so long, or for ever."""
+    least, most = (None, None) if span is None else span
+    return Stranded(end, state, least, most)
+
+
+def ends_of(end: str, role: Role, settings: Settings) -> EndSettings:
+    """The settings of an end's TCP. Raises BadSettingError."""
+    if not _is_own(end, role):
+        return read_end_settings(settings.kernel, {})
+    for name in (ORPHAN_RETRIES, RETRIES2):
+        settings.value(name)
+    return read_end_settings(settings.kernel, settings.numbers())
+
+
+def _is_own(end: str, role: Role) -> bool:
+    """Whether an end is the host with the rules."""
+    return end == "local" or role is Role.LOOPBACK
 
 
 def end_name(role: Role, end: Dir) -> str:
@@ -80,12 +101,3 @@ def end_name(role: Role, end: Dir) -> str:
     if role in (Role.FORWARD, Role.LOOPBACK):
         return "orig" if end is Dir.ORIGINAL else "reply"
     return "local" if (role is Role.CLIENT) is (end is Dir.ORIGINAL) else "remote"
-
-
-def _orphan_bound(end: str, settings: Settings) -> int:
-    retries = _setting(end, ORPHAN_RETRIES, 0, settings)
-    return retry_bound(retries or DEFAULT_ORPHAN_RETRIES)
-
-
-def _setting(end: str, name: str, default: int, settings: Settings) -> int:
-    return settings.value(name) if end == "local" else default

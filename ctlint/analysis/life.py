@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.phase import played_sysctls
-from ctlint.analysis.settings import BadSettingError, Settings
+from ctlint.analysis.settings import Settings
 from ctlint.analysis.silence import Keepalive
 from ctlint.analysis.stage import as_scenario, home_of, stage
 from ctlint.model.conntrack.core import Tracker
@@ -21,7 +21,6 @@ from ctlint.model.conntrack.status import Dir
 from ctlint.model.endpoint.happening import SocketError
 from ctlint.model.endpoint.settings import read_end_settings
 from ctlint.model.endpoint.tcp_state import TcpState
-from ctlint.model.kernel.sysctls import SYSCTLS
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.stack import Stack
@@ -141,7 +140,7 @@ def _world(
         tracker, {family: chains}, box.host, memory=Memory({}), draw=lots.draw, lots=lots.draw
     )
     world = World(stack, tracker, lots.draw, chronicle=chronicle, bounds=Bounds(events=MOST_EVENTS))
-    ends = read_end_settings(kernel, _given(settings))
+    ends = read_end_settings(kernel, settings.numbers())
     addresses = {Dir.ORIGINAL: scenario.flow.saddr, Dir.REPLY: scenario.flow.daddr}
     for end, address in addresses.items():
         if box.is_box(end) and world.box is not None:
@@ -150,16 +149,3 @@ def _world(
         link = Link(lots.draw)
         world.add_host(_NAMES[end], family, address, kernel, ends, link, box.entrances[end])
     return world
-
-
-def _given(settings: Settings) -> dict[str, int]:
-    """The sysctls that are not the kernel's defaults, as far as they are numbers."""
-    found = {}
-    for name in SYSCTLS:
-        if settings.setting(name) is None and not settings.is_replaced(name):
-            continue
-        try:
-            found[name] = settings.value(name)
-        except BadSettingError:
-            continue  # whoever needs it says so
-    return found

@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 
 RTO_MIN_MS: Final = 200
 RTO_MAX_MS: Final = 120_000
+DEFAULT_ORPHAN_RETRIES: Final = 8
+"""What tcp_orphan_retries=0 means while the retransmission timer is below its maximum."""
 LONGEST_FIRST_MS: Final = 1000
 """The longest first time-out that is looked at: round trips of up to 0.8 s."""
 

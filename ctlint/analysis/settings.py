@@ -7,7 +7,7 @@ from typing import Final
 
 from ctlint.ir.sysctl import Setting, SysctlSet
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.kernel.sysctls import resolve
+from ctlint.model.kernel.sysctls import SYSCTLS, resolve
 
 ESTABLISHED: Final = "net.netfilter.nf_conntrack_tcp_timeout_established"
 CLOSE_WAIT: Final = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
@@ -53,6 +53,18 @@ class Settings:
     def is_replaced(self, name: str) -> bool:
         """Whether the value in force is neither the input's nor the kernel's."""
         return name in self._overrides
+
+    def numbers(self) -> dict[str, int]:
+        """The values that are not the kernel's defaults, as far as they are numbers."""
+        found = {}
+        for name in SYSCTLS:
+            if self.setting(name) is None and not self.is_replaced(name):
+                continue
+            try:
+                found[name] = self.value(name)
+            except BadSettingError:
+                continue  # whoever needs it says so
+        return found
 
     def setting(self, name: str) -> Setting | None:
         """The line of the input that sets it, under its name or an older one."""

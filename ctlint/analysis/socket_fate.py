@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What becomes of the sockets when one packet is lost or rejected, in a sentence.
 
-Sources: those of :mod:`ctlint.analysis.consequence`; for connect() the times of SYN segments as
-measured on 6.18 and read in tcp_write_timeout(); RFC 5461 for ICMP errors; for REJECT
+Sources: those of :mod:`ctlint.analysis.consequence`; RFC 5461 for ICMP errors; for REJECT
 iptables-extensions(8) and nf_send_reset() (net/ipv4/netfilter/nf_reject_ipv4.c).
 """
 
@@ -10,24 +9,21 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ctlint.analysis.consequence import end_name, stranded_by
+from ctlint.analysis.consequence import end_name, ends_of, lasting, stranded_by
 from ctlint.analysis.fate import Disposition, End
+from ctlint.analysis.lasting import of_connect
 from ctlint.analysis.losses import Kind, Lost, Nature
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.tracking import Inquiry, Tracking
-from ctlint.finding import Stranded
+from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
 from ctlint.model.conntrack.status import CtState, Dir, Seg
 from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.reject import TCP_RESET
 
-SYN_RETRIES: Final = "net.ipv4.tcp_syn_retries"
-SYN_LINEAR_TIMEOUTS: Final = "net.ipv4.tcp_syn_linear_timeouts"
-
 TIMEOUT_CLOSE: Final = "net.netfilter.nf_conntrack_tcp_timeout_close"
 
-_RTO_MAX: Final = 120
 _SOCKET: Final = {
     "local": "the local socket",
     "remote": "the peer's socket",
@@ -61,11 +57,11 @@ def socket_fate(
     sender = end_name(inquiry.role, inquiry.sender)
     receiver = end_name(inquiry.role, inquiry.sender.other)
     if tracking.seg is Seg.SYN:
-        return _unanswered(sender, settings)
+        return _unanswered(sender, inquiry.role, settings)
     if tracking.seg is Seg.SYNACK:
         if inquiry.sender is Dir.ORIGINAL:
             return None
-        fate = _unanswered(receiver, settings)
+        fate = _unanswered(receiver, inquiry.role, settings)
         return SocketFate(f"the SYN stays without an answer: {fate.sentence}", fate.stranded)
     kind = _kind(inquiry, tracking.seg)
     lost = Lost(
@@ -98,7 +94,7 @@ def _has_data(inquiry: Inquiry) -> bool:
 
 
 def _sentence(kind: Kind, left: Stranded, sender: str, receiver: str) -> str:
-    seconds = f" for about {left.seconds} s" if left.seconds is not None else ""
+    seconds = f" for {span_of(left)}" if left.seconds is not None else ""
     if kind is Kind.FIN:
         return (
             f"{sender} stays in {left.state}{seconds}, sending the FIN again and again; "
@@ -117,24 +113,19 @@ def _sentence(kind: Kind, left: Stranded, sender: str, receiver: str) -> str:
     )
 
 
-def _unanswered(end: str, settings: Settings) -> SocketFate:
-    seconds = connect_seconds(settings) if end != "remote" else None
-    after = f" after about {seconds} s" if seconds is not None else ""
+def _unanswered(end: str, role: Role, settings: Settings) -> SocketFate:
+    left = lasting(end, "SYN_SENT", of_connect(settings.kernel, ends_of(end, role, settings)))
+    after = f" after {span_of(left)}" if left.seconds is not None else ""
     return SocketFate(
-        f"{_SOCKET[end]} stays in SYN_SENT; connect() fails with ETIMEDOUT{after}",
-        Stranded(end, "SYN_SENT", seconds),
+        f"{_SOCKET[end]} stays in SYN_SENT; connect() fails with ETIMEDOUT{after}", left
     )
 
 
-def connect_seconds(settings: Settings) -> int | None:
-    """How long connect() tries without an answer; None for kernels that begin with 3 s."""
-    kernel = settings.kernel
-    if Feature.INITIAL_RTO_1S not in kernel:
-        return None
-    linear = settings.value(SYN_LINEAR_TIMEOUTS) if Feature.SYN_LINEAR_TIMEOUTS in kernel else 0
-    doubling = settings.value(SYN_RETRIES)
-    pauses = [1] * (linear + 1) + [min(2**n, _RTO_MAX) for n in range(1, min(doubling, 255) + 1)]
-    return sum(pauses)
+def span_of(left: Stranded) -> str:
+    """For how long a socket stays: "106 to 158 s"."""
+    if left.seconds == left.at_most:
+        return f"{left.seconds} s"
+    return f"{left.seconds} to {left.at_most} s"
 
 
 def _is_reset(end: End) -> bool:

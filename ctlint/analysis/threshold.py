@@ -18,13 +18,14 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.consequence import (
-    DEFAULT_ORPHAN_RETRIES,
     end_name,
-    retry_bound,
+    ends_of,
+    lasting,
     stranded,
     stranded_by,
 )
 from ctlint.analysis.fate import send
+from ctlint.analysis.lasting import of_data
 from ctlint.analysis.losses import Cause, Kind, RoleReport, Stranding
 from ctlint.analysis.phase import (
     CLOSED,
@@ -42,7 +43,12 @@ from ctlint.analysis.phase import (
     next_packets,
     sides,
 )
-from ctlint.analysis.retransmission import Pause, pause_of_data, pause_of_syn_ack
+from ctlint.analysis.retransmission import (
+    DEFAULT_ORPHAN_RETRIES,
+    Pause,
+    pause_of_data,
+    pause_of_syn_ack,
+)
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, SYNACK_RETRIES, Settings
 from ctlint.analysis.silence import Silences, Usage, between_packets, late, share_from
 from ctlint.finding import Confidence, Role, Stranded
@@ -256,8 +262,9 @@ def left_behind(phase: Phase, loss: Loss, settings: Settings) -> Stranded | None
         return None
     if loss.packet.kind is Kind.FIN:
         usual = stranded_by(loss.lost.decisive, loss.role, settings)
-        return Stranded(sender, "LAST_ACK", usual.seconds)
+        return replace(usual, end=sender, state="LAST_ACK")
     if loss.packet.kind is Kind.RST:
         # tcp_time_wait() or tcp_fin_timeout: where a program still holds the socket, nothing.
-        return Stranded(receiver, "FIN_WAIT_2", None)
-    return Stranded(sender, "CLOSE_WAIT", retry_bound(settings.value(RETRIES2)))
+        return Stranded(receiver, "FIN_WAIT_2", None, None)
+    repeats = of_data(settings.kernel, ends_of(sender, loss.role, settings))
+    return lasting(sender, "CLOSE_WAIT", repeats)

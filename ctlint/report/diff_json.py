@@ -10,7 +10,7 @@ from typing import Final
 from ctlint.analysis.difference import Compared, Decision, Difference, DiffResult, Packet
 from ctlint.analysis.fate import Disposition
 from ctlint.finding import Location, Severity, Undecided, Witness
-from ctlint.report.lint_json import FAMILY_NAMES, as_plain
+from ctlint.report.lint_json import FAMILY_NAMES, as_plain, stranded_json
 
 FORMAT_VERSION: Final = 1
 """Raised when a key changes its meaning or goes; new keys do not raise it."""
@@ -79,15 +79,7 @@ def _difference(each: Difference) -> dict[str, object]:
         "servers": scope.servers,
         "client_interfaces": scope.client_interfaces,
         "server_interfaces": scope.server_interfaces,
-        "stranded": (
-            {
-                "end": each.stranded.end,
-                "state": each.stranded.state,
-                "seconds": each.stranded.seconds,
-            }
-            if each.stranded
-            else None
-        ),
+        "stranded": stranded_json(each.stranded),
         "witness": {"old": _witness(each.old_witness), "new": _witness(each.new_witness)},
     }
 

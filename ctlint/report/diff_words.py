@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ctlint.analysis.difference import Decision, Difference, DiffResult, Packet, Phase
 from ctlint.analysis.fate import Disposition
 from ctlint.finding import Location, Severity, Stranded, Undecided
-from ctlint.report.sentence import say_duration, say_flags
+from ctlint.report.sentence import say_flags, say_lasting
 from ctlint.wire.addresses import Family
 
 FAMILIES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
@@ -81,11 +81,11 @@ def say_scope(difference: Difference) -> list[tuple[str, str]]:
 
 
 def say_stranded(stranded: Stranded) -> str:
-    """The socket that stays behind: "local socket: FIN_WAIT_1 for about 102 s"."""
+    """The socket that stays behind: "local socket: FIN_WAIT_1 for 106 to 158 s"."""
     end = _END.get(stranded.end, stranded.end)
     if stranded.seconds is None:
         return f"{end}: {stranded.state}, and nothing ends it"
-    return f"{end}: {stranded.state} for about {say_duration(stranded.seconds)}"
+    return f"{end}: {stranded.state} for {say_lasting(stranded)}"
 
 
 def place_of(difference: Difference) -> Location | None:

@@ -23,7 +23,7 @@ from ctlint.finding import Location
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.tern import Tern
 from ctlint.report.kernel_facts import SHORT_NAMES, short_name
-from ctlint.report.lint_json import FAMILY_NAMES
+from ctlint.report.lint_json import FAMILY_NAMES, stranded_json
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.header_field import HeaderField
 from ctlint.wire.packet import Packet
@@ -177,9 +177,7 @@ def _ending(ending: Ending) -> dict[str, object]:
 def _socket(socket: SocketFate | None) -> dict[str, object] | None:
     if socket is None:
         return None
-    left = socket.stranded
-    stranded = {"end": left.end, "state": left.state, "seconds": left.seconds} if left else None
-    return {"sentence": socket.sentence, "stranded": stranded}
+    return {"sentence": socket.sentence, "stranded": stranded_json(socket.stranded)}
 
 
 def _answer(answer: Answer | None) -> dict[str, object] | None:

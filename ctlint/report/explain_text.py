@@ -26,7 +26,7 @@ from ctlint.parse.extensions.match_icmp import ICMP_TYPES
 from ctlint.parse.extensions.match_icmp6 import ICMPV6_TYPES
 from ctlint.report.kernel_facts import SHORT_NAMES, short_name
 from ctlint.report.page import Page, Piece
-from ctlint.report.sentence import say_flags
+from ctlint.report.sentence import say_flags, say_lasting
 from ctlint.wire.addresses import Family, format_end
 from ctlint.wire.packet import Packet
 
@@ -184,7 +184,7 @@ class _Page(Page):
         self.item("Answer", f"{_say(answer.packet)} ({answer.what}): {_say_result(answer.result)}")
         if answer.socket is not None and answer.socket.stranded is not None:
             left = answer.socket.stranded
-            seconds = f" for about {left.seconds} s" if left.seconds is not None else ""
+            seconds = f" for {say_lasting(left)}" if left.seconds is not None else ""
             self.item("", f"so the FIN's sender stays in {left.state}{seconds}")
 
     def changes(self) -> None:

@@ -15,6 +15,7 @@ from ctlint.finding import (
     Location,
     PacketKind,
     Severity,
+    Stranded,
     Undecided,
 )
 from ctlint.wire.addresses import Family
@@ -91,15 +92,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "packet": packet_as_json(finding.packet) if finding.packet else None,
         "packets": [packet_as_json(packet) for packet in finding.packets],
         "ports": finding.ports,
-        "stranded": (
-            {
-                "end": finding.stranded.end,
-                "state": finding.stranded.state,
-                "seconds": finding.stranded.seconds,
-            }
-            if finding.stranded
-            else None
-        ),
+        "stranded": stranded_json(finding.stranded),
         "witness": (
             {"scenario": finding.witness.scenario, "expect": finding.witness.expect}
             if finding.witness
@@ -125,6 +118,18 @@ def _fix(fix: Fix) -> dict[str, object]:
             }
             for edit in fix.edits
         ],
+    }
+
+
+def stranded_json(stranded: Stranded | None) -> dict[str, object] | None:
+    """A socket that stays behind; None where none does."""
+    if stranded is None:
+        return None
+    return {
+        "end": stranded.end,
+        "state": stranded.state,
+        "seconds": stranded.seconds,
+        "at_most": stranded.at_most,
     }
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from ctlint.finding import Edit, Finding, Fix, LintResult, Location, Severity, Undecided
 from ctlint.report.escape import visible
-from ctlint.report.lint_json import packet_as_json
+from ctlint.report.lint_json import packet_as_json, stranded_json
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -158,11 +158,7 @@ def _properties(finding: Finding) -> dict[str, object]:
     if finding.packet:
         properties["packet"] = packet_as_json(finding.packet)
     if finding.stranded:
-        properties["stranded"] = {
-            "end": finding.stranded.end,
-            "state": finding.stranded.state,
-            "seconds": finding.stranded.seconds,
-        }
+        properties["stranded"] = stranded_json(finding.stranded)
     if finding.witness:
         properties["witness"] = {
             "scenario": finding.witness.scenario,

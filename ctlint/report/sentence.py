@@ -71,7 +71,7 @@ def say_place(location: Location) -> str:
 
 
 def say_stranded(finding: Finding) -> str:
-    """What stays behind: "local socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED".
+    """What stays behind: "local socket: FIN_WAIT_1 for 106 to 158 s; the peer stays ESTABLISHED".
 
     "" where nothing does. The other end is named only where its state follows: it never saw the
     FIN that the stranded end sends, so it is still in ESTABLISHED (RFC 9293, section 3.6).
@@ -83,7 +83,7 @@ def say_stranded(finding: Finding) -> str:
     if stranded.seconds is None:
         said = f"{end}: {stranded.state}, and nothing ends it"
     else:
-        said = f"{end}: {stranded.state} for about {say_duration(stranded.seconds)}"
+        said = f"{end}: {stranded.state} for {say_lasting(stranded)}"
     if _own_fin_is_lost(finding, stranded):
         said += f"; {_OTHER_END.get(stranded.end, 'the other end')} stays ESTABLISHED"
     return said
@@ -96,6 +96,15 @@ def _own_fin_is_lost(finding: Finding, stranded: Stranded) -> bool:
     local = _LOCAL_DIR.get(finding.role) if finding.role else None
     sender = {"local": local, "remote": _OTHER_DIR.get(local or "")}.get(stranded.end, stranded.end)
     return sender == packet.dir
+
+
+def say_lasting(stranded: Stranded) -> str:
+    """For how long a socket stays: "106 to 158 s", "938 to 1004 s (16 min)"."""
+    least, most = stranded.seconds, stranded.at_most
+    assert least is not None
+    if most is None or most == least:
+        return say_duration(least)
+    return f"{least} to {say_duration(most)}"
 
 
 def say_duration(seconds: int) -> str:

@@ -17,7 +17,7 @@ from ctlint.analysis.threshold import Threshold
 from ctlint.analysis.timeout_sweep import Change, Swept
 from ctlint.analysis.whatif import Alternative, Answer, Question, Shown
 from ctlint.finding import Witness
-from ctlint.report.lint_json import as_plain, location_json
+from ctlint.report.lint_json import as_plain, location_json, stranded_json
 from ctlint.report.whatif_result import WhatIfResult
 from ctlint.report.whatif_words import ROLE_WORDS
 from ctlint.scenario.scenario import DIR_NAMES
@@ -93,7 +93,6 @@ def _threshold(one: Threshold, answer: Answer, shown: Sequence[Shown]) -> dict[s
 
 
 def _loss(each: Shown) -> dict[str, object]:
-    left = each.stranded
     return {
         "role": each.loss.role.value,
         "closer": DIR_NAMES[each.loss.first] if each.threshold.phase.has_sides else None,
@@ -104,9 +103,7 @@ def _loss(each: Shown) -> dict[str, object]:
         },
         "location": location_json(each.location),
         "confidence": each.loss.confidence.value,
-        "stranded": None
-        if left is None
-        else {"end": left.end, "state": left.state, "seconds": left.seconds},
+        "stranded": stranded_json(each.stranded),
         "witness": None if each.sides is None else _sides(each.sides),
     }
 

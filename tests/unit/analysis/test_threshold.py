@@ -24,7 +24,7 @@ from ctlint.analysis.phase import (
 )
 from ctlint.analysis.threshold import Verdict, left_behind
 from ctlint.analysis.whatif import WhatIf
-from ctlint.finding import Role, Stranded
+from ctlint.finding import Role
 from tests.unit.analysis.whatif_hosts import OPEN, asked, host, incident
 
 SAFE, STRANDS, DEPENDS, UNTOLD, HARMLESS = Verdict
@@ -124,7 +124,7 @@ def test_data_are_lost_where_nothing_picks_them_up(one: WhatIf) -> None:
 
 
 def test_what_stays_behind(one: WhatIf) -> None:
-    """RFC 9293, section 3.6; 102 s: 8 orphan retries."""
+    """RFC 9293, section 3.6; measured on 6.18 and 5.10: 106.5 to 107.5 s."""
     answer = one.answer(asked())
     for phase, state in ((IDLE, "FIN_WAIT_1"), (HALF_CLOSED, "LAST_ACK")):
         lost = next(
@@ -132,7 +132,12 @@ def test_what_stays_behind(one: WhatIf) -> None:
             for loss in answer.threshold(phase).losses
             if loss.role is Role.CLIENT and loss.packet.sender.name == "ORIGINAL"
         )
-        assert left_behind(phase, lost, answer.settings) == Stranded("local", state, 102)
+        left = left_behind(phase, lost, answer.settings)
+        assert left is not None
+        assert (left.end, left.state) == ("local", state)
+        assert left.seconds is not None
+        assert left.at_most is not None
+        assert left.seconds <= 107 <= left.at_most
     closing = answer.threshold(CLOSING).losses[0]
     assert left_behind(CLOSING, closing, answer.settings) is None
 

@@ -69,7 +69,7 @@ def test_the_fin_of_the_incident(rules: Path) -> None:
     assert "OUTPUT filter: DROP by OUTPUT#2 (line 9)" in text
     assert "✓ line 9 OUTPUT#2 -m state --state INVALID -j DROP" in text
     assert "Result dropped by filter/OUTPUT#2 (rules.v4:9:1)" in text
-    assert "the local socket stays in FIN_WAIT_1 for about 102 s" in text
+    assert "the local socket stays in FIN_WAIT_1 for 106 to " in text
     assert "with its entry alive (established) ESTABLISHED, delivered" in text
     assert (
         "without filter/OUTPUT#2 INVALID, delivered; but the ACK of it then is NEW, dropped by "
@@ -151,7 +151,11 @@ def test_json_holds_the_whole_tree(rules: Path) -> None:
     (ending,) = result["result"]["endings"]
     assert (ending["disposition"], ending["name"]) == ("DROPPED_BY_RULE", "filter/OUTPUT#2")
     assert ending["location"]["text"] == "-A OUTPUT -m state --state INVALID -j DROP"
-    assert result["socket"]["stranded"] == {"end": "local", "state": "FIN_WAIT_1", "seconds": 102}
+    left = result["socket"]["stranded"]
+    assert (left["end"], left["state"]) == ("local", "FIN_WAIT_1")
+    # Measured with short round trips: 106.1 to 107.5 s.
+    assert left["seconds"] <= 106.1
+    assert left["at_most"] >= 107.5
 
 
 def test_the_documented_keys_are_those_that_are_printed(rules: Path) -> None:

@@ -82,8 +82,9 @@ def test_incident_1_with_the_drop(tmp_path: Path) -> None:
         assert {packet["flags"] for packet in finding["packets"]} == {"FA", "RA"}
         stranded = finding["stranded"]
         assert (stranded["end"], stranded["state"]) == ("local", "FIN_WAIT_1")
-        # T(8, 0.2 s) = 102.2 s; measured 106 to 110 s.
-        assert stranded["seconds"] == 102
+        # Measured with short round trips: 106.1 to 107.5 s.
+        assert 102 <= stranded["seconds"] <= 106
+        assert stranded["at_most"] >= 108
     witness = found["client"]["witness"]
     assert [packet["flags"] for packet in witness["scenario"]["packets"]] == ["S", "SA", "A", "FA"]
     assert witness["expect"] == [
@@ -374,28 +375,29 @@ REJECT = """*filter
     ("reject", "output", "stranded"),
     [
         # nf_send_reset(): the RST has the sequence number that the peer expects, and closes it.
-        ("tcp-reset", "", {"end": "local", "state": "ESTABLISHED", "seconds": None}),
+        ("tcp-reset", "", ("local", "ESTABLISHED", None)),
         # The RST is INVALID as well, and never leaves.
         (
             "tcp-reset",
             "-A OUTPUT ! -o lo -m state --state INVALID -j DROP\n",
-            {"end": "remote", "state": "FIN_WAIT_1", "seconds": 102},
+            ("remote", "FIN_WAIT_1", 106),
         ),
         # An ICMP error ends no connection.
         (
             "icmp-port-unreachable",
             "",
-            {"end": "remote", "state": "FIN_WAIT_1", "seconds": 102},
+            ("remote", "FIN_WAIT_1", 106),
         ),
     ],
 )
 def test_a_rejected_fin_may_close_its_sender(
-    tmp_path: Path, reject: str, output: str, stranded: dict[str, Any]
+    tmp_path: Path, reject: str, output: str, stranded: tuple[str, str, int | None]
 ) -> None:
     result, _ = lint_json(tmp_path, REJECT.format(reject, output), 120)
     found = [finding for finding in result["findings"] if finding["rule"] == "CT108"]
     assert {finding["role"] for finding in found} == {"client", "server"}
-    assert [finding["stranded"] for finding in found] == [stranded] * 2
+    for left in (finding["stranded"] for finding in found):
+        assert (left["end"], left["state"], left["seconds"]) == stranded
 
 
 def test_quiet_still_writes_files(tmp_path: Path) -> None:

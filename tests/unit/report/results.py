@@ -46,7 +46,7 @@ LOST_FIN = Finding(
     packet=FIN,
     packets=(FIN, RST, RST_ACK),
     ports=("8088",),
-    stranded=Stranded("local", "FIN_WAIT_1", 102),
+    stranded=Stranded("local", "FIN_WAIT_1", 102, 158),
     witness=Witness(
         {
             "topology": {"kind": "host", "role": "orig"},
@@ -133,7 +133,7 @@ def hostile_result(text: str) -> LintResult:
         packet=FIN,
         packets=(FIN,),
         ports=(text,),
-        stranded=Stranded("orig", "FIN_WAIT_1", None),
+        stranded=Stranded("orig", "FIN_WAIT_1", None, None),
         witness=Witness({"name": text, "ruleset": text}, ()),
         fix=Fix(text, (Edit(f"f{text}", 7, 1, (text,)), Edit(text, 1, 1, ())), is_safe=False),
     )

@@ -58,7 +58,7 @@ def test_a_finding_is_one_line() -> None:
         "::error file=rules.v4,line=37,col=1,endColumn=43,title=CT101 output-invalid-drop::"
         "After 120 s of silence conntrack has forgotten a connection; this rule then drops the "
         "FIN that closes it.%0A"
-        "local socket: FIN_WAIT_1 for about 102 s; the peer stays ESTABLISHED%0A"
+        "local socket: FIN_WAIT_1 for 102 to 158 s; the peer stays ESTABLISHED%0A"
         "help: Accept INVALID packets that have FIN or RST ahead of this rule.\n"
     )
 

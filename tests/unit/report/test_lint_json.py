@@ -65,6 +65,7 @@ def test_a_socket_that_nothing_ends_has_no_seconds() -> None:
         "end": "orig",
         "state": "FIN_WAIT_1",
         "seconds": None,
+        "at_most": None,
     }
     assert printed["inputs"][0]["family"] == "ipv6"
 

@@ -161,7 +161,7 @@ def test_a_finding_becomes_a_result() -> None:
             "role": "client",
             "ports": ["8088"],
             "packet": {"flags": "FA", "dir": "orig", "entry": "none", "ctstate": "INVALID"},
-            "stranded": {"end": "local", "state": "FIN_WAIT_1", "seconds": 102},
+            "stranded": {"end": "local", "state": "FIN_WAIT_1", "seconds": 102, "at_most": 158},
             "witness": {
                 "scenario": {
                     "topology": {"kind": "host", "role": "orig"},

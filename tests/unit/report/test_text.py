@@ -54,7 +54,7 @@ error[CT101]: output-invalid-drop (certain, client, IPv4)
      this rule then drops the FIN that closes it.
    = packet: FIN,ACK from the client, no entry: INVALID in filter/OUTPUT
    = also lost: RST or RST,ACK from the client, no entry: INVALID
-   = stranded: local socket: FIN_WAIT_1 for about 102 s; the peer stays
+   = stranded: local socket: FIN_WAIT_1 for 102 to 158 s; the peer stays
      ESTABLISHED
    = ports: 8088
    = note: entries live for 120 s
