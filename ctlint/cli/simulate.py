@@ -145,6 +145,8 @@ def command(
             printer = _printer(form, stream, internals, color)
             for script in (*([shipped] if shipped else ()), *map(open_script, files)):
                 if isinstance(script, SocketFile):
+                    if internals:
+                        raise SourceError(f"{script.name}: --internals shows scenarios only")
                     _simulate_sockets(script, kernel, form, stream, color, output)
                     continue
                 if form in PICTURES:

@@ -139,5 +139,10 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
         "TIME_WAIT ends when its minute is over; old kernels looked every 7.5 s only. SYN/ACKs"
         " of all kernels have timers of their own, as since 4.4.",
     ),
+    (
+        "time in hosts and on links",
+        "Programs, interrupts and the box take no time; a link has one delay and loses packets by"
+        " lot, but never queues, doubles or damages them.",
+    ),
 )
 """Each a name and a sentence."""

@@ -255,11 +255,13 @@ class SocketPlayer:
                 deed.line = line
                 story = None
                 if is_watched:
-                    label = f"{index + 1}{step.label}"
+                    which = [*self._tallies].index(number) + 1
+                    label = f"{which}.{index + 1}{step.label if lines else ''}"
                     story = self._lines[label] = LineStory(label, act.client, world.now)
-                before = lines.get(act.client)
+                latest = f"of {act.client}"  # no label has a blank
+                before = lines.get(latest)
                 deed.trouble = self._connect(act, line, before, story)
-                lines[step.label] = lines[act.client] = line
+                lines[step.label] = lines[latest] = line
             case Call():
                 self._call_when_open(act, lines[step.label].half(act.side), deed)
             case Pass():

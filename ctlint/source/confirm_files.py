@@ -13,7 +13,7 @@ from ctlint.scenario.reader import MAX_TEXT
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, first_line, is_dump, read_document
 from ctlint.source.lint_results import lint_result
-from ctlint.source.scenario_files import JSON_SUFFIXES, is_script
+from ctlint.source.scenario_files import JSON_SUFFIXES, SOCKET_SUFFIX, is_script
 
 _OPENS_JSON: Final = re.compile(r"\s*[{\[]")
 
@@ -51,6 +51,9 @@ def confirm_file(path: str) -> LintResultFile | ScenarioText | Rules:
             return Rules(path)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path!r}: {error}") from error
+    if Path(path).suffix == SOCKET_SUFFIX:
+        hint = "ctlint simulate plays it"
+        raise SourceError(f"{path}: a socket script, which is not played on the live kernel", hint)
     text = read_document(path, MAX_TEXT, "confirm")
     result = lint_result(text, path)
     if result is not None:

@@ -132,3 +132,15 @@ def test_the_documented_script_does_as_it_says() -> None:
     done = ctlint(["simulate", "--check", "-"], script, folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert ctlint(["simulate", "--check", folder]).returncode == 0
+
+
+def test_the_picture_in_the_documents_is_that_of_today() -> None:
+    done = ctlint(["simulate", "examples/sockets/close-after-expiry.ctw", "--format", "svg"])
+    assert done.stdout == (REPOSITORY / "docs" / "sockets.svg").read_text(encoding="utf-8")
+
+
+def test_what_is_no_business_of_sockets(script: Path) -> None:
+    done = ctlint(["simulate", script, "--internals"])
+    assert (done.returncode, "--internals" in done.stderr) == (2, True)
+    done = ctlint(["confirm", script])
+    assert (done.returncode, "ctlint simulate plays it" in done.stderr) == (2, True)

@@ -88,7 +88,7 @@ def test_of_what_is_repeated_the_first_rounds_are_told() -> None:
     story = play("server listen\nrepeat 50 every 100ms { client connect; wait 50ms; client close }")
     (tally,) = story.tallies.values()
     assert (tally.begun, tally.connected, sum(tally.failed.values())) == (50, 50, 0)
-    assert len(story.lines) == WATCHED
+    assert [*story.lines] == [f"1.{number + 1}" for number in range(WATCHED)]
     assert len({event.line for event in story.events if isinstance(event, Rung)}) == WATCHED
 
 
@@ -120,3 +120,10 @@ def test_a_storm_ends() -> None:
 def test_rules_that_cannot_be_read_are_named() -> None:
     with pytest.raises(ScenarioError, match="ruleset"):
         play("rules r.v4\n" + OPEN, {"r.v4": "*filter\n-A NOWHERE -j ACCEPT\nCOMMIT\n"})
+
+
+def test_rounds_of_several_repetitions_are_told_apart() -> None:
+    part = "repeat 2 every 1ms { client connect; wait 1s; client connect as b }\n"
+    story = play("server listen\n" + part + part)
+    assert sorted(story.lines) == ["1.1", "1.1b", "1.2", "1.2b", "2.1", "2.1b", "2.2", "2.2b"]
+    assert len({line.line for line in story.lines.values()}) == 8
