@@ -248,7 +248,7 @@ def _check(
             opened = open_script(file) if isinstance(file, str) else file
             if isinstance(opened, SocketFile):
                 with _marked_sockets(opened):
-                    for played in socket_results(opened, kernel, output):
+                    for played in socket_results(opened, kernel, stream, output):
                         tally.add(played.status)
                         show_sockets_check(played)
                 continue

@@ -9,29 +9,35 @@ from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from ctlint.cli.options import console
+from ctlint.cli.progress import watched
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.parse.errors import ParseError, Problem
 from ctlint.scenario.scenario import ScenarioError
-from ctlint.scenario.socket_check import check_story
-from ctlint.scenario.socket_play import SocketPlayer
-from ctlint.scenario.socket_story import Story
 from ctlint.source.outputs import require_no_input
-from ctlint.source.socket_files import SocketFile, incidents
 
 if TYPE_CHECKING:
     from ctlint.report.socket_check import SocketResult
+    from ctlint.scenario.socket_story import Story
+    from ctlint.source.socket_files import SocketFile
 
 PICTURES = ("svg", "html")
 """Formats that only socket scripts have."""
 
 
-def stories(file: SocketFile, kernel: KernelProfile | None, output: str) -> Iterator[Story]:
-    """The tests of a file, each played when it is its turn. Raises ParseError and OutputError."""
+def stories(
+    file: SocketFile, kernel: KernelProfile | None, stream: TextIO, output: str
+) -> Iterator[Story]:
+    """The tests of a file, each played when it is its turn; a bar shows how many of what is
+    repeated have begun, unless `stream` is no place for one. Raises ParseError and OutputError.
+    """
+    from ctlint.scenario.socket_play import SocketPlayer
+
     plans, named = file.plans()
     require_no_input(output, named)
     for plan in plans:
         try:
-            yield SocketPlayer(plan, kernel).play()
+            player = SocketPlayer(plan, kernel)
+            yield player.play(partial(watched, total=player.rounds, output=stream))
         except ScenarioError as error:
             raise ParseError((Problem(plan.span, error.message),)) from None
 
@@ -46,7 +52,7 @@ def show_sockets(
 ) -> None:
     """Plays a file, and shows what became of its sockets. Raises ParseError and OutputError."""
     lines = file.lines
-    played = stories(file, kernel, output)
+    played = stories(file, kernel, stream, output)
     if form == "json":
         from ctlint.report.story_json import write_story_json
 
@@ -69,12 +75,13 @@ def show_sockets(
 
 
 def socket_results(
-    file: SocketFile, kernel: KernelProfile | None, output: str
+    file: SocketFile, kernel: KernelProfile | None, stream: TextIO, output: str
 ) -> Iterator[SocketResult]:
     """The tests of a file, as results of a check. Raises ParseError and OutputError."""
     from ctlint.report.socket_check import SocketResult
+    from ctlint.scenario.socket_check import check_story
 
-    for number, story in enumerate(stories(file, kernel, output), 1):
+    for number, story in enumerate(stories(file, kernel, stream, output), 1):
         yield SocketResult(file.name, f"test {number}", story, check_story(story), file.lines)
 
 
@@ -89,6 +96,8 @@ def socket_check_printer(form: str, stream: TextIO, color: str) -> Callable[[Soc
 
 def list_incidents(form: str, stream: TextIO, color: str) -> None:
     """The incidents that ship with ctlint."""
+    from ctlint.source.socket_files import incidents
+
     if form == "json":
         for each in incidents():
             stream.write(json.dumps({"name": each.name, "title": each.title}) + "\n")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Final
 
 from ctlint.model.conntrack.core import Tracker
@@ -15,7 +17,7 @@ from ctlint.model.kernel.profiles import NEWEST, KernelProfile
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.set_state import load_sets
 from ctlint.model.netfilter.stack import Stack
-from ctlint.model.world.bounds import USUAL_BOUNDS, Bounds
+from ctlint.model.world.bounds import USUAL_BOUNDS, Bounds, Ending
 from ctlint.model.world.chronicle import Chronicle, Deed
 from ctlint.model.world.crossing import entry_at
 from ctlint.model.world.line import Half, Line, Side
@@ -48,6 +50,16 @@ from ctlint.wire.protocols import TCP
 
 LO_DELAY: Final[Micros] = 10
 """How long a packet takes over lo."""
+
+_EVENTS_AT_ONCE: Final = 5_000
+
+Watch = Callable[[Iterator[None]], Iterator[None]]
+
+
+def as_they_come(rounds: Iterator[None]) -> Iterator[None]:
+    """Watched by nobody."""
+    return rounds
+
 
 _READY: Final = frozenset(
     {HappeningKind.CONNECTED, HappeningKind.CONNECT_FAILED, HappeningKind.ACCEPTED}
@@ -100,6 +112,7 @@ class SocketPlayer:
         self._ports = {host.name: host.local_ports for host in plan.hosts}
         self._tallies: dict[int, Tally] = {}
         self._looks: dict[int, Look] = {}
+        self._begun = 0
         self._waiting: dict[Half, list[tuple[Call, Deed]]] = {}
         for host in plan.hosts:
             self._add_host(host, lots)
@@ -141,8 +154,24 @@ class SocketPlayer:
 
     # ---- the run
 
-    def play(self) -> Story:
-        """Play it to its end. Raises ScenarioError."""
+    @property
+    def rounds(self) -> int:
+        """How often something is repeated, all together."""
+        acts = (step.act for step in self._plan.steps)
+        return sum(act.number for act in acts if isinstance(act, Repeat))
+
+    def play(self, watch: Watch = as_they_come) -> Story:
+        """Play it to its end. ``watch`` is given what comes once for each round of a repetition,
+        and must take all of it. Raises ScenarioError.
+        """
+        for _ in watch(self._run()):
+            pass
+        ending = self.world.ending
+        assert ending is not None
+        return self._story(ending)
+
+    def _run(self) -> Iterator[None]:
+        """Let happen all of it, and tell of each round that has begun."""
         world, plan = self.world, self._plan
         for number, step in enumerate(plan.steps):
             if isinstance(step.act, Repeat):
@@ -150,7 +179,14 @@ class SocketPlayer:
                 world.at(step.at, self._repeat, number, step.act, 0)
             else:
                 world.at(step.at, self._do, number, step)
-        ending = world.run(plan.until)
+        told = 0
+        while world.advance(plan.until, _EVENTS_AT_ONCE) is None:
+            begun = self._begun
+            yield from repeat(None, begun - told)
+            told = begun
+
+    def _story(self, ending: Ending) -> Story:
+        world, plan = self.world, self._plan
         for half, calls in self._waiting.items():
             for _, deed in calls if half.line.is_watched else ():
                 deed.trouble = "the connection was never open"
@@ -232,6 +268,7 @@ class SocketPlayer:
     def _repeat(self, number: int, act: Repeat, index: int) -> None:
         """One round of what is repeated; the next follows."""
         world = self.world
+        self._begun += 1
         if index + 1 < act.number:
             world.at(world.now + act.every, self._repeat, number, act, index + 1)
         lines: dict[str, Line] = {}

@@ -124,10 +124,20 @@ class World:
 
     def run(self, until: Micros | None = None) -> Ending:
         """Let happen what happens, up to a moment, or until nothing can happen any more."""
+        ending: Ending | None = None
+        while ending is None:
+            ending = self.advance(until, self._bounds.events)
+        return ending
+
+    def advance(self, until: Micros | None, events: int) -> Ending | None:
+        """As `run`, but for so many events at most; None where it is not over then."""
         queue, bounds = self._queue, self._bounds
         ending: Ending | None = None
         self.ending = None
+        last = self.events + events
         while ending is None:
+            if self.events >= last:
+                return None
             at = queue.next_moment()
             if at is None:
                 return self._end(Why.QUIET)

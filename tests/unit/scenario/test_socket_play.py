@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from ctlint.model.endpoint.tcp_state import TcpState
@@ -11,9 +13,9 @@ from ctlint.model.world.bounds import Bounds, Why
 from ctlint.model.world.chronicle import Deed, Rung
 from ctlint.model.world.line import Side
 from ctlint.scenario.scenario import ScenarioError
-from ctlint.scenario.socket_play import WATCHED
+from ctlint.scenario.socket_play import WATCHED, SocketPlayer
 from ctlint.wire.moments import SECOND
-from tests.unit.scenario.sockets import misses, play
+from tests.unit.scenario.sockets import misses, plans_of, play
 
 OPEN = "server listen\nclient connect\n"
 
@@ -120,6 +122,21 @@ def test_a_storm_ends() -> None:
 def test_rules_that_cannot_be_read_are_named() -> None:
     with pytest.raises(ScenarioError, match="ruleset"):
         play("rules r.v4\n" + OPEN, {"r.v4": "*filter\n-A NOWHERE -j ACCEPT\nCOMMIT\n"})
+
+
+def test_who_watches_is_told_of_each_round() -> None:
+    seen: list[None] = []
+
+    def watch(rounds: Iterator[None]) -> Iterator[None]:
+        for each in rounds:
+            seen.append(each)
+            yield each
+
+    (plan,) = plans_of("server listen\nrepeat 3000 every 1ms { client connect; client abort }")
+    player = SocketPlayer(plan)
+    story = player.play(watch)
+    assert player.rounds == story.tallies[1].begun == 3000
+    assert 2000 < len(seen) <= 3000  # the last part is over before it is told
 
 
 def test_rounds_of_several_repetitions_are_told_apart() -> None:
