@@ -39,13 +39,15 @@ Onlooker = Callable[[Half, Happening], None]
 _STORM: Final[Micros] = 10 * SECOND
 """So many packets that change nothing, within this time, are a storm that never ends."""
 
+_STATE: Final = HappeningKind.STATE
 _SYN_ACK: Final = int(TcpFlags.SYN | TcpFlags.ACK)
 _SYN: Final = int(TcpFlags.SYN)
 
 
 class World:
     """``stack`` and ``tracker`` are the box. ``chronicle`` keeps what happens to watched lines;
-    ``onlooker`` is told all that happens to sockets of lines.
+    ``onlooker`` is told all that happens to sockets of lines; of those that are not watched, no
+    changes of state.
     """
 
     def __init__(
@@ -328,10 +330,15 @@ class World:
             if half is None:
                 return
         self._idle_packets, self._idle_since = 0, self.now
-        if self._chronicle is not None and half.line.is_watched:
+        is_watched = half.line.is_watched
+        if kind is _STATE and not is_watched:
+            return
+        if is_watched and self._chronicle is not None:
             self._chronicle.add(Turn(happening.at, half, happening))
         if self._onlooker is not None:
             self._onlooker(half, happening)
+        if kind is _STATE:
+            return
         if kind is HappeningKind.ACCEPTED:
             self._accept(peer, half)
         elif kind is HappeningKind.DATA:
