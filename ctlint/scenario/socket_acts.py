@@ -42,7 +42,10 @@ from ctlint.scenario.socket_claim import (
 from ctlint.scenario.socket_hosts import SERVER, Wiring, read_host_sysctls
 from ctlint.scenario.socket_plan import (
     LONGEST,
+    MOST_CONNECTIONS,
+    MOST_REPEATED,
     MOST_REPEATS,
+    MOST_STEPS,
     USUAL_BACKLOG,
     Call,
     Connect,
@@ -95,6 +98,7 @@ class ActWriter:
         self._reader = reader
         self._problems = problems
         self._repeats = 0
+        self._repeated = 0
         self._flow_port = wiring.scenario.flow.dport
         self._ports: list[int] = []
 
@@ -155,6 +159,8 @@ class _Part:
         if claims and self.is_repeated:
             hint = "write it behind the brace: } => 990 connected"
             raise StatementError(claims[0].span, "of what is repeated, nothing is expected", hint)
+        if len(self.steps) >= MOST_STEPS:
+            raise StatementError(text.span, f"a test has at most {MOST_STEPS} statements")
         self.steps.append(Step(self.now, act, label, self.claims(claims, text), text.span))
 
     # ---- what is done
@@ -208,6 +214,9 @@ class _Part:
             if word.text == "accepts nothing":
                 raise StatementError(word.span, "that says something of servers only")
             manner = _MANNERS[word.text.removesuffix("s")]
+        if len(self.labels) >= MOST_CONNECTIONS:
+            said = f"a test has at most {MOST_CONNECTIONS} connections of its own"
+            raise StatementError(text.span, said, "repeat 100000 every 10ms { client connect }")
         self.labels[label] = client
         self.latest[client] = self.latest[""] = label
         act = Connect(client, port, local_port, reuses, label, manner)
@@ -293,6 +302,10 @@ class _Part:
         every = read_micros(text.every)
         part = _Part(self.writer, is_repeated=True)
         steps = part.write(text.acts)
+        self.writer._repeated += number * len(steps)
+        if self.writer._repeated > MOST_REPEATED:
+            said = f"all together at most {MOST_REPEATED} statements are repeated"
+            raise StatementError(text.number.span, said)
         if self.now + number * every + part.now > LONGEST:
             raise StatementError(text.every.span, "a script lasts at most a hundred years")
         self.step(text, Repeat(number, every, steps), "", text.claims)

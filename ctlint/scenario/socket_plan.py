@@ -28,6 +28,16 @@ MOST_REPEATS: Final = 200_000
 """So often a part of a script may be repeated, all together."""
 
 
+MOST_STEPS: Final = 10_000
+"""Of a test."""
+
+MOST_CONNECTIONS: Final = 1_000
+"""That a test names or counts: more are repeated."""
+
+MOST_REPEATED: Final = 1_000_000
+"""So many steps may be done by repetitions, all together."""
+
+
 class Listen(NamedTuple):
     """A server listens. `accepts`: whether it ever accepts."""
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import repeat
 from typing import Final
 
@@ -44,6 +44,7 @@ from ctlint.scenario.socket_plan import (
     Step,
 )
 from ctlint.scenario.socket_story import LineStory, Look, Story, Tally
+from ctlint.wire.addresses import format_address
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 from ctlint.wire.protocols import TCP
@@ -114,8 +115,13 @@ class SocketPlayer:
         self._looks: dict[int, Look] = {}
         self._begun = 0
         self._waiting: dict[Half, list[tuple[Call, Deed]]] = {}
+        addresses = {host.name: self._address(host.name) for host in plan.hosts}
+        try:
+            self._require_wiring(box, addresses)
+        except UnroutableError as error:
+            raise ScenarioError(str(error), name=plan.name) from error
         for host in plan.hosts:
-            self._add_host(host, lots)
+            self._add_host(host, addresses[host.name], lots)
 
     def _kernel_of_box(self, kernel: KernelProfile | None) -> KernelProfile:
         own = next(
@@ -128,17 +134,45 @@ class SocketPlayer:
         )
         return kernel or own or self._plan.box_kernel or NEWEST
 
-    def _add_host(self, plan: HostPlan, lots: Lots) -> None:
-        flow, family = self._plan.box.flow, self._plan.box.topology.family
+    def _address(self, name: str) -> int:
+        """Clients have the addresses that follow the first's."""
+        flow = self._plan.box.flow
+        if name == SERVER:
+            return flow.daddr
+        return flow.saddr + (int(name[-1]) - 1 if name[-1].isdigit() else 0)
+
+    def _require_wiring(self, box: Box, addresses: Mapping[str, int]) -> None:
+        """Refuse addresses by which hosts are not told apart, or not reached where they stand.
+        Raises UnroutableError and ScenarioError.
+        """
+        family = self._plan.box.topology.family
+        is_lo = all(entrance is None for entrance in self._entrances.values())
+        if len({*addresses.values()}) < (1 if is_lo else len(addresses)):
+            raise ScenarioError("two hosts have the same address")
+        if is_lo and len({*addresses.values()}) > 1:
+            raise ScenarioError("over lo client and server have one address")
+        server = addresses[SERVER]
+        for name, address in addresses.items():
+            side = Dir.REPLY if name == SERVER else Dir.ORIGINAL
+            box.require_routable(side, address, server)
+            entrance = self._entrances[side]
+            is_own = box.host.is_local(address, family)
+            if is_own is not (entrance is None):
+                said = "is not" if entrance is None else "is"
+                shown = format_address(family, address)
+                raise ScenarioError(f"{shown}, the {name}'s address, {said} one of the box")
+            if entrance is not None and box.host.route(address, family) != entrance:
+                shown = format_address(family, address)
+                raise ScenarioError(f"the box does not route {shown}, the {name}'s, to {entrance}")
+
+    def _add_host(self, plan: HostPlan, address: int, lots: Lots) -> None:
+        family = self._plan.box.topology.family
         side = Side.SERVER if plan.name == SERVER else Side.CLIENT
         entrance = self._entrances[Dir(side)]
         world = self.world
         if entrance is None and world.box is not None:  # over lo both ends are one host
             world.peers[plan.name] = world.box
             return
-        address = flow.daddr if side is Side.SERVER else flow.saddr
-        if plan.name[-1].isdigit():
-            address += int(plan.name[-1]) - 1
         is_lo = all(each is None for each in self._entrances.values())
         kernel = self._kernels[plan.name]
         world.add_host(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ctlint.model.endpoint.happening import Errno, Happening, HappeningKind
@@ -131,12 +131,16 @@ class Story:
     looks: dict[int, Look]
     packets: int
     missing_sysctls: tuple[str, ...]
+    _rungs: dict[Line, list[Rung]] = field(init=False, default_factory=dict)
 
-    def rungs(self, line: LineStory) -> Iterator[Rung]:
+    def __post_init__(self) -> None:
+        for event in self.events:
+            if isinstance(event, Rung):
+                self._rungs.setdefault(event.line, []).append(event)
+
+    def rungs(self, line: LineStory) -> Sequence[Rung]:
         """The packets of a connection."""
-        return (
-            event for event in self.events if isinstance(event, Rung) and event.line is line.line
-        )
+        return () if line.line is None else self._rungs.get(line.line, ())
 
     @property
     def is_settled(self) -> bool:

@@ -58,6 +58,9 @@ _SETTINGS = st.sampled_from(
         *("link loss 30%\n", "link delay 2s\n", "rules r\n", "rules r\ntopology host client\n"),
         *("sysctl tcp_abort_on_overflow=1 somaxconn=0 tcp_syncookies=0\n", "topology lo v6\n"),
         "sysctl ip_local_port_range=1024-1025\n",
+        "flow 10.1.0.1 > 10.2.0.2\n",
+        "flow 0.0.0.0 > 255.255.255.255\n",
+        "topology forward eth0 eth0\nflow 10.1.0.2 > 10.1.0.9\n",
         "sysctl box tcp_timeout_established=1 tcp_loose=0\n",
     )
 )

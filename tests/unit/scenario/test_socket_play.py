@@ -119,6 +119,28 @@ def test_a_storm_ends() -> None:
     assert (story.ending.why, story.ending.is_whole) == (Why.EVENTS, False)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("flow 10.1.0.2 > 10.1.0.2", "two hosts have the same address"),
+        ("flow 10.1.0.1 > 10.2.0.2", "10.1.0.1, the client's address, is one of the box"),
+        ("flow 10.1.0.2 > 224.0.0.1", "how the box routes 224.0.0.1 is not simulated"),
+        ("flow 10.1.255.254 > 10.2.0.2", "10.1.255.255 is not simulated"),
+        ("flow 192.168.1.1 > 10.2.0.2", "does not route 192.168.1.2, the client2's, to eth0"),
+        ("topology host client\nflow 10.9.9.9 > 10.2.0.2", "the client's address, is not one"),
+        ("topology lo\nflow 127.0.0.1 > 127.0.0.2", "over lo client and server have one address"),
+    ],
+)
+def test_hosts_that_cannot_be_told_apart_or_reached(setting: str, message: str) -> None:
+    more = "" if "topology" in setting else "client2 connect"
+    with pytest.raises(ScenarioError, match=message):
+        play(f"{setting}\n{OPEN}{more}")
+
+
+def test_a_client_from_afar() -> None:
+    assert misses("flow 192.168.1.1 > 172.16.0.1\n" + OPEN + "wait 1s => client ESTABLISHED") == []
+
+
 def test_rules_that_cannot_be_read_are_named() -> None:
     with pytest.raises(ScenarioError, match="ruleset"):
         play("rules r.v4\n" + OPEN, {"r.v4": "*filter\n-A NOWHERE -j ACCEPT\nCOMMIT\n"})
