@@ -23,7 +23,7 @@ from ctlint.model.endpoint.tcp_state import (
     TcpState,
 )
 from ctlint.model.endpoint.tcp_timer import (
-    keepalive_time_when,
+    keepalive_time_elapsed,
     tcp_delack_timer,
     tcp_keepalive_timer,
     tcp_write_timer,
@@ -279,8 +279,9 @@ class Socket:
         interval: int | None = None,
         probes: int | None = None,
     ) -> None:
-        """SO_KEEPALIVE, with TCP_KEEPIDLE, TCP_KEEPINTVL (seconds) and TCP_KEEPCNT; None: as the
-        sysctls say.
+        """SO_KEEPALIVE, then TCP_KEEPIDLE, TCP_KEEPINTVL (seconds) and TCP_KEEPCNT; None: as the
+        sysctls say. With TCP_KEEPIDLE the time in which nothing was heard counts already
+        (tcp_sock_set_keepidle_locked).
         """
         settings, tick = self.host.settings, self.host.tick
         self.keep_time = tick.of_seconds(settings.keepalive_time if time is None else time)
@@ -289,7 +290,10 @@ class Socket:
         )
         self.keep_probes = settings.keepalive_probes if probes is None else probes
         if self.state not in (CLOSE, LISTEN) and not self.is_timewait:
-            self.reset_keepalive_timer(keepalive_time_when(self), now)
+            left = self.keep_time
+            if time is not None:
+                left = max(left - keepalive_time_elapsed(self, now), 0)
+            self.reset_keepalive_timer(left, now)
 
     def set_linger2(self, seconds: int) -> None:
         """TCP_LINGER2: tcp_fin_timeout of this socket; less than 0: no FIN_WAIT_2 without owner."""

@@ -184,6 +184,12 @@ def keepalive_time_when(sk: Socket) -> int:
     return sk.keep_time
 
 
+def keepalive_time_elapsed(sk: Socket, now: Micros) -> int:
+    """Port of keepalive_time_elapsed: how long nothing has been heard of the peer, in ticks."""
+    tick = sk.host.tick
+    return tick.jiffies(now) - tick.jiffies(max(sk.lrcvtime, sk.rcv_tstamp))
+
+
 def tcp_keepalive_timer(sk: Socket, now: Micros) -> None:
     """Port of tcp_keepalive_timer, which also ends FIN_WAIT_2 without owner."""
     host = sk.host
@@ -200,8 +206,7 @@ def tcp_keepalive_timer(sk: Socket, now: Micros) -> None:
         return
     ticks = keepalive_time_when(sk)
     if not sk.rtx and sk.snd_nxt == sk.write_seq:
-        heard_at = max(sk.lrcvtime, sk.rcv_tstamp)
-        elapsed = host.tick.jiffies(now) - host.tick.jiffies(heard_at)
+        elapsed = keepalive_time_elapsed(sk, now)
         if elapsed < ticks:
             ticks -= elapsed
         elif sk.probes_out >= sk.keep_probes:

@@ -204,6 +204,24 @@ def test_keepalive_of_a_peer_that_answers() -> None:
     assert probe.payload == 0
 
 
+def test_keepalive_counts_the_time_before_it_was_asked_for() -> None:
+    # Measured on 6.18.44: SO_KEEPALIVE, then TCP_KEEPIDLE 1 after 0.7 s of silence.
+    wire = Wire("3.10")
+    client, _ = wire.open()
+    wire.run(100 * SECOND)
+    client.set_keepalive(wire.now, time=130)
+    at = wire.now
+    wire.run(100 * SECOND)
+    assert wire.times("A", "a", at) == pytest.approx((29,), abs=0.1)
+    wire = Wire("3.10", {"tcp_keepalive_time": 130})
+    client, _ = wire.open()
+    wire.run(100 * SECOND)
+    client.set_keepalive(wire.now)
+    at = wire.now
+    wire.run(140 * SECOND)
+    assert wire.times("A", "a", at) == pytest.approx((130,), abs=0.1)
+
+
 def test_keepalive_by_the_sysctls() -> None:
     wire = Wire("3.10")
     client, _ = wire.open()
@@ -277,7 +295,7 @@ def test_what_is_given_before_the_connection_is_there_goes_with_the_last_ack() -
 
 
 def test_what_ss_shows() -> None:
-    wire = Wire("3.10")
+    wire = Wire("3.10", {"tcp_keepalive_time": 10})
     client, server = wire.open()
     server.send(100, wire.now)
     wire.run(SECOND)
@@ -296,6 +314,6 @@ def test_what_ss_shows() -> None:
     assert 1 < view.timer.remaining / SECOND < 1.4
     (view,) = wire.b.sockets(wire.now)
     assert view.timer is None
-    server.set_keepalive(wire.now, time=10)
+    server.set_keepalive(wire.now)
     (view,) = wire.b.sockets(wire.now)
     assert view.timer == (TimerKind.KEEPALIVE, 10 * SECOND, 0)
