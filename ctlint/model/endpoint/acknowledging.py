@@ -109,6 +109,7 @@ def tcp_clean_rtx_queue(sk: Socket, packet: Packet, now: Micros) -> bool:
     while rtx and not after(rtx[0].end, una):
         segment = rtx.popleft()
         has_acked = True
+        sk.cwnd += 1  # slow start, which counts in loss only
         if segment.times > 1:
             was_repeated = True
         else:

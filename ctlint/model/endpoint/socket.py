@@ -65,6 +65,7 @@ class Socket:
         "ato",
         "backoff",
         "bytes_acked",
+        "cwnd",
         "delack_timer",
         "error",
         "family",
@@ -160,6 +161,8 @@ class Socket:
         """A FIN stands behind the last byte that is to be sent."""
         self.rtx: deque[Segment] = deque()
         self.in_loss = False
+        self.cwnd = 0
+        """While it is in loss: so many segments may be in flight."""
         self.high_seq = 0
         self.tlp_high_seq: int | None = None
         self.retransmits = self.backoff = self.total_rto = self.probes_out = 0

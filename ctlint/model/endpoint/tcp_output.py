@@ -212,7 +212,7 @@ def tcp_write_xmit(sk: Socket, now: Micros) -> bool:
     """
     was_idle = not sk.rtx
     has_sent = False
-    while sk.snd_nxt != sk.write_seq:
+    while sk.snd_nxt != sk.write_seq and _is_room(sk):
         if not _send_head(sk, now):
             break
         has_sent = True
@@ -316,8 +316,17 @@ def tcp_retransmit_skb(sk: Socket, segment: Segment, now: Micros) -> None:
 def tcp_xmit_retransmit_queue(sk: Socket, now: Micros) -> None:
     """Port of tcp_xmit_retransmit_queue: what is taken for lost goes once more, a window of it."""
     for segment in sk.rtx:
+        if not _is_room(sk):
+            return
         if segment.is_lost and not after(segment.end, tcp_wnd_end(sk)):
             tcp_retransmit_skb(sk, segment, now)
+
+
+def _is_room(sk: Socket) -> bool:
+    """Port of tcp_cwnd_test: after a timeout one segment is sent until something is acknowledged,
+    so that a FIN waits for the data before it.
+    """
+    return not sk.in_loss or sum(not one.is_lost for one in sk.rtx) < sk.cwnd
 
 
 def tcp_probe0_base(sk: Socket) -> int:

@@ -129,7 +129,8 @@ def tcp_retransmit_timer(sk: Socket, now: Micros) -> None:
 
 
 def _enter_loss(sk: Socket) -> None:
-    """Port of tcp_enter_loss: all that is in flight is taken for lost."""
+    """Port of tcp_enter_loss: all that is in flight is taken for lost, and one segment may be."""
+    sk.cwnd = 1
     if not sk.in_loss:
         sk.in_loss = True
         sk.high_seq = sk.snd_nxt

@@ -164,6 +164,24 @@ def test_a_lost_segment_comes_again_after_the_timeout() -> None:
     assert server.read(wire.now) == 10
 
 
+def test_a_fin_waits_for_data_that_are_sent_again() -> None:
+    # Measured on 6.18.44: after a timeout one segment is in flight until it is acknowledged.
+    wire = Wire("3.10")
+    client, server = wire.open()
+    wire.lost = from_a
+    at = wire.now
+    client.send(100, at)
+    wire.run(SECOND)
+    client.close(wire.now)
+    wire.run(SECOND)
+    assert set(wire.trace(at)) == {"aPA"}
+    assert client.state is S.FIN_WAIT_1
+    wire.lost = lambda _: False
+    wire.run(2 * SECOND)
+    assert wire.trace(at)[-4:] == ["aPA", "bA", "aFA", "bA"]
+    assert server.state is S.CLOSE_WAIT
+
+
 def test_a_long_way_makes_a_long_timeout() -> None:
     wire = Wire("3.2", delay=150_000)
     client, _ = wire.open()
