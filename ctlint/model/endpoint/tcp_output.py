@@ -298,8 +298,31 @@ def __tcp_retransmit_skb(sk: Socket, segment: Segment, now: Micros) -> bool:
     segment.is_lost = False
     if segment.is_syn:
         return tcp_transmit_syn(sk, segment.seq, now)
+    if len(sk.rtx) > 1:
+        tcp_retrans_try_collapse(sk, segment)
     flags = ACK | (PSH if segment.length else 0) | (FIN if segment.is_fin else 0)
     return tcp_transmit_skb(sk, segment.seq, flags, segment.length, now)
+
+
+def tcp_retrans_try_collapse(sk: Socket, segment: Segment) -> None:
+    """Port of tcp_retrans_try_collapse: what is sent again takes up what follows it, a FIN too, as
+    far as one segment holds it.
+    """
+    rtx = sk.rtx
+    end = tcp_wnd_end(sk)
+    room = min(sk.mss, end - segment.seq & LAST) - segment.length
+    following = rtx.index(segment) + 1
+    if room <= 0:
+        return
+    while following < len(rtx):
+        other = rtx[following]
+        room -= other.length
+        if room < 0 or after(other.end, end):
+            return
+        segment.length += other.length
+        segment.is_fin = other.is_fin
+        segment.end = other.end
+        del rtx[following]
 
 
 def tcp_retransmit_skb(sk: Socket, segment: Segment, now: Micros) -> None:
@@ -315,11 +338,12 @@ def tcp_retransmit_skb(sk: Socket, segment: Segment, now: Micros) -> None:
 
 def tcp_xmit_retransmit_queue(sk: Socket, now: Micros) -> None:
     """Port of tcp_xmit_retransmit_queue: what is taken for lost goes once more, a window of it."""
-    for segment in sk.rtx:
-        if not _is_room(sk):
-            return
+    number = 0
+    while number < len(sk.rtx) and _is_room(sk):
+        segment = sk.rtx[number]
         if segment.is_lost and not after(segment.end, tcp_wnd_end(sk)):
             tcp_retransmit_skb(sk, segment, now)
+        number += 1
 
 
 def _is_room(sk: Socket) -> bool:

@@ -182,6 +182,23 @@ def test_a_fin_waits_for_data_that_are_sent_again() -> None:
     assert server.state is S.CLOSE_WAIT
 
 
+def test_what_is_sent_again_takes_up_what_follows() -> None:
+    # Measured on 6.18.44: data and FIN, sent one after the other and lost, come again as one.
+    wire = Wire("3.2")  # no tail loss probe
+    client, server = wire.open()
+    wire.lost = from_a
+    at = wire.now
+    client.send(100, at)
+    client.send(100, at)
+    client.close(at)
+    assert wire.trace(at) == ["aPA", "aPA", "aFA"]
+    wire.lost = lambda _: False
+    wire.run(SECOND // 2)
+    assert wire.trace(at)[3:] == ["aFPA", "bA"]
+    assert server.read(wire.now) == 200
+    assert server.state is S.CLOSE_WAIT
+
+
 def test_a_long_way_makes_a_long_timeout() -> None:
     wire = Wire("3.2", delay=150_000)
     client, _ = wire.open()
