@@ -113,7 +113,7 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
     (
         "congestion",
         "An end sends what the peer's window allows, in segments of one MSS: no slow start, no"
-        " pacing, no Nagle, no segmentation offload.",
+        " pacing, no TCP_NODELAY, no segmentation offload.",
     ),
     (
         "fast retransmit",

@@ -115,6 +115,7 @@ class Socket:
         "rtx",
         "sack_ok",
         "snd_nxt",
+        "snd_sml",
         "snd_una",
         "snd_wl1",
         "snd_wnd",
@@ -157,6 +158,8 @@ class Socket:
         self.snd_wnd = self.snd_wl1 = self.max_window = self.bytes_acked = 0
         self.snd_wscale = 0
         self.mss = 0
+        self.snd_sml: int | None = None
+        """Behind the last segment that was sent smaller than it might have been."""
         self.has_fin = False
         """A FIN stands behind the last byte that is to be sent."""
         self.rtx: deque[Segment] = deque()

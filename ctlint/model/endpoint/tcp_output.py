@@ -224,9 +224,10 @@ def tcp_write_xmit(sk: Socket, now: Micros) -> bool:
     return was_idle and sk.snd_nxt != sk.write_seq
 
 
-def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
-    """Sends the next segment; False where the window or the host itself is against it. Only as a
-    probe is a segment cut to what the window has room for.
+def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False, is_urgent: bool = False) -> bool:
+    """Sends the next segment; False where the window, Nagle's rule or the host itself is against
+    it. Only as a probe is a segment cut to what the window has room for; `is_urgent`: without
+    Nagle's rule.
     """
     room = tcp_wnd_end(sk) - sk.snd_nxt & LAST
     if room == 0 or room >= 1 << 31:
@@ -239,6 +240,9 @@ def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
         if not is_probe:
             return False
         length, is_fin = min(length, room), False
+    is_small = length < sk.mss
+    if is_small and not (is_fin or is_probe or is_urgent) and _is_small_in_flight(sk):
+        return False
     is_pushed = is_probe or (length and length == left)
     flags = ACK | (PSH if is_pushed else 0) | (FIN if is_fin else 0)
     segment = Segment(sk.snd_nxt, length, is_syn=False, is_fin=is_fin, now=now)
@@ -246,7 +250,14 @@ def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False) -> bool:
         return False
     sk.snd_nxt = segment.end
     sk.rtx.append(segment)
+    if is_small:
+        sk.snd_sml = segment.end
     return True
+
+
+def _is_small_in_flight(sk: Socket) -> bool:
+    """Port of tcp_nagle_check and tcp_minshall_check: another small segment is not acknowledged."""
+    return bool(sk.rtx) and sk.snd_sml is not None and after(sk.snd_sml, sk.snd_una)
 
 
 def tcp_rearm_rto(sk: Socket, now: Micros) -> None:
@@ -282,7 +293,7 @@ def tcp_schedule_loss_probe(sk: Socket, now: Micros) -> bool:
 def tcp_send_loss_probe(sk: Socket, now: Micros) -> None:
     """Port of tcp_send_loss_probe."""
     sk.pending = None
-    was_sent = sk.snd_nxt != sk.write_seq and _send_head(sk, now)
+    was_sent = sk.snd_nxt != sk.write_seq and _send_head(sk, now, is_urgent=True)
     if not was_sent and sk.rtx and sk.tlp_high_seq is None:
         was_sent = __tcp_retransmit_skb(sk, sk.rtx[-1], now)
     if was_sent:
