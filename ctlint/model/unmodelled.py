@@ -116,9 +116,9 @@ UNMODELLED: Final[tuple[tuple[str, str], ...]] = (
         " pacing, no TCP_NODELAY, no segmentation offload.",
     ),
     (
-        "fast retransmit",
-        "What is lost comes again when a timer goes off: three duplicate ACKs, SACK blocks and RACK"
-        " start nothing.",
+        "reordering",
+        "What arrives out of order is taken for a loss at once; without SACK only a timer sends"
+        " again. D-SACK is not sent, and nothing is undone.",
     ),
     (
         "delayed ACKs",

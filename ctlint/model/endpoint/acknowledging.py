@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ctlint.model.endpoint.flight import PROBE0
 from ctlint.model.endpoint.options import read_timestamps
 from ctlint.model.endpoint.round_trip import tcp_ack_update_rtt
+from ctlint.model.endpoint.sack import tcp_sacktag_write_queue
 from ctlint.model.endpoint.tcp_output import (
     SYN,
     tcp_probe0_base,
@@ -54,6 +55,9 @@ def tcp_ack(sk: Socket, packet: Packet, flags: int, now: Micros) -> int:
         tcp_rearm_rto(sk, now)
     if sk.tlp_high_seq is not None and not before(ack, sk.tlp_high_seq):
         sk.tlp_high_seq = None
+    options = packet.options
+    if options is not None and options.sack and sk.rtx:
+        tcp_sacktag_write_queue(sk, options.sack)
     if sk.in_loss and not before(ack, sk.high_seq):
         sk.in_loss = False
         sk.retrans_stamp = None

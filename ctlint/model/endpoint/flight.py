@@ -27,7 +27,17 @@ PROBE0: Final = Pending.PROBE0
 class Segment:
     """A segment in flight."""
 
-    __slots__ = ("end", "is_fin", "is_lost", "is_syn", "length", "sent_at", "seq", "times")
+    __slots__ = (
+        "end",
+        "is_fin",
+        "is_lost",
+        "is_sacked",
+        "is_syn",
+        "length",
+        "sent_at",
+        "seq",
+        "times",
+    )
 
     def __init__(self, seq: int, length: int, *, is_syn: bool, is_fin: bool, now: Micros) -> None:
         self.seq = seq
@@ -35,6 +45,7 @@ class Segment:
         self.is_syn = is_syn
         self.is_fin = is_fin
         self.is_lost = False
+        self.is_sacked = False
         self.end = seq + length + is_syn + is_fin & LAST
         self.sent_at = now
         self.times = 1

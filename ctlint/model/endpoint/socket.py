@@ -71,6 +71,7 @@ class Socket:
         "family",
         "fin_received",
         "has_fin",
+        "has_pushed",
         "high_seq",
         "host",
         "in_loss",
@@ -162,6 +163,8 @@ class Socket:
         """Behind the last segment that was sent smaller than it might have been."""
         self.has_fin = False
         """A FIN stands behind the last byte that is to be sent."""
+        self.has_pushed = False
+        """What is to be sent next was tried as a probe: it is pushed."""
         self.rtx: deque[Segment] = deque()
         self.in_loss = False
         self.cwnd = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ctlint.model.endpoint.flight import LOSS_PROBE, PROBE0, RETRANS, Segment
+from ctlint.model.endpoint.sack import sack_blocks
 from ctlint.model.endpoint.tcp_state import CLOSE, LISTEN, SYN_RECV, SYN_SENT
 from ctlint.model.kernel.features import Feature
 from ctlint.wire.addresses import Family
@@ -116,6 +117,8 @@ def tcp_transmit_skb(sk: Socket, seq: int, flags: int, length: int, now: Micros)
     options = None
     if sk.ts_ok:
         options = timestamps(host.timestamp(now) + sk.ts_offset & LAST, sk.ts_recent)
+    if sk.out_of_order and sk.sack_ok and not flags & RST:
+        options = (options or TcpOptions())._replace(sack=sack_blocks(sk))
     ack = sk.rcv_nxt if flags & ACK else 0
     window = tcp_select_window(sk)
     # fmt: off
@@ -243,13 +246,15 @@ def _send_head(sk: Socket, now: Micros, *, is_probe: bool = False, is_urgent: bo
     is_small = length < sk.mss
     if is_small and not (is_fin or is_probe or is_urgent) and _is_small_in_flight(sk):
         return False
-    is_pushed = is_probe or (length and length == left)
+    sk.has_pushed = sk.has_pushed or is_probe
+    is_pushed = sk.has_pushed or (length and length == left)
     flags = ACK | (PSH if is_pushed else 0) | (FIN if is_fin else 0)
     segment = Segment(sk.snd_nxt, length, is_syn=False, is_fin=is_fin, now=now)
     if not tcp_transmit_skb(sk, segment.seq, flags, length, now):
         return False
     sk.snd_nxt = segment.end
     sk.rtx.append(segment)
+    sk.has_pushed = False
     if is_small:
         sk.snd_sml = segment.end
     return True
@@ -328,7 +333,7 @@ def tcp_retrans_try_collapse(sk: Socket, segment: Segment) -> None:
     while following < len(rtx):
         other = rtx[following]
         room -= other.length
-        if room < 0 or after(other.end, end):
+        if other.is_sacked or room < 0 or after(other.end, end):
             return
         segment.length += other.length
         segment.is_fin = other.is_fin
@@ -354,6 +359,8 @@ def tcp_xmit_retransmit_queue(sk: Socket, now: Micros) -> None:
         segment = sk.rtx[number]
         if segment.is_lost and not after(segment.end, tcp_wnd_end(sk)):
             tcp_retransmit_skb(sk, segment, now)
+            if number == 0:
+                sk.reset_xmit_timer(RETRANS, sk.rto, now)
         number += 1
 
 
@@ -361,7 +368,9 @@ def _is_room(sk: Socket) -> bool:
     """Port of tcp_cwnd_test: after a timeout one segment is sent until something is acknowledged,
     so that a FIN waits for the data before it.
     """
-    return not sk.in_loss or sum(not one.is_lost for one in sk.rtx) < sk.cwnd
+    if not sk.in_loss:
+        return True
+    return sum(not (one.is_lost or one.is_sacked) for one in sk.rtx) < sk.cwnd
 
 
 def tcp_probe0_base(sk: Socket) -> int:

@@ -135,7 +135,7 @@ def _enter_loss(sk: Socket) -> None:
         sk.in_loss = True
         sk.high_seq = sk.snd_nxt
     for segment in sk.rtx:
-        segment.is_lost = True
+        segment.is_lost = not segment.is_sacked
 
 
 def tcp_probe_timer(sk: Socket, now: Micros) -> None:

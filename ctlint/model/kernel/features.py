@@ -600,6 +600,12 @@ class Feature(Enum):
         (3, 1), "2.6.37", "3.1.3", _S,
         backports=(Backport("rhel6", "2.6.32-642.el6", _S),),
     )
+    EARLY_RETRANSMIT = Change(
+        Area.ENDPOINT,
+        "What is missing is sent again as soon as something later has arrived, also where less than"
+        " three duplicate ACKs tell of it.",
+        (3, 5), None, "3.5", _U,
+    )
     RFC5961_CHALLENGE_ACK = Change(
         Area.ENDPOINT,
         "A SYN on a live socket is answered by a challenge ACK instead of a reset, and only a"
