@@ -277,18 +277,24 @@ class Listener:
             return True
         socket = self._make_socket(packet, now)
         socket.rcv_nxt = socket.rcv_wup = packet.seq
-        if not socket.ts_ok:  # the cookie has no room for options: timestamps hold them
-            socket.snd_wscale = socket.rcv_wscale = 0
+        socket.mss = segment_size(socket)
+        if socket.ts_ok:  # timestamps hold the other options, which a cookie has no room for
+            socket.snd_wscale = socket.rcv_wscale = WSCALE
+            socket.sack_ok = True
         host.hash(socket)
         socket.set_state(SYN_RECV, now)
-        self._open(socket, packet.ack - 1 & LAST, None, now)
+        self._open(socket, packet, packet.ack - 1 & LAST, None, now)
         tcp_rcv_state_process(socket, packet, flags, end_seq, now)
         return True
 
-    def _open(self, socket: Socket, isn: int, rtt: Micros | None, now: Micros) -> None:
+    def _open(
+        self, socket: Socket, packet: Packet, isn: int, rtt: Micros | None, now: Micros
+    ) -> None:
         """Port of tcp_v4_syn_recv_sock: the connection is there, and waits to be accepted."""
         host = self.host
         socket.snd_una = socket.snd_nxt = socket.write_seq = isn + 1 & LAST
+        socket.snd_wnd = socket.max_window = packet.window << socket.snd_wscale
+        socket.snd_wl1 = packet.seq
         socket.lrcvtime = socket.rcv_tstamp = now
         if rtt is not None:
             tcp_rtt_estimator(socket, rtt, host.rto_min_micros)
@@ -346,9 +352,7 @@ class Listener:
             return
         rtt = now - request.sent_at if request.is_sent_once else None
         self._remove(request)
-        self._open(sk, request.snt_isn, rtt, now)
-        sk.snd_wnd = sk.max_window = packet.window << sk.snd_wscale
-        sk.snd_wl1 = packet.seq
+        self._open(sk, packet, request.snt_isn, rtt, now)
         tcp_rcv_state_process(sk, packet, flags, end_seq, now)
 
     def _send_ack(self, request: Request, now: Micros) -> None:

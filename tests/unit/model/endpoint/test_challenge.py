@@ -195,3 +195,55 @@ def test_a_syn_ack_of_both_is_challenged() -> None:
     _, server = wire.open()
     assert to_server(wire, server, TcpFlags.SYN | TcpFlags.ACK, 0) == ["bA"]
     assert server.state is TcpState.ESTABLISHED
+
+
+@pytest.mark.parametrize(
+    ("flags", "ack", "said"),
+    # RFC 5961, section 5: an ACK that is too old is challenged, one of the future passed over.
+    [("A", -10, []), ("A", -1_000_000, ["bA"]), ("A", 1, [])],
+)
+def test_acks_that_are_old_or_of_the_future(flags: str, ack: int, said: list[str]) -> None:
+    wire = Wire()
+    _, server = wire.open()
+    packet = Packet(
+        *(server.family, A, B, 6, server.rport, server.lport, TcpFlags.parse(flags)),
+        seq=server.rcv_nxt,
+        ack=server.snd_nxt + ack & 0xFFFFFFFF,
+        window=100,
+    )
+    before = len(wire.sent)
+    wire.inject(packet)
+    assert [one.by + one.letters for one in wire.sent[before:]] == said
+    assert server.snd_una == server.snd_nxt
+
+
+def test_an_old_syn_of_old_kernels() -> None:
+    # by-version.md 8.1: up to 3.5 out of the window a duplicate ACK, in it a reset.
+    wire = Wire("3.5")
+    _, server = wire.open()
+    assert to_server(wire, server, TcpFlags.SYN, -1_000_000) == ["bA"]
+    assert server.state is TcpState.ESTABLISHED
+    assert to_server(wire, server, TcpFlags.SYN, 100) == ["bRA"]
+    assert server.is_closed
+
+
+@pytest.mark.parametrize(("letters", "state"), [("R", "SYN_SENT"), ("RA", "CLOSE")])
+def test_resets_for_a_syn(letters: str, state: str) -> None:
+    wire = Wire()
+    wire.lost = lambda _: True
+    client = wire.a.connect(B, 80, 0)
+    syn = wire.sent[-1].packet
+    answer = Packet(
+        *(client.family, B, A, 6, 80, client.lport, TcpFlags.parse(letters)),
+        seq=0,
+        ack=syn.seq + 1 & 0xFFFFFFFF,
+    )
+    wire.inject(answer)
+    assert client.state is TcpState[state]
+    if state == "SYN_SENT":
+        # A RST/ACK of another number is not answered, nor believed.
+        wire.inject(answer._replace(flags=TcpFlags.parse("RA"), ack=5))
+        assert client.state is TcpState.SYN_SENT
+        wire.inject(answer._replace(flags=TcpFlags.parse("A")))
+        assert client.state is TcpState.SYN_SENT
+        assert wire.trace() == ["aS"]

@@ -12,7 +12,9 @@ import pytest
 from ctlint.model.endpoint.happening import Errno, HappeningKind, SocketError
 from ctlint.model.endpoint.tcp_state import TcpState
 from ctlint.wire.moments import SECOND
-from tests.unit.model.endpoint.wiring import B, Wire
+from ctlint.wire.packet import Packet
+from ctlint.wire.tcp_flags import TcpFlags
+from tests.unit.model.endpoint.wiring import A, B, Wire
 
 S = TcpState
 LATE = 1.06
@@ -251,3 +253,77 @@ def test_what_nobody_acknowledges_ends_after_a_quarter_of_an_hour(is_shutdown_on
     (failed,) = wire.happened(HappeningKind.TIMED_OUT, client)
     assert failed.error is Errno.ETIMEDOUT
     assert 924.6 <= (failed.at - at) / SECOND <= 924.6 + 120
+
+
+def test_linger2_below_zero_leaves_nothing_of_fin_wait_2() -> None:
+    wire = Wire()
+    client, _ = wire.open()
+    client.set_linger2(-1)
+    at = wire.now
+    client.close(at)
+    wire.run(SECOND)
+    assert S.FIN_WAIT_2 in wire.states(client)
+    gone = wire.gone_at(client)
+    assert gone is not None
+    assert gone - at < SECOND // 10
+    wire = Wire()
+    client, server = wire.open()
+    client.set_linger2(-1)
+    client.shutdown(wire.now)
+    wire.run(SECOND)
+    at = wire.now
+    client.close(at)
+    wire.run(SECOND)
+    assert wire.trace(at) == ["aRA"]
+    assert server.state is S.CLOSE
+
+
+def test_shutdown_before_the_connection_is_there_gives_up() -> None:
+    wire = Wire()
+    client = wire.a.connect(B, 80, 0)
+    client.shutdown(0)
+    assert client.state is S.CLOSE
+
+
+def test_an_orphan_that_gets_a_fin_with_the_last_ack_waits_as_a_socket() -> None:
+    # tcp_rcv_state_process: "Bad case. We could lose such FIN otherwise."
+    wire = Wire("3.10")
+    client, server = wire.open()
+    wire.lost = lambda packet: packet.saddr == B
+    client.close(wire.now)
+    wire.run(100)
+    server.close(wire.now)
+    wire.lost = lambda _: False
+    wire.run(SECOND)
+    assert client.state is S.TIME_WAIT
+    assert server.state is S.CLOSE
+
+
+def test_many_orphans_end_what_is_sent_again() -> None:
+    wire = Wire("6.18", {"tcp_max_orphans": 1})
+    client, _ = wire.open()
+    wire.lost = lambda packet: packet.saddr == A
+    client.close(wire.now)
+    wire.run(SECOND)
+    assert client.state is S.FIN_WAIT_1
+    wire.a.orphans += 1
+    at = wire.now
+    wire.run(2 * SECOND)
+    assert wire.trace(at) == ["aRA"]
+    assert client.is_closed
+
+
+def test_a_peer_that_takes_its_window_back_is_probed_and_given_up() -> None:
+    # tcp_retransmit_timer: "Receiver dastardly shrinks window." Two minutes without an answer.
+    wire = Wire("3.10")
+    client, server = wire.open()
+    wire.lost = lambda packet: packet.payload > 0
+    client.send(100, wire.now)
+    data = wire.sent[-1].packet
+    ends = (client.family, B, A, 6, client.rport, client.lport, TcpFlags.ACK)
+    wire.inject(Packet(*ends, seq=server.snd_nxt, ack=data.seq + 1, window=0))
+    assert client.snd_wnd == 0
+    wire.lost = lambda _: True
+    wire.run(600 * SECOND)
+    (failed,) = wire.happened(HappeningKind.TIMED_OUT, client)
+    assert failed.at / SECOND > 120

@@ -162,9 +162,13 @@ def test_a_full_request_queue(cookies: int, is_answered: bool) -> None:
     if is_answered:
         server = listener.accept(wire.now)
         assert server is not None
-        client.send(100, wire.now)
-        wire.run(SECOND)
-        assert server.read(wire.now) == 100
+        for one, other in ((client, server), (server, client)):
+            one.send(100_000, wire.now)
+            got = 0
+            for _ in range(20):
+                wire.run(SECOND // 20)
+                got += other.read(wire.now)
+            assert got == 100_000
 
 
 def test_an_ack_out_of_the_blue_is_no_cookie() -> None:
@@ -258,3 +262,89 @@ def test_a_request_that_is_older_goes_sooner_where_there_are_many() -> None:
     assert len([at for at in wire.times("SA", "b") if at > 5]) == 8
     wire.run(60 * SECOND)
     assert listener.requests == 0
+
+
+def half_open(wire: Wire) -> tuple[Packet, Packet]:
+    """A SYN that the server has answered, and its answer; the client says nothing more."""
+    wire.b.listen(80, 4, wire.now)
+    wire.lost = lambda packet: packet.saddr == B
+    client = wire.a.connect(B, 80, wire.now)
+    wire.run(1000)
+    client.close(wire.now)
+    syn, syn_ack = (one.packet for one in wire.sent)
+    return syn, syn_ack
+
+
+def say(wire: Wire, packet: Packet) -> list[str]:
+    before = len(wire.sent)
+    wire.inject(packet)
+    return [one.by + one.letters for one in wire.sent[before:]]
+
+
+def test_a_syn_that_comes_again_is_answered_again_and_puts_the_timer_off() -> None:
+    wire = Wire("4.4")
+    syn, syn_ack = half_open(wire)
+    wire.run(SECOND * 9 // 10)
+    assert say(wire, syn) == ["bSA"]
+    assert wire.sent[-1].packet.seq == syn_ack.seq
+    at = wire.now
+    wire.run(SECOND * 3 // 2)
+    assert wire.times("SA", "b", at)[1:] == pytest.approx((1,), abs=0.01)
+    assert say(wire, syn) == ["bSA"]
+    assert say(wire, syn) == []  # tcp_invalid_ratelimit
+
+
+@pytest.mark.parametrize(
+    ("flags", "seq", "ack", "said", "is_left"),
+    # tcp_check_req; RFC 9293, 3.10.7.4 in SYN-RECEIVED.
+    [
+        ("R", 1, 0, [], False),
+        ("R", 2_000_000, 0, [], True),
+        ("S", 5, 0, ["bRA"], False),
+        ("A", 1, 5, ["bR"], True),
+        ("A", 2_000_000, 1, ["bA"], True),
+        ("P", 1, 0, [], True),
+        ("SA", 0, 1, [], True),
+    ],
+)
+def test_segments_for_a_half_open_connection(
+    flags: str, seq: int, ack: int, said: list[str], is_left: bool
+) -> None:
+    wire = Wire("3.10")
+    syn, syn_ack = half_open(wire)
+    packet = syn._replace(
+        flags=TcpFlags.parse(flags),
+        seq=syn.seq + seq & 0xFFFFFFFF,
+        ack=syn_ack.seq + ack & 0xFFFFFFFF if "A" in flags else 0,
+        options=None,
+    )
+    assert say(wire, packet)[: len(said)] == said
+    states = [view.state for view in wire.b.sockets(wire.now)]
+    assert (S.SYN_RECV in states or S.ESTABLISHED in states) == is_left
+
+
+def test_an_ack_with_an_old_timestamp_does_not_end_a_handshake() -> None:
+    wire = Wire("3.10")
+    syn, syn_ack = half_open(wire)
+    assert syn.options is not None
+    assert syn.options.timestamps is not None
+    value, _ = syn.options.timestamps
+    old = syn.options._replace(timestamps=(value - 1000 & 0xFFFFFFFF, 0), mss=None, wscale=None)
+    ack = syn._replace(
+        flags=TcpFlags.ACK, seq=syn.seq + 1, ack=syn_ack.seq + 1 & 0xFFFFFFFF, options=old
+    )
+    assert say(wire, ack) == ["bA"]
+    assert S.SYN_RECV in [view.state for view in wire.b.sockets(wire.now)]
+
+
+def test_a_listener_of_one_family_or_address_hears_nobody_else() -> None:
+    wire = Wire()
+    wire.b.listen(80, 4, 0, address=B + 1)
+    wire.a.connect(B, 80, 0)
+    wire.run(SECOND)
+    assert wire.trace() == ["aS", "bRA"]
+    wire.b.listen(80, 4, wire.now, address=B)
+    at = wire.now
+    wire.a.connect(B, 80, at)
+    wire.run(SECOND)
+    assert wire.trace(at) == ["aS", "bSA", "aA"]
