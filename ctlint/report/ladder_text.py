@@ -25,6 +25,8 @@ _TIME: Final = 12
 _SIDE: Final = 11
 _LEAST: Final = 30
 _MOST: Final = 76
+_BEHIND: Final = 2 + _SIDE
+"""Columns behind the room, for the state of the server's socket."""
 
 
 class _Signs(NamedTuple):
@@ -118,11 +120,14 @@ def _arrow(row: Row, signs: _Signs, room: int) -> list[Piece]:
     taken = len(words) + len(ctstate) + 2
     if row.is_lost:
         end = f" {row.end}"
-        line = signs.line * max(room - taken - len(end) - 3, 1)
+        spare = room - taken - len(end)
+        line = signs.line * max(spare - 3, 1)
+        # What ends on the way goes on beyond the room, but not beyond the page.
+        lead = min(max(spare + _BEHIND - 1, 1), 3)
         pieces: list[Piece] = [
             words,
             " ",
-            (signs.line * 3, _DIM),
+            (signs.line * lead, _DIM),
             (ctstate, style),
             (line, _DIM),
             (signs.cross, _BAD),
