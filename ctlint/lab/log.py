@@ -67,6 +67,10 @@ class Log:
         """Give the groups back."""
         self._netlink.close()
 
+    def fileno(self) -> int:
+        """The descriptor that is readable when something was logged."""
+        return self._netlink.socket.fileno()
+
     def lines(self) -> Iterator[Line]:
         """All that was logged since the last call. Raises LabError where lines were lost."""
         buffer = self._buffer
