@@ -50,7 +50,8 @@ class Listen(Step):
 
 @dataclass(frozen=True, slots=True)
 class Connect(Step):
-    """The client connects to the server, from a port it binds first, or any (None).
+    """The client connects to the server, from a port that it binds before (SO_REUSEADDR), or any
+    (None).
 
     The call does not wait: how it ends is a notice.
     """

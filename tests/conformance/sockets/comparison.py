@@ -80,6 +80,8 @@ def _streams(played: Played) -> dict[str, list[Event]]:
         name = f"states of the {ends.side}'s {ends.local} to {ends.remote}"
         streams[name] = states_of(played, ends)
     for packet in played.packets:
+        if packet.reached == "output" and packet.made_by != packet.sender:
+            continue  # what REJECT made, and another rule dropped: nobody else sees it
         name = f"packets of the {packet.sender}'s {packet.sport} to {packet.dport}"
         where = "" if packet.made_by == packet.sender else f" by {packet.made_by}"
         numbers = f"{packet.seq}:{packet.ack}:{packet.length}"

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _EVENTS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _LONG: Final = 1 << 20
+_TCP_INFO: Final = (socket.IPPROTO_TCP, 11)
+_SYN_SENT: Final = 2
+"""As getsockopt(TCP_INFO) tells it first (include/net/tcp_states.h)."""
 
 
 class Programs:
@@ -119,6 +122,7 @@ class Programs:
         made = self._make(Host.CLIENT)
         try:
             if step.local_port is not None:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 made.bind((self._network.client_address, step.local_port))
             with suppress(BlockingIOError):
                 made.connect((self._network.server_address, step.port))
@@ -149,10 +153,11 @@ class Programs:
             self._tell(name, "acceptable", None, None)
 
     def _noticed(self, name: str, made: socket.socket, events: int) -> None:
-        # Asked for at other times, SO_ERROR tells of errors that the connection survives.
-        asked = events & select.EPOLLERR
-        code = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if asked else 0
         is_connecting = name in self._connecting
+        asked = events & select.EPOLLERR
+        if is_connecting and asked and made.getsockopt(*_TCP_INFO, 1)[0] == _SYN_SENT:
+            return  # of an ICMP error that connect(2) survives; it waits on
+        code = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if asked else 0
         if code:
             self._connecting.discard(name)
             self._ended.add(name)

@@ -114,7 +114,7 @@ def time_waits() -> Iterator[Case]:
                 Accept(0.3, "server"),
                 Close(0.5, "client"),
                 Close(0.7, "server"),
-                Connect(1.2, "at once", None),
+                Connect(0.8, "at once", None),
                 Connect(2.5, "later", None),
             ),
             4,
