@@ -22,8 +22,8 @@ from tests.conformance.sockets.recording import (
     read,
     write,
 )
+from tests.conformance.sockets.table import PAGE, RECORDINGS, disagreements, page, recordings
 
-RECORDINGS = Path(__file__).parent / "data" / "sockets"
 QUICK = [case for case in CASES.values() if case.is_quick]
 _TRIES = 3
 
@@ -72,6 +72,16 @@ def test_what_differs_is_told() -> None:
     assert any("expected at" in line for line in differences(one, one._replace(states=late)))
     assert differences(one, one._replace(calls=one.calls[:-1])) != []
     assert differences(one, one._replace(notices=one.notices[1:])) != []
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("kernel", recordings())
+def test_the_model_says_what_the_kernel_did(kernel: str, case: str) -> None:
+    assert disagreements(kernel, case) == []
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text() == page(), "python -m tests.conformance.sockets.table writes it anew"
 
 
 @pytest.mark.netns

@@ -6,7 +6,8 @@ Most run client - router - server. `client` and `server` are the names of the tw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from tests.conformance.sockets.case import (
@@ -23,23 +24,28 @@ from tests.conformance.sockets.case import (
 from tests.conformance.sockets.closes import fin_wait_2, half_closes, lost_fins, resets, silences
 from tests.conformance.sockets.openings import handshakes, queues, rejections
 from tests.conformance.sockets.parts import FORWARD_INVALID, FORWARD_NEW_NOT_SYN
-from tests.conformance.sockets.reopenings import port_reuse, time_waits
+from tests.conformance.sockets.reopenings import later_port_reuse, port_reuse, time_waits
 
+_MADE: Final[Mapping[str, Sequence[Iterator[Case]]]] = {
+    "A FIN that is lost": (lost_fins(),),
+    "FIN_WAIT_2": (fin_wait_2(),),
+    "Handshakes": (handshakes(), rejections()),
+    "A peer that is silent": (silences(),),
+    "Half-closed connections": (half_closes(),),
+    "Resets": (resets(),),
+    "A port that is used again": (port_reuse(), later_port_reuse(), time_waits()),
+    "Queues of a listener": (queues(),),
+}
+_GROUPED: Final = {title: tuple(chain(*made)) for title, made in _MADE.items()}
 
-def _all() -> Iterator[Case]:
-    yield from lost_fins()
-    yield from fin_wait_2()
-    yield from handshakes()
-    yield from rejections()
-    yield from silences()
-    yield from half_closes()
-    yield from resets()
-    yield from port_reuse()
-    yield from time_waits()
-    yield from queues()
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    title: tuple(case.name for case in cases) for title, cases in _GROUPED.items()
+}
+"""The names of the cases by what they are about."""
 
-
-CASES: Final[Mapping[str, Case]] = {case.name: case for case in _all()}
+CASES: Final[Mapping[str, Case]] = {
+    case.name: case for cases in _GROUPED.values() for case in cases
+}
 """All cases by their names."""
 
 REHEARSAL: Final = Case(

@@ -23,6 +23,7 @@ from tests.conformance.sockets.parts import (
     ENDED,
     FORWARD_INVALID,
     NOTHING,
+    ONLY_ESTABLISHED,
     OPEN,
     OUTPUT_INVALID,
 )
@@ -63,6 +64,24 @@ def lost_fins() -> Iterator[Case]:
         (*OPEN, Expire(0.4, Host.ROUTER), Shutdown(ENDED, "client")),
         30,
         rules={Host.ROUTER: FORWARD_INVALID},
+    )
+    yield Case(
+        "fin-wait-1-input",
+        "The client closes after its entry has expired; the ACK of its FIN is NEW, which its INPUT"
+        " drops.",
+        (*OPEN, Expire(0.4, Host.CLIENT), Close(ENDED, "client")),
+        8,
+        rules={Host.CLIENT: ONLY_ESTABLISHED},
+        sysctls={Host.CLIENT: {"net.ipv4.tcp_orphan_retries": "3"}},
+    )
+    yield Case(
+        "close-wait-input",
+        "The server closes after the client's entry has expired: its FIN is INVALID, and the"
+        " client's INPUT drops it.",
+        (*OPEN, Expire(0.4, Host.CLIENT), Close(ENDED, "server")),
+        8,
+        rules={Host.CLIENT: ONLY_ESTABLISHED},
+        sysctls={Host.SERVER: {"net.ipv4.tcp_orphan_retries": "3"}},
     )
     yield Case(
         "killed-expired",

@@ -41,17 +41,20 @@ def differences(expected: Played, found: Played) -> list[str]:
     for was, now in zip_longest(calls, made, fillvalue="nothing"):
         if was != now:
             lines.append(f"call: expected {was}, found {now}")
-    moments = [each.at for each in expected.calls]
-    streams = dict.fromkeys([*_streams(expected), *_streams(found)])
     of_expected, of_found = _streams(expected), _streams(found)
-    for name in streams:
+    moments = [(one.at, other.at) for one, other in zip(expected.calls, found.calls, strict=False)]
+    for name in dict.fromkeys([*of_expected, *of_found]):
         lines += _compare(name, of_expected.get(name, []), of_found.get(name, []), moments)
     return lines
 
 
 def _compare(
-    name: str, expected: Sequence[Event], found: Sequence[Event], moments: Sequence[float]
+    name: str,
+    expected: Sequence[Event],
+    found: Sequence[Event],
+    moments: Sequence[tuple[float, float]],
 ) -> Iterator[str]:
+    """`moments` are those of the calls, of either play: a call may have been late in one."""
     words = [event.what for event in expected]
     said = [event.what for event in found]
     for kind, i, j, k, m in SequenceMatcher(None, words, said, autojunk=False).get_opcodes():
@@ -62,8 +65,9 @@ def _compare(
                 )
             continue
         for was, now in zip(expected[i:j], found[k:m], strict=True):
-            since = was.at - max((each for each in moments if each <= was.at), default=0.0)
-            if abs(was.at - now.at) > _ALWAYS_ALLOWED + _SHARE_ALLOWED * since:
+            began, began_too = max((each for each in moments if each[0] <= was.at), default=(0, 0))
+            since, since_too = was.at - began, now.at - began_too
+            if abs(since - since_too) > _ALWAYS_ALLOWED + _SHARE_ALLOWED * since:
                 yield f"{name}: {was.what} expected at {was.at:.3f}, found at {now.at:.3f}"
 
 

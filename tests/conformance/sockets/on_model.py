@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from typing import Final, cast
 
 from ctlint.model.conntrack.core import Tracker
 from ctlint.model.conntrack.settings import read_settings
+from ctlint.model.conntrack.status import Dir
 from ctlint.model.endpoint.happening import Happening, HappeningKind, SocketError
 from ctlint.model.endpoint.listener import Listener
 from ctlint.model.endpoint.settings import EndSettings, read_end_settings
 from ctlint.model.endpoint.socket import Socket
 from ctlint.model.endpoint.view import SocketView
 from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.kernel.sysctls import NETFILTER
 from ctlint.model.netfilter.memory import Memory
 from ctlint.model.netfilter.passage import Passage
 from ctlint.model.netfilter.stack import Stack
@@ -48,6 +51,7 @@ from tests.conformance.sockets.case import (
     Step,
     Topology,
 )
+from tests.conformance.sockets.programs import errno_name
 from tests.conformance.sockets.recording import Call, Ends, Notice, Played, Seen, State
 from tests.conformance.sockets.watch import SERVER_PORT, near
 
@@ -109,6 +113,11 @@ def _box_of(case: Case) -> Host:
     return others[0] if others else case.hosts[-2] if len(case.hosts) > 1 else Host.CLIENT
 
 
+def _tracker_sysctls(case: Case) -> dict[str, int]:
+    given = case.sysctls.get(_box_of(case), {})
+    return {name: int(value) for name, value in given.items() if name.startswith(NETFILTER)}
+
+
 def _scenario(case: Case, host: Host, text: str) -> Scenario:
     """The box and its rules, in the words of scenarios."""
     match case.topology, host:
@@ -116,9 +125,12 @@ def _scenario(case: Case, host: Host, text: str) -> Scenario:
             topology: object = "lo"
         case _, Host.ROUTER:
             topology = "forward"
+        case _, Host.SERVER:
+            topology = {"kind": "host", "role": "reply", "addr": "10.2.0.2/16"}
         case _:
             topology = {"kind": "host", "role": "orig", "addr": "10.1.0.2/16"}
-    return scenario_from_json({"topology": topology, "ruleset": text, "packets": []})
+    flow = {} if topology == "lo" else {"saddr": "10.1.0.2", "daddr": "10.2.0.2"}
+    return scenario_from_json({"topology": topology, "flow": flow, "ruleset": text, "packets": []})
 
 
 class OnModel:
@@ -128,7 +140,7 @@ class OnModel:
         self._case = case
         self._kernel = kernel
         lots = Lots(1)
-        tracker = self._tracker = Tracker(kernel, read_settings(kernel, {}))
+        tracker = self._tracker = Tracker(kernel, read_settings(kernel, _tracker_sysctls(case)))
         self._box = _ChangingBox(case, tracker, lots)
         self._chronicle = Chronicle()
         self._world = world = World(
@@ -141,7 +153,7 @@ class OnModel:
         self._sysctls: dict[Host, dict[str, str]] = {
             host: dict(case.sysctls.get(host, {})) for host in case.hosts
         }
-        entrances = list(self._box.entrances.values())
+        entrances = [self._box.entrances[end] for end in (Dir.ORIGINAL, Dir.REPLY)]
         for host, entrance in zip((Host.CLIENT, Host.SERVER), entrances, strict=True):
             if case.host(host) is not host:
                 world.peers[host.value] = world.peers[Host.CLIENT.value]
@@ -172,7 +184,11 @@ class OnModel:
         if _PORTS in given:
             low, high = map(int, given[_PORTS].split())
             ports = low, high
-        numbers = {name: int(value) for name, value in given.items() if name != _PORTS}
+        numbers = {
+            name: int(value)
+            for name, value in given.items()
+            if name != _PORTS and not name.startswith(NETFILTER)
+        }
         return read_end_settings(self._kernel, numbers, ports)
 
     def play(self) -> Played:
@@ -207,6 +223,8 @@ class OnModel:
             result = self._perform(step)
         except SocketError as failed:
             error = failed.error.name
+        except BlockingIOError as failed:
+            error = errno_name(failed)
         self._calls.append(Call(self._at(), type(step).__name__.lower(), what, result, error))
         for peer in self._world.peers.values():
             self._world.settle(peer)
@@ -227,7 +245,7 @@ class OnModel:
             case Accept():
                 accepted = self._listeners[step.listener].accept(now)
                 if accepted is None:
-                    raise AssertionError("nothing to accept")
+                    raise BlockingIOError(errno.EAGAIN, "nothing to accept")
                 self._sockets[step.socket] = accepted
                 self._names[accepted] = step.socket
                 self._owned.add(accepted)

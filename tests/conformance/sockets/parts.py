@@ -14,6 +14,9 @@ FORWARD_INVALID: Final = filter_table(f"-A FORWARD {INVALID}")
 NEW_NOT_SYN: Final = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK,FIN SYN -m conntrack --ctstate NEW"
 FORWARD_NEW_NOT_SYN: Final = filter_table(f"-A FORWARD {NEW_NOT_SYN} -j DROP")
 INPUT_NEW_NOT_SYN: Final = filter_table(f"-A INPUT {NEW_NOT_SYN} -j DROP")
+ONLY_ESTABLISHED: Final = filter_table(
+    "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A INPUT -j DROP"
+)
 BLACK_HOLE: Final = filter_table("-A FORWARD -p tcp -j DROP")
 NO_SYN_ACK: Final = filter_table("-A FORWARD -p tcp -m tcp --sport 80 -j DROP")
 NO_ACK: Final = filter_table(

@@ -17,6 +17,7 @@ from tests.conformance.sockets.case import (
     Rules,
     Step,
     Topology,
+    filter_table,
 )
 from tests.conformance.sockets.parts import (
     BLACK_HOLE,
@@ -25,6 +26,7 @@ from tests.conformance.sockets.parts import (
     FORWARD_NEW_NOT_SYN,
     INPUT_INVALID,
     INPUT_NEW_NOT_SYN,
+    NEW_NOT_SYN,
     NOTHING,
     OPEN,
     OUTPUT_INVALID,
@@ -68,6 +70,39 @@ def _reuse(name: str, host: Host, text: str, is_alive: bool, topology: Topology)
         rules={} if text == NOTHING else {host: text},
         sysctls={Host.CLIENT: {"net.ipv4.tcp_fin_timeout": "1"}},
     )
+
+
+def later_port_reuse() -> Iterator[Case]:
+    """As docs/incidents/port-reuse.md has it: the sequence numbers of the new connection lie behind
+    those of the old one, and all timers are at their defaults.
+    """
+    new_not_syn = filter_table(
+        f"-A INPUT {NEW_NOT_SYN} -j DROP", f"-A OUTPUT {NEW_NOT_SYN} -j DROP"
+    )
+    placed: Mapping[str, tuple[Host, str, Topology]] = {
+        "no-rules": (Host.ROUTER, NOTHING, Topology.ROUTED),
+        "output-invalid": (Host.CLIENT, OUTPUT_INVALID, Topology.ROUTED),
+        "input-invalid": (Host.CLIENT, INPUT_INVALID, Topology.ROUTED),
+        "server-input-invalid": (Host.SERVER, INPUT_INVALID, Topology.ROUTED),
+        "forward-invalid": (Host.ROUTER, FORWARD_INVALID, Topology.ROUTED),
+        "output-invalid-lo": (Host.CLIENT, OUTPUT_INVALID, Topology.LOOPBACK),
+        "new-not-syn": (Host.CLIENT, new_not_syn, Topology.ROUTED),
+        "forward-new-not-syn": (Host.ROUTER, FORWARD_NEW_NOT_SYN, Topology.ROUTED),
+    }
+    timeout = {"net.netfilter.nf_conntrack_tcp_timeout_close_wait": "600"}
+    for name, (host, text, topology) in placed.items():
+        for is_alive in (True, False) if text != NOTHING else (False,):
+            entry = "alive" if is_alive else "expired"
+            yield Case(
+                f"reuse-160-{name}" + ("" if text == NOTHING else f"-{entry}"),
+                "A port is used again after 160 s towards a server that leaks CLOSE_WAIT;"
+                f" {name}, entry {entry}.",
+                (*OPEN, Close(1.0, "client"), Connect(160.0, "again"), Accept(162.0, "another")),
+                163,
+                topology=topology,
+                rules={} if text == NOTHING else {host: text},
+                sysctls={host: timeout} if is_alive else {},
+            )
 
 
 def time_waits() -> Iterator[Case]:
