@@ -755,7 +755,8 @@ class Feature(Enum):
     REQUEST_QUEUE_ONE_MORE = Change(
         Area.ENDPOINT,
         "The request queue of a listener is full when it is longer than its backlog.",
-        (6, 18), "4.4.155", "6.18.44", _S,
+        (6, 18), "4.4.155", "6.18.44", _M,
+        backports=(Backport("6.1", "6.1.192", _M),),
     )
     # fmt: on
 

@@ -47,8 +47,11 @@ A client and a server are joined by a router, unless the case says lo. Recorded 
 @cache
 def recordings() -> Mapping[str, Recording]:
     """All recordings by the profile whose kernel answered, oldest first."""
-    found = [read(path) for path in RECORDINGS.iterdir()]
-    lines = {".".join(each.release.split(".")[:2]): each for each in found}
+    lines = {}
+    for path in RECORDINGS.iterdir():
+        # Debian's kernels are named otherwise than the release that they are of.
+        version = path.name.removesuffix(".jsonl.xz")
+        lines[".".join(version.split(".")[:2])] = read(path)._replace(release=version)
     return dict(sorted(lines.items(), key=lambda pair: [int(n) for n in pair[0].split(".")]))
 
 
