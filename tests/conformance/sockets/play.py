@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from ctlint.lab.log import Log
-from tests.conformance.sockets.case import Case, Expire, Host, Rules, Step
+from tests.conformance.sockets.case import Case, Expire, Host, Kill, Rules, Step
 from tests.conformance.sockets.network import Network
 from tests.conformance.sockets.programs import Programs, errno_name
 from tests.conformance.sockets.recording import Call, Ends, Played, read, write
@@ -80,8 +80,11 @@ class Clock:
 class Play:
     """One case under way."""
 
-    def __init__(self, case: Case, clock: Clock, stack: ExitStack) -> None:
+    def __init__(
+        self, case: Case, clock: Clock, stack: ExitStack, *, skips_idle: bool = False
+    ) -> None:
         self._case = case
+        self._skips_idle = skips_idle
         self._clock = clock
         self._network = Network(case, stack)
         self._began = 0.0
@@ -147,6 +150,11 @@ class Play:
         self._clock.at(time.monotonic() + pause, self._look)
 
     def _do(self, step: Step) -> None:
+        starts_program = isinstance(step, Rules | Kill)
+        with busy() if self._skips_idle and starts_program else nullcontext():
+            self._do_now(step)
+
+    def _do_now(self, step: Step) -> None:
         at = self.now()
         result: int | None = None
         error = None
@@ -200,7 +208,7 @@ def play(
     with ExitStack() as stack:
         clock = Clock()
         with busy() if skips_idle else nullcontext():
-            plays = [Play(case, clock, stack) for case in cases]
+            plays = [Play(case, clock, stack, skips_idle=skips_idle) for case in cases]
         start = time.monotonic() + _AHEAD
         for number, each in enumerate(plays):
             each.begin(start + number * spacing)

@@ -108,7 +108,8 @@ def page() -> str:
     """The whole page."""
     known = recordings()
     dates = ", ".join(sorted({each.date for each in known.values()}))
-    return _HEAD.format(dates=dates) + "".join((*_sums(known), *_groups(known)))
+    parts = (*_sums(known), *_kernels_differ(known), *_groups(known))
+    return _HEAD.format(dates=dates) + "".join(parts)
 
 
 def _sums(known: Mapping[str, Recording]) -> Iterator[str]:
@@ -118,6 +119,13 @@ def _sums(known: Mapping[str, Recording]) -> Iterator[str]:
         count = len(CASES)
         named = ", ".join(wrong) or "none"
         yield f"| {recording.release} | {count} | {count - len(wrong)} | {named} |\n"
+
+
+def _kernels_differ(known: Mapping[str, Recording]) -> Iterator[str]:
+    yield "\nIn these cases a kernel answers otherwise than the next; in all others they agree:\n\n"
+    for one, other in pairwise(known.values()):
+        names = [n for n in CASES if differences(one.played[n], other.played[n])]
+        yield f"- {one.release} and {other.release}: {', '.join(names) or 'none'}\n"
 
 
 def _groups(known: Mapping[str, Recording]) -> Iterator[str]:
