@@ -91,7 +91,8 @@ def life(
     closed_at = None
     half = line.half(_SIDES[closer])
     if ending.is_whole and half.socket is not None and not half.is_gone:
-        last = max(each.at for each in chronicle.events if isinstance(each, Rung))
+        rungs = [each for each in chronicle.events if isinstance(each, Rung)]
+        last = max(each.arrived or each.at for each in rungs)
         closed_at = max(last + min(idle * SECOND, LONGEST_SILENCE), world.now)
         world.at(closed_at, _close, world, line, closer)
         ending = world.run()

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from ctlint.analysis.both_sides import BothSides, Stage
+from ctlint.analysis.connection import Connection
 from ctlint.analysis.exposure import LEAST_TIMEOUT, longer_timeout
 from ctlint.analysis.location import cause_location
 from ctlint.analysis.losses import Kind, RoleReport
@@ -153,6 +154,13 @@ class WhatIf:
             occupancy(settings, usage),
             undecided,
         )
+
+    def connections(self, question: Question) -> Iterator[tuple[ChainStore, Connection]]:
+        """A connection of each role that can be opened, with its rules."""
+        settings = self.settings(question)
+        for role in question.roles:
+            for chains, report in self._survey(role, settings):
+                yield from ((chains, case.connection) for case in report.cases[:1])
 
     def shown(self, answer: Answer, *, played: bool = True) -> tuple[Shown, ...]:
         """What is lost at each threshold, with a witness on each of its sides. Raises AnalysisFault

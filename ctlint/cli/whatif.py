@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Final, TextIO, TypeVar
@@ -14,6 +15,8 @@ import click
 from ctlint import __version__
 from ctlint.analysis.circumstances import FactError
 from ctlint.analysis.override import Sweep, override, sweep_of
+from ctlint.analysis.phase import PHASES
+from ctlint.analysis.settings import Settings
 from ctlint.analysis.silence import (
     Keepalive,
     Silences,
@@ -23,9 +26,10 @@ from ctlint.analysis.silence import (
     rate_of,
     silences,
 )
+from ctlint.analysis.threshold import thresholds
 from ctlint.analysis.timeout_sweep import played, sweep
 from ctlint.analysis.whatif import Question, WhatIf
-from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
+from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.options import (
     color_option,
     console,
@@ -35,7 +39,7 @@ from ctlint.cli.options import (
     sysctl_option,
     unusable_input,
 )
-from ctlint.cli.streams import reader_may_leave
+from ctlint.cli.streams import reader_may_leave, tell
 from ctlint.finding import Role
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.transit import Facts
@@ -44,6 +48,7 @@ from ctlint.report.escape import visible
 from ctlint.report.whatif_result import WhatIfResult
 from ctlint.report.whatif_words import ROLE_WORDS
 from ctlint.source.errors import SourceError
+from ctlint.source.files import STANDARD_INPUT
 from ctlint.source.inputs import HostInput, read_inputs
 
 _T = TypeVar("_T")
@@ -180,12 +185,61 @@ def command(
     usage = Usage(idle or (), half_close or (), keepalive, rate, vanish or Fraction(0))
     chosen = tuple(_ROLES[role] for role in roles) or tuple(Role)
     question = Question(kernel, tried, usage, chosen)
+    is_plain = range_ is None and not (overrides or check) and form is None
     with unusable_input(), no_garbage_collection(), _no_endless_rules(path):
         (host,) = read_inputs((path,), sysctls, sets)
+    if is_plain and path != STANDARD_INPUT and _has_terminal():
+        with unusable_input():
+            return _open_view(host, question, (path, sysctls, sets))
+    with unusable_input(), no_garbage_collection(), _no_endless_rules(path):
         whatif = WhatIf(host.rulesets, host.sysctls, Facts(sets=host.sets), host.saved_sets)
         result = _result(host, whatif, question, wanted)
         _write(result, form or "text", color)
     return EXIT_FINDINGS if check and result.answer.strands else EXIT_CLEAN
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _open_view(
+    host: HostInput,
+    question: Question,
+    files: tuple[str, Sequence[str], Sequence[str]],
+) -> int:
+    """The interactive view; where textual is missing, or the terminal can do nothing, says so.
+
+    Raises BadSettingError.
+    """
+    if os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
+        tell(
+            "ctlint: this terminal cannot show the interactive view",
+            "  hint: --format text prints the answer",
+        )
+        return EXIT_UNUSABLE
+    try:
+        from ctlint.tui.app import WhatIfApp
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "textual":
+            raise
+        tell(
+            "ctlint: the interactive view needs textual: pip install 'ctlint[tui]'",
+            "  hint: --format text prints the answer",
+        )
+        return EXIT_UNUSABLE
+    from ctlint.tui.desk import Desk
+
+    path, sysctls, sets = files
+    thresholds(PHASES, Settings(host.sysctls, question.kernel), question.usage, ())
+    start = Question(question.kernel, (), question.usage, question.roles)
+    app = WhatIfApp(Desk(host, start), question, [path], sysctls, sets)
+    app.run()
+    if app.fault is not None:
+        raise app.fault
+    with reader_may_leave():
+        for line in app.exported:
+            sys.stdout.write(f"{visible(line, sys.stdout.encoding)}\n")
+    return EXIT_CLEAN
 
 
 @contextmanager

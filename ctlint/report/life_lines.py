@@ -33,16 +33,21 @@ _ENDED: Final = {
 
 def ladder_lines(life: Life, width: int) -> list[list[Piece]]:
     """The packets, one a line: when, the client's state, the packet and what became of it, the
-    server's state.
+    server's state. Where there is no room, states stand below the packets with which they change.
     """
     rungs = [event for event in life.events if isinstance(event, Rung)]
     lines = [_head(width)]
+    states: list[TcpState | None] = []
     for group in _grouped(rungs):
         if isinstance(group, int):
             lines.append([f"{'':{_TIME}} ", (f"… {group} more keepalives and answers", "dim")])
             continue
         is_close = life.closed_at is not None and group.at >= life.closed_at
         lines.append(_rung(group, width, is_close=is_close))
+        if width < _WIDE and group.states != states:
+            states = group.states
+            words = " / ".join("-" if state is None else state.value for state in states)
+            lines.append([f"{'':{_TIME}} ", (words, "cyan")])
     if (said := say_ending(life)) is not None:
         lines.append([(said, "bold")])
     return lines
@@ -130,8 +135,9 @@ def _rung(rung: Rung, width: int, *, is_close: bool) -> list[Piece]:
     style = "bold red" if is_lost else "bold" if is_close else ""
     time: Piece = (f"{say_moment(rung.at):>{_TIME}} ", "dim")
     if width < _WIDE:
-        states = "/".join("-" if state is None else state.value for state in rung.states)
-        return [time, (f"{arrow}{ctstate}{cause}", style), (f" {states}", "cyan")]
+        if is_lost and rung.cause is not None:
+            cause = f" x {rung.cause.rpartition('/')[2]}"
+        return [time, (f"{arrow}{ctstate}{cause}", style)]
     room = width - _TIME - 2 * _STATE - 3
     client, server = ("-" if state is None else state.value for state in rung.states)
     words = f"{arrow}{ctstate}{cause}"[:room]
@@ -145,8 +151,9 @@ def _rung(rung: Rung, width: int, *, is_close: bool) -> list[Piece]:
 
 def _tells(turn: Turn) -> bool:
     kind = turn.happening.kind
+    if kind is HappeningKind.STATE:
+        return turn.happening.after is not TcpState.CLOSE  # it is gone then, which is said
     return kind in (
-        HappeningKind.STATE,
         HappeningKind.GONE,
         HappeningKind.RESET,
         HappeningKind.TIMED_OUT,
