@@ -348,3 +348,16 @@ def test_a_listener_of_one_family_or_address_hears_nobody_else() -> None:
     wire.a.connect(B, 80, at)
     wire.run(SECOND)
     assert wire.trace(at) == ["aS", "bSA", "aA"]
+
+
+def test_a_request_whose_ack_had_no_place_stays_where_the_answer_cannot_be_sent() -> None:
+    # reqsk_timer_handler: inet_rsk(req)->acked.
+    wire = Wire("6.18", kernel_b="4.6")
+    listener = wire.b.listen(80, 1, 0)
+    for _ in range(3):
+        wire.a.connect(B, 80, wire.now)
+        wire.run(SECOND // 10)
+    assert listener.requests == 1
+    wire.refused = lambda packet: packet.saddr == B
+    wire.run(4 * SECOND)
+    assert listener.requests == 1

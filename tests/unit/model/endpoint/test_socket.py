@@ -368,3 +368,39 @@ def test_what_ss_shows() -> None:
     server.set_keepalive(wire.now)
     (view,) = wire.b.sockets(wire.now)
     assert view.timer == (TimerKind.KEEPALIVE, 10 * SECOND, 0)
+
+
+def test_retransmissions_are_counted_anew_when_something_is_acknowledged() -> None:
+    wire = Wire("3.10")
+    client, _ = wire.open()
+    wire.lost = from_a
+    client.send(10, wire.now)
+    wire.run(SECOND)
+    (view,) = wire.a.sockets(wire.now)
+    assert view.timer is not None
+    assert view.timer.retries == 2
+    wire.lost = lambda _: False
+    wire.run(SECOND)
+    wire.lost = from_a
+    client.send(10, wire.now)
+    (view,) = wire.a.sockets(wire.now)
+    assert view.timer is not None
+    assert view.timer.retries == 0
+
+
+def test_without_a_round_trip_the_timeout_is_three_seconds() -> None:
+    # RFC 6298, 5.7: the SYN was sent twice, and no timestamps tell which was answered.
+    wire = Wire("3.10", {"tcp_timestamps": 0})
+    wire.b.listen(80, 1, 0)
+    wire.lost = lambda _: True
+    client = wire.a.connect(B, 80, 0)
+    wire.run(SECOND // 2)
+    wire.lost = lambda _: False
+    wire.run(SECOND)
+    assert client.state is S.ESTABLISHED
+    wire.lost = lambda _: True
+    at = wire.now
+    client.send(10, at)
+    wire.run(20 * SECOND)
+    # 1 s to the tail loss probe (TCP_TIMEOUT_INIT), then the timeout.
+    assert wire.times("PA", "a", at)[:3] == pytest.approx((0, 1, 4), abs=0.05)
