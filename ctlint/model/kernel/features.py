@@ -604,7 +604,7 @@ class Feature(Enum):
         Area.ENDPOINT,
         "What is missing is sent again as soon as something later has arrived, also where less than"
         " three duplicate ACKs tell of it.",
-        (3, 5), None, "3.5", _U,
+        (3, 5), None, "6.18.44", _M,
     )
     RFC5961_CHALLENGE_ACK = Change(
         Area.ENDPOINT,
@@ -631,7 +631,7 @@ class Feature(Enum):
         Area.ENDPOINT,
         "The last segment is sent once more after two round trips, before the retransmission"
         " timeout counts: of a lost FIN one more is seen.",
-        (3, 10), None, "3.10", _U,
+        (3, 10), None, "5.10.262", _M,
     )
     SYN_CHALLENGE_RESTORED = Change(
         Area.ENDPOINT,
@@ -652,7 +652,7 @@ class Feature(Enum):
         Area.ENDPOINT,
         "connect() takes ports of the parity of the lowest one of ip_local_port_range (even ones)"
         " as long as there are any; the range ends at 60999 instead of 61000.",
-        (4, 2), None, "4.2", _A,
+        (4, 2), None, "6.18.44", _M,
     )
     REQUEST_QUEUE_BY_BACKLOG = Change(
         Area.ENDPOINT,
@@ -663,7 +663,7 @@ class Feature(Enum):
     BIND_TAKES_ODD_PORTS = Change(
         Area.ENDPOINT,
         "bind() to port 0 takes a random port of the other parity than connect() does first.",
-        (4, 6), None, "4.6", _U,
+        (4, 6), None, "6.18.44", _M,
     )
     CHALLENGE_LIMIT_1000 = Change(
         Area.ENDPOINT,
@@ -678,7 +678,7 @@ class Feature(Enum):
     COARSE_TIMER_WHEEL = Change(
         Area.ENDPOINT,
         "Timers go off later than asked for, by up to an eighth of the span, never earlier.",
-        (4, 8), None, "4.8", _U,
+        (4, 8), None, "5.10.262", _M,
     )
     TIMESTAMP_OFFSETS = Change(
         Area.ENDPOINT,
