@@ -25,8 +25,7 @@ _TIME: Final = 12
 _SIDE: Final = 11
 _LEAST: Final = 30
 _MOST: Final = 76
-_BEHIND: Final = 2 + _SIDE
-"""Columns behind the room, for the state of the server's socket."""
+_LEAST_END: Final = 12
 
 
 class _Signs(NamedTuple):
@@ -38,10 +37,11 @@ class _Signs(NamedTuple):
     left: str
     cross: str
     fold: str
+    dots: str
 
 
-_UNICODE: Final = _Signs("│", "─", "▶", "◀", "✗", "⋮")
-_ASCII: Final = _Signs("|", "-", ">", "<", "x", ":")
+_UNICODE: Final = _Signs("│", "─", "▶", "◀", "✗", "⋮", "…")
+_ASCII: Final = _Signs("|", "-", ">", "<", "x", ":", "~")
 
 
 def render_story(story: Story, lines: Sequence[str], *, console: Console, is_first: bool) -> None:
@@ -119,23 +119,24 @@ def _arrow(row: Row, signs: _Signs, room: int) -> list[Piece]:
     ctstate = f" {row.ctstate} " if row.ctstate else ""
     taken = len(words) + len(ctstate) + 2
     if row.is_lost:
-        end = f" {row.end}"
-        spare = room - taken - len(end)
-        line = signs.line * max(spare - 3, 1)
-        # What ends on the way goes on beyond the room, but not beyond the page.
-        lead = min(max(spare + _BEHIND - 1, 1), 3)
+        # It may take the place of the other end's state, and is cut where that is not enough.
+        spare = room + _SIDE + 2 - taken - 3
+        lead = signs.line * (3 if len(row.end) + 3 <= spare else 1)
+        most = max(spare - len(lead) + 1, _LEAST_END)
+        end = row.end if len(row.end) <= most else row.end[: most - 1] + signs.dots
+        line = signs.line * max(room - taken - len(end) - len(lead) - 1, 1)
         pieces: list[Piece] = [
             words,
             " ",
-            (signs.line * lead, _DIM),
+            (lead, _DIM),
             (ctstate, style),
             (line, _DIM),
             (signs.cross, _BAD),
-            (end, _BAD),
+            (f" {end}", _BAD),
         ]
         if not row.to_server:
             pieces.reverse()
-            pieces[0] = (f"{row.end} ", _BAD)
+            pieces[0] = (f"{end} ", _BAD)
     else:
         line = signs.line * max(room - taken - 3, 1)
         pieces = [words, " ", (signs.line * 3, _DIM), (ctstate, style), (line, _DIM)]

@@ -111,6 +111,15 @@ def test_a_terminal_of_any_width(width: int) -> None:
         assert max(map(len, lines)) <= width
 
 
+def test_a_long_reason_is_cut() -> None:
+    chain = "A_CHAIN_WITH_A_LONG_NAME_123"
+    rules = filter_rules("OUTPUT -p tcp --dport 80 -j " + chain, chain + " -j DROP")
+    files = {"r.v4": rules.replace(":INPUT", f":{chain} - [0:0]\n:INPUT")}
+    lines = shown("rules r.v4\ntopology host client\nclient connect", files, 80)
+    assert max(map(len, lines)) <= 80
+    assert any("refused by filter/A_CHAIN" in line for line in lines)
+
+
 def test_names_are_escaped() -> None:
     text = 'name "a\\u001b[31m<script>&\\u202e"\nserver listen\nclient connect'
     story = play(text)
