@@ -16,6 +16,7 @@ from ctlint.cli.options import color_option, console, kernel_named, unusable_inp
 from ctlint.cli.progress import watched
 from ctlint.cli.simulate_sockets import (
     PICTURES,
+    complete_incident,
     list_incidents,
     show_sockets,
     socket_check_printer,
@@ -85,7 +86,12 @@ Examples:
     is_flag=True,
     help="Compare with what is expected, as tests: say which fail, and exit with 1 if any does.",
 )
-@click.option("--incident", metavar="NAME", help="Play a published incident: see --list.")
+@click.option(
+    "--incident",
+    metavar="NAME",
+    shell_complete=complete_incident,
+    help="Play a published incident: see --list.",
+)
 @click.option("--list", "lists", is_flag=True, help="List the incidents, and end.")
 @click.option("--not-modelled", is_flag=True, help="Say what the simulation leaves out, and end.")
 @color_option

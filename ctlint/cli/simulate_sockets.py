@@ -16,6 +16,9 @@ from ctlint.scenario.scenario import ScenarioError
 from ctlint.source.outputs import require_no_input
 
 if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
+
     from ctlint.report.socket_check import SocketResult
     from ctlint.scenario.socket_story import Story
     from ctlint.source.socket_files import SocketFile
@@ -92,6 +95,22 @@ def socket_check_printer(form: str, stream: TextIO, color: str) -> Callable[[Soc
     if form == "json":
         return partial(write_socket_check_json, stream=stream)
     return partial(render_socket_check, console=console(color, stream))
+
+
+def complete_incident(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of incidents for the shell, with what each is about."""
+    del ctx, param
+    from click.shell_completion import CompletionItem
+
+    from ctlint.source.socket_files import incidents
+
+    return [
+        CompletionItem(each.name, help=each.title)
+        for each in incidents()
+        if each.name.startswith(incomplete)
+    ]
 
 
 def list_incidents(form: str, stream: TextIO, color: str) -> None:

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import pytest
 
+from ctlint.cli.simulate import command
 from tests.corpus import REPOSITORY
 from tests.unit.cli.pages import Command, commands, scripts
 from tests.unit.cli.running import ctlint
@@ -96,6 +98,13 @@ def test_incidents() -> None:
     assert (done.returncode, "did you mean fin-wait-1?" in done.stderr) == (2, True)
 
 
+def test_the_shell_completes_names_of_incidents() -> None:
+    (option,) = [each for each in command.params if each.name == "incident"]
+    found = option.shell_complete(click.Context(command), "port")
+    assert [each.value for each in found] == ["port-reuse", "port-reuse-3.10"]
+    assert all(each.help for each in found)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -117,13 +126,13 @@ def test_scenarios_have_no_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    "command",
-    [command for page in PAGES for command in commands(page)],
-    ids=lambda command: command.arguments[-2],
+    "shown",
+    [shown for page in PAGES for shown in commands(page)],
+    ids=lambda shown: shown.arguments[-2],
 )
-def test_the_documented_output_is_what_is_printed(command: Command) -> None:
-    done = ctlint(command.arguments, command.stdin, COLUMNS="80")
-    assert done.stderr + done.stdout == command.printed
+def test_the_documented_output_is_what_is_printed(shown: Command) -> None:
+    done = ctlint(shown.arguments, shown.stdin, COLUMNS="80")
+    assert done.stderr + done.stdout == shown.printed
 
 
 def test_the_documented_script_does_as_it_says() -> None:

@@ -103,7 +103,11 @@ def test_a_reset_of_the_box_comes_to_the_client(place: str, chain: str) -> None:
     open_line(told)
     told.world.run(SECOND)
     assert (HappeningKind.CONNECT_FAILED, "ECONNREFUSED") in told.told(Side.CLIENT)
-    assert [(rung.sender, rung.fate) for rung in told.rungs][-1] == ("box", Fate.ARRIVED)
+    fate = Fate.REFUSED if chain == "OUTPUT" else Fate.REJECTED
+    assert [(rung.sender, rung.fate) for rung in told.rungs] == [
+        ("client", fate),
+        ("box", Fate.ARRIVED),
+    ]
 
 
 def test_lost_packets_come_again() -> None:
