@@ -115,6 +115,8 @@ def test_a_storm_ends() -> None:
     assert (story.ending.why, story.ending.at < 300 * SECOND) == (Why.STEADY, True)
     story = play(OPEN + "client keepalive 1s 1s 3\nwait 1h", bounds=bounds)
     assert (story.ending.why, story.ending.at >= 3_600 * SECOND) == (Why.STEADY, True)
+    story = play(OPEN + "client keepalive 1s 1s 3\nwait 1h", bounds=Bounds(idle_packets=10))
+    assert (story.ending.why, story.ending.at < 60 * SECOND) == (Why.STEADY, True)
     story = play(OPEN + "client keepalive 1s 1s 3\nwait 1h", bounds=Bounds(events=1_000))
     assert (story.ending.why, story.ending.is_whole) == (Why.EVENTS, False)
 
