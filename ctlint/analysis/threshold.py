@@ -125,20 +125,13 @@ class Threshold:
         return None if self.pause is None else self.pause.most + 1
 
 
-def thresholds(
-    phases: Sequence[Phase], settings: Settings, usage: Usage, surveyed: Sequence[Surveyed]
-) -> tuple[Threshold, ...]:
-    """The thresholds of phases under one setting. Raises BadSettingError."""
-    return tuple(_threshold(phase, settings, usage, surveyed) for phase in phases)
-
-
-def _threshold(
-    phase: Phase, settings: Settings, usage: Usage, surveyed: Sequence[Surveyed]
+def threshold(
+    phase: Phase, settings: Settings, usage: Usage, losses: tuple[Loss, ...]
 ) -> Threshold:
+    """The threshold of a phase in which this is lost. Raises BadSettingError."""
     seconds = lifetime(phase, settings)
     told = silences_in(phase, settings, usage)
     pause = pause_in(phase, settings)
-    losses = tuple(_losses(phase, surveyed))
     verdict, share = _judge(seconds, told, pause)
     if verdict is Verdict.SAFE and told:
         with_late = silences_in(phase, settings, usage, with_late=True)
@@ -189,7 +182,7 @@ def _judge(seconds: int, told: Silences, pause: Pause | None) -> tuple[Verdict, 
     return (Verdict.STRANDS if seconds <= pause.least else Verdict.DEPENDS), None
 
 
-def _losses(phase: Phase, surveyed: Sequence[Surveyed]) -> Iterator[Loss]:
+def losses_in(phase: Phase, surveyed: Sequence[Surveyed]) -> Iterator[Loss]:
     """What of the packets that come next is lost, in each role and to each cause."""
     for chains, report in surveyed:
         for first in sides(phase):

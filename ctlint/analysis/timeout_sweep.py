@@ -110,6 +110,20 @@ def sweep(whatif: WhatIf, question: Question, wanted: Sweep) -> Swept:
     )
 
 
+def curves(whatif: WhatIf, question: Question, wanted: Sweep) -> Swept:
+    """The points of the curves alone. Raises BadSettingError."""
+    others = tuple(one for one in question.overrides if one.name != wanted.name)
+
+    def at(value: int) -> Answer:
+        tried = replace(question, overrides=(*others, Override(wanted.name, value)))
+        return whatif.answer(tried, _TOLD)
+
+    edges = _edges(wanted, question, at(wanted.low), at(wanted.high))
+    below = (value - 1 for value in edges if value > wanted.low)
+    values = sorted({*_samples(wanted), *edges, *below})
+    return Swept(wanted, (), tuple(_point(value, at(value)) for value in values))
+
+
 def played(whatif: WhatIf, swept: Swept) -> Iterator[tuple[Change, BothSides | None]]:
     """The changes, each with a witness below the edge and one at it, with one and the same silence:
     ``beyond`` is lost below, ``within`` arrives at it. None where the change is no matter of a

@@ -26,8 +26,9 @@ from ctlint.analysis.threshold import (
     Threshold,
     Verdict,
     left_behind,
+    losses_in,
     silences_in,
-    thresholds,
+    threshold,
 )
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Location, Role, Stranded
@@ -128,6 +129,7 @@ class WhatIf:
         self._saved_sets = saved_sets
         self._chains = [ChainStore(ruleset, facts or Facts()) for ruleset in rulesets]
         self._surveyed: dict[tuple[str, bool, Role], list[Surveyed]] = {}
+        self._lost: dict[tuple[Phase, tuple[Role, ...], str, bool], tuple[Loss, ...]] = {}
 
     def settings(self, question: Question) -> Settings:
         """The settings in force."""
@@ -138,7 +140,10 @@ class WhatIf:
         settings = self.settings(question)
         surveyed = [one for role in question.roles for one in self._survey(role, settings)]
         usage = question.usage
-        found = thresholds(phases, settings, usage, surveyed)
+        found = tuple(
+            threshold(phase, settings, usage, self._losses(phase, question.roles, settings))
+            for phase in phases
+        )
         interval = (usage.keepalive or Keepalive()).of(settings).interval
         assert interval is not None
         is_harmless = any(one.phase is IDLE and one.verdict is Verdict.HARMLESS for one in found)
@@ -169,24 +174,21 @@ class WhatIf:
         stages = self._stages(answer.settings)
         found = []
         left = _MOST_PLAYED if played else 0
-        for threshold in answer.thresholds:
-            for loss in threshold.losses:
+        for one in answer.thresholds:
+            for loss in one.losses:
                 sides = None
                 if left:
                     left -= 1
-                    sides = stages[id(loss.chains)].both_sides(threshold, loss)
+                    sides = stages[id(loss.chains)].both_sides(one, loss)
                 place = cause_location(loss.chains.ruleset, loss.cause)
-                behind = left_behind(threshold.phase, loss, answer.settings)
-                found.append(Shown(threshold, loss, place, behind, sides))
+                behind = left_behind(one.phase, loss, answer.settings)
+                found.append(Shown(one, loss, place, behind, sides))
         return tuple(found)
 
-    def sides(self, answer: Answer, threshold: Threshold) -> BothSides | None:
+    def sides(self, answer: Answer, of: Threshold) -> BothSides | None:
         """The first witnesses of one threshold. Raises AnalysisFault."""
         stages = self._stages(answer.settings)
-        played = (
-            stages[id(loss.chains)].both_sides(threshold, loss)
-            for loss in threshold.losses[:_FEW_PLAYED]
-        )
+        played = (stages[id(loss.chains)].both_sides(of, loss) for loss in of.losses[:_FEW_PLAYED])
         return next((sides for sides in played if sides is not None), None)
 
     def keepalives(self, answer: Answer, each: Alternative) -> BothSides | None:
@@ -208,9 +210,18 @@ class WhatIf:
             for chains in self._chains
         }
 
+    def _losses(
+        self, phase: Phase, roles: tuple[Role, ...], settings: Settings
+    ) -> tuple[Loss, ...]:
+        key = (phase, roles, *_deciding(settings))
+        if key not in self._lost:
+            surveyed = [one for role in roles for one in self._survey(role, settings)]
+            self._lost[key] = tuple(losses_in(phase, surveyed))
+        return self._lost[key]
+
     def _survey(self, role: Role, settings: Settings) -> list[Surveyed]:
         """What the rules do to connections in one role: of all settings tcp_loose alone counts."""
-        key = (settings.kernel.name, settings.value(TCP_LOOSE) != 0, role)
+        key = (*_deciding(settings), role)
         if key not in self._surveyed:
             self._surveyed[key] = [
                 Surveyed(chains, self._examine(chains, role, settings)) for chains in self._chains
@@ -223,6 +234,11 @@ class WhatIf:
         except DisagreementError as error:
             witnesses = Witnesses(chains, settings, self._saved_sets)
             raise Replays(witnesses, chains, settings).fault(error) from error
+
+
+def _deciding(settings: Settings) -> tuple[str, bool]:
+    """What of the settings decides which packets the rules lose."""
+    return settings.kernel.name, settings.value(TCP_LOOSE) != 0
 
 
 def _alternatives(

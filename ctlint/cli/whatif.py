@@ -26,7 +26,7 @@ from ctlint.analysis.silence import (
     rate_of,
     silences,
 )
-from ctlint.analysis.threshold import thresholds
+from ctlint.analysis.threshold import threshold
 from ctlint.analysis.timeout_sweep import played, sweep
 from ctlint.analysis.whatif import Question, WhatIf
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
@@ -230,7 +230,8 @@ def _open_view(
     from ctlint.tui.desk import Desk
 
     path, sysctls, sets = files
-    thresholds(PHASES, Settings(host.sysctls, question.kernel), question.usage, ())
+    for phase in PHASES:
+        threshold(phase, Settings(host.sysctls, question.kernel), question.usage, ())
     start = Question(question.kernel, (), question.usage, question.roles)
     app = WhatIfApp(Desk(host, start), question, [path], sysctls, sets)
     app.run()

@@ -13,7 +13,7 @@ from ctlint.analysis.life import Life, NotShownError, life
 from ctlint.analysis.override import Override, Sweep
 from ctlint.analysis.phase import IDLE, TIMEOUTS
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.timeout_sweep import Swept, sweep
+from ctlint.analysis.timeout_sweep import Swept, curves
 from ctlint.analysis.whatif import Answer, Question, Shown, WhatIf
 from ctlint.finding import Finding
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
@@ -149,7 +149,7 @@ class Desk:
             key = replace(question, overrides=others), wanted
             if key not in self._sweeps:
                 _make_room(self._sweeps)
-                self._sweeps[key] = sweep(self._whatif, question, wanted)
+                self._sweeps[key] = curves(self._whatif, question, wanted)
             return self._sweeps[key]
 
 

@@ -7,13 +7,14 @@ Who says what is right: the answers at all values themselves, which the tests of
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from ctlint.analysis.override import Override, sweep_of
 from ctlint.analysis.phase import HALF_CLOSED, IDLE
 from ctlint.analysis.threshold import Verdict
-from ctlint.analysis.timeout_sweep import played, sweep
+from ctlint.analysis.timeout_sweep import curves, played, sweep
 from ctlint.analysis.whatif import Answer, Question, WhatIf
 from ctlint.model.kernel.profiles import NEWEST
 from tests.unit.analysis.whatif_hosts import asked, incident
@@ -82,6 +83,17 @@ def test_a_table_that_fills_is_an_edge(one: WhatIf) -> None:
         one, replace(question, usage=usage), sweep_of("tcp_timeout_time_wait=1..10000", NEWEST)
     )
     assert [step.at_low.occupancy and step.at_low.occupancy.is_full for step in swept.steps]
+
+
+def test_curves_have_each_edge(one: WhatIf) -> None:
+    question = asked(idle="60:50%,20m:50%", keepalive="10m")
+    wanted = sweep_of("tcp_timeout_established=10..432000", NEWEST)
+    by_value = {point.value: point.share for point in curves(one, question, wanted).points}
+    # A minute, and ten minutes between keepalives.
+    for value, share in ((60, 1), (61, Fraction(1, 2)), (600, Fraction(1, 2)), (601, 0)):
+        assert by_value[value] == share
+    for point in sweep(one, question, wanted).points:
+        assert by_value[point.value] == point.share
 
 
 def test_half_closed_is_told_apart(one: WhatIf) -> None:
