@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The trade-off as a plot in Braille dots: stranded connections above, entries below, over one
-timeout on a logarithmic axis.
+sysctl, on a logarithmic axis where its values differ much.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from ctlint.analysis.override import Sweep
 from ctlint.analysis.silence import percent_words
 from ctlint.analysis.timeout_sweep import Swept
 from ctlint.report.whatif_words import number
@@ -18,6 +19,7 @@ from ctlint.report.whatif_words import number
 LEAST_WIDTH: Final = 20
 LEAST_HEIGHT: Final = 2
 _GUTTER: Final = 9
+_MUCH: Final = 50
 
 
 class Curve(NamedTuple):
@@ -57,15 +59,16 @@ def plot_lines(swept: Swept, width: int, height: int, mark: int | None = None) -
 def _panel(curve: Curve, swept: Swept, width: int, rows: int, mark: int | None) -> Iterator[str]:
     import plotille
 
-    low, high = _place(swept.sweep.low), _place(swept.sweep.high)
+    place = _scale(swept.sweep)
+    low, high = place(swept.sweep.low), place(swept.sweep.high)
     canvas = plotille.Canvas(width, rows, xmin=low, xmax=high, ymin=0.0, ymax=1.0)
-    points = [(_place(value), float(each / curve.highest)) for value, each in curve.values]
+    points = [(place(value), float(each / curve.highest)) for value, each in curve.values]
     for (x, y), (next_x, next_y) in pairwise(points):
         canvas.line(x, y, next_x, y)
         canvas.line(next_x, y, next_x, next_y)
     if mark is not None and swept.sweep.low <= mark <= swept.sweep.high:
         for row in range(rows * 2):
-            canvas.point(_place(mark), row / (rows * 2))
+            canvas.point(place(mark), row / (rows * 2))
     yield f"{curve.title:>{_GUTTER}}"
     drawn = canvas.plot().split("\n")
     for row, line in enumerate(drawn):
@@ -88,5 +91,8 @@ def _axis(swept: Swept, width: int) -> str:
     return f"{'':{_GUTTER}}└{low} {middle} {high}"
 
 
-def _place(value: int) -> float:
-    return math.log10(max(value, 1))
+def _scale(sweep: Sweep) -> Callable[[int], float]:
+    """Where a value stands: by its logarithm where values differ much."""
+    if sweep.high < _MUCH * max(sweep.low, 1):
+        return float
+    return lambda value: math.log10(max(value, 1))

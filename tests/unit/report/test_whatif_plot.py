@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from ctlint.analysis.override import sweep_of
-from ctlint.analysis.timeout_sweep import Swept, sweep
+from ctlint.analysis.timeout_sweep import Swept, curves, sweep
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.report.whatif_plot import plot_lines
 from tests.unit.analysis.whatif_hosts import asked, incident
@@ -39,6 +39,12 @@ def test_without_room_there_is_none(swept: Swept, width: int, height: int) -> No
 def test_nothing_is_drawn_of_what_is_not_told() -> None:
     wanted = sweep_of("tcp_timeout_established=10..1000", NEWEST)
     assert plot_lines(sweep(incident(), asked(), wanted), 80, 20) == []
+
+
+@pytest.mark.parametrize("text", ["tcp_loose=0..1", "tcp_orphan_retries=0..255"])
+def test_small_numbers_have_a_plot(text: str) -> None:
+    wanted = sweep_of(text, NEWEST)
+    assert plot_lines(curves(incident(), asked(idle="60"), wanted), 80, 20, mark=0)
 
 
 def test_the_share_falls_at_the_threshold(swept: Swept) -> None:

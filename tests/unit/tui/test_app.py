@@ -14,7 +14,9 @@ import pytest
 from textual.pilot import Pilot
 
 from ctlint.tui.app import WhatIfApp
-from ctlint.tui.knobs import knobs
+from ctlint.tui.knobs import knobs, turned
+from ctlint.tui.panes import Pane, pane_text
+from tests.unit.analysis.whatif_hosts import asked
 from tests.unit.cli.running import ctlint
 from tests.unit.tui.screens import app, lines, press, run
 
@@ -46,7 +48,8 @@ def test_the_ladder_and_the_sockets() -> None:
     async def course(view: WhatIfApp, pilot: Pilot[None]) -> None:
         screen = await press(view, pilot, *TO_IDLE, *MINUTES_15, "2")
         assert "FA -> INVALID x OUTPUT#5" in screen
-        assert screen.count("FA -> INVALID") == 9
+        # A refused FIN is tried again as a probe, with PSH (tcp_write_wakeup).
+        assert screen.count("-> INVALID x OUTPUT#5") == 9
         screen = await press(view, pilot, "3")
         assert "FIN-WAIT-1 for 10" in screen
         assert "ESTAB      for ever" in screen
@@ -79,6 +82,15 @@ def test_the_plot_is_over_the_chosen_sysctl() -> None:
         assert "tcp_timeout_established" in screen
 
     run(app(), course)
+
+
+def test_every_knob_has_every_pane() -> None:
+    view = app()
+    question = asked(idle="15m")
+    for knob in knobs():
+        turn = turned(knob, question, view.desk.settings(question), up=True)
+        for pane in (Pane.ANSWER, Pane.LADDER, Pane.SOCKETS, Pane.PLOT):
+            assert pane_text(pane, view.desk, turn, knob.sysctl, 49, 21).plain
 
 
 def test_values_are_typed_and_what_is_wrong_is_said() -> None:
