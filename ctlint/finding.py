@@ -8,11 +8,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from ctlint.wire.addresses import Family
 
-_COUNTERS = re.compile(r"^\[\d+:\d+\] | \[\d+:\d+\]$")
+_COUNTERS: Final = re.compile(
+    r"^[ \t]*\[[0-9]+:[0-9]+\][ \t]*|[ \t]+\[[0-9]+:[0-9]+\]$"
+    r"|[ \t]+(?:-c|--set-counters)[ \t]+[0-9]+[ \t]+[0-9]+(?![^ \t])"
+)
+
+
+def bare_text(text: str) -> str:
+    """A rule or policy without its counters and without blanks around it."""
+    return _COUNTERS.sub("", text).strip()
 
 
 class Severity(Enum):
@@ -124,6 +132,24 @@ class Fix:
     leaks: bool = False
 
 
+class AllowedBy(Enum):
+    """What allows a finding: a comment in its rule, a comment line above it, the configuration."""
+
+    RULE = "rule"
+    COMMENT = "comment"
+    CONFIG = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """Why a finding does not count: the reason that was given, and where it stands."""
+
+    by: AllowedBy
+    reason: str
+    file: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that ctlint found: one cause, for one role.
@@ -149,7 +175,7 @@ class Finding:
     stranded: Stranded | None = None
     witness: Witness | None = None
     fix: Fix | None = None
-    suppressed: str | None = None
+    suppressed: Suppressed | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -163,7 +189,7 @@ class Finding:
             self.family.name if self.family else "",
             where.table or "",
             where.chain or "",
-            _COUNTERS.sub("", where.text),
+            bare_text(where.text),
         )
         text = "\x1f".join(parts).encode("utf-8", "surrogateescape")
         return hashlib.sha256(text).hexdigest()[:32]

@@ -57,23 +57,25 @@ from ctlint.model.netfilter.chains import RuleRef
     persona=Persona.PEDANTIC,
 )
 def check(ctx: Context) -> Iterator[Finding]:
-    """The first rule of a rule set that has the match, for all."""
+    """The first rule of a rule set that has the match, for all but those that are allowed."""
     ruleset = ctx.subject.ruleset
     found = [
         RuleRef(table, chain.name, position, rule)
         for table, chain, position, rule in ruleset.rules()
         if any(isinstance(match, Match) and match.name == "state" for match in rule.matches)
     ]
-    if not found:
-        return
-    more = f", and {len(found) - 1:,} more rules" if len(found) > 1 else ""
-    yield Finding(
-        rule=ctx.info.id,
-        name=ctx.info.name,
-        severity=Severity.NOTE,
-        confidence=Confidence.CERTAIN,
-        message=f"this rule{more} asks for the state with the old match",
-        remedy="`-m conntrack --ctstate` with the same states asks the same",
-        location=ctx.location(found[0]),
-        family=ruleset.family,
-    )
+    groups: dict[object, list[RuleRef]] = {}
+    for ref in found:
+        groups.setdefault(ctx.subject.apart(ref), []).append(ref)
+    for group in groups.values():
+        more = f", and {len(group) - 1:,} more rules" if len(group) > 1 else ""
+        yield Finding(
+            rule=ctx.info.id,
+            name=ctx.info.name,
+            severity=Severity.NOTE,
+            confidence=Confidence.CERTAIN,
+            message=f"this rule{more} asks for the state with the old match",
+            remedy="`-m conntrack --ctstate` with the same states asks the same",
+            location=ctx.location(group[0]),
+            family=ruleset.family,
+        )

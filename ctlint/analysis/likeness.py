@@ -6,7 +6,7 @@ A person who reads a list of 200 blocked addresses sees one thing, and mends it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,18 +29,27 @@ _GOES_ON: Final = (Action.CONTINUE, Action.REMEMBER)
 """What may stand between two rules of a row: each address is logged, then dropped."""
 
 
-def in_rows(strandings: Iterable[Stranding], ruleset: Ruleset) -> list[Stranding]:
+def _nothing(ref: RuleRef) -> None:
+    del ref
+
+
+def in_rows(
+    strandings: Iterable[Stranding],
+    ruleset: Ruleset,
+    apart: Callable[[RuleRef], object] = _nothing,
+) -> list[Stranding]:
     """The strandings of one role, those of a row of rules as one at the first rule.
 
-    It names the other rules in ``alike`` and has the ports of all.
+    It names the other rules in ``alike`` and has the ports of all. Rules for which ``apart`` gives
+    different values do not stand in one row.
     """
     found: list[Stranding] = []
     groups: dict[object, list[tuple[RuleRef, Stranding]]] = {}
     for stranding in strandings:
         if isinstance(stranding.cause, RuleRef):
-            groups.setdefault(_likeness(stranding, stranding.cause), []).append(
-                (stranding.cause, stranding)
-            )
+            groups.setdefault(
+                (apart(stranding.cause), _likeness(stranding, stranding.cause)), []
+            ).append((stranding.cause, stranding))
         else:
             found.append(stranding)
     for group in groups.values():
@@ -82,7 +91,7 @@ def _form(rule: Rule) -> object:
                 options.append((name, None, negated))
             elif name == "match-set":
                 options.append((name, value[1], negated))
-            elif name != "comment" or "ctlint:" in value:
+            elif name != "comment":
                 options.append((name, value, negated))
         if options or match.name != "comment":
             matches.append((match.name, tuple(options)))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 import click
 
@@ -35,6 +35,13 @@ from ctlint.source.inputs import read_inputs
 from ctlint.source.outputs import opened_output
 
 FORMATS: Final = ("text", "concise", "json", "sarif", "github", "junit", "gitlab")
+
+
+class Look(NamedTuple):
+    """How reports for people look."""
+
+    color: str
+    show_suppressed: bool
 
 
 def told(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Circumstances:
@@ -110,6 +117,9 @@ Examples:
     is_flag=True,
     help="Print a patch with all checked fixes instead of a report; no file is changed.",
 )
+@click.option(
+    "--show-suppressed", is_flag=True, help="text, concise: also the findings that are allowed."
+)
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no report, write only --output files.")
 def command(
@@ -125,6 +135,7 @@ def command(
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
     wants_patch: bool,
+    show_suppressed: bool,
     color: str,
     quiet: bool,
 ) -> int:
@@ -159,7 +170,7 @@ def command(
             _write_patch(fixes, targets[0][1], given)
         for form, output in () if wants_patch else targets:
             if not (quiet and output == "-"):
-                _write(result, form, output, color, given)
+                _write(result, form, output, Look(color, show_suppressed), given)
     least = Severity(fail_on).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
@@ -218,14 +229,14 @@ def _chosen(
     return [info for info in rules if (not select or fits(info, select)) and not fits(info, ignore)]
 
 
-def _write(result: LintResult, form: str, output: str, color: str, inputs: Sequence[str]) -> None:
+def _write(result: LintResult, form: str, output: str, look: Look, inputs: Sequence[str]) -> None:
     if output == "-":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         with reader_may_leave():
-            _render(result, form, sys.stdout, color)
+            _render(result, form, sys.stdout, look)
         return
     with opened_output(output, inputs) as stream:
-        _render(result, form, stream, color)
+        _render(result, form, stream, look)
 
 
 def _write_patch(fixes: Patch, output: str, inputs: Sequence[str]) -> None:
@@ -248,11 +259,15 @@ def _write_patch(fixes: Patch, output: str, inputs: Sequence[str]) -> None:
         sys.stdout.write(text)
 
 
-def _render(result: LintResult, form: str, stream: TextIO, color: str) -> None:
+def _render(result: LintResult, form: str, stream: TextIO, look: Look) -> None:
     if form == "text":
         from ctlint.report.text import render_text
 
-        render_text(result, console=console(color, stream))
+        render_text(
+            result,
+            console=console(look.color, stream),
+            show_suppressed=look.show_suppressed,
+        )
     elif form == "json":
         from ctlint.report.lint_json import render_json
 
@@ -276,4 +291,4 @@ def _render(result: LintResult, form: str, stream: TextIO, color: str) -> None:
     else:
         from ctlint.report.concise import render_concise
 
-        stream.write(render_concise(result))
+        stream.write(render_concise(result, show_suppressed=look.show_suppressed))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -36,10 +36,11 @@ from ctlint.headerspace.boxes import merged
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
+from ctlint.lint.allowing import NOTHING_ALLOWED, HostAllowing
 from ctlint.lint.editing import RuleEditor, setting_edit
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
@@ -62,6 +63,7 @@ class Subject:
         circumstances: Circumstances = UNTOLD,
         saved_sets: SavedSets = NO_SETS,
         texts: Mapping[str, str] = MappingProxyType({}),
+        allowing: HostAllowing = NOTHING_ALLOWED,
     ) -> None:
         self.ruleset = ruleset
         self.settings = settings
@@ -70,6 +72,7 @@ class Subject:
         self.witnesses = Witnesses(self.chains, settings, saved_sets)
         self.replays = Replays(self.witnesses, self.chains, settings)
         self.texts = texts
+        self._allowing = allowing
         roles = tuple(role for role in Role if circumstances.has_role(role))
         self.remedies = Remedies(self.chains, settings, self.report, roles)
         self._reports: dict[Role, RoleReport] = {}
@@ -115,7 +118,17 @@ class Subject:
     @cached_property
     def rows(self) -> tuple[list[Stranding], ...]:
         """The strandings of each role, those of rules in a row as one. Raises EndlessWalkError."""
-        return tuple(in_rows(report.strandings, self.ruleset) for report in self.reports)
+        return tuple(
+            in_rows(report.strandings, self.ruleset, self.apart) for report in self.reports
+        )
+
+    def apart(self, cause: Cause) -> Hashable:
+        """What keeps a rule out of findings about several rules: None unless something is allowed
+        at it, which then speaks for it alone.
+        """
+        if not isinstance(cause, RuleRef):
+            return None
+        return self._allowing.apart(self.ruleset.file, cause)
 
     def fix(self, remedy: Remedy) -> Fix | None:
         """The remedy as edits of the input, where it is a change of the rules."""
@@ -176,7 +189,8 @@ class Context:
             if lost.nature is not Nature.TRANSLATION:
                 continue
             is_first = lost.ctstate is CtState.NEW
-            groups.setdefault((stranding.role, lost.hook, is_first), []).append(stranding)
+            key = (stranding.role, lost.hook, is_first, self.subject.apart(stranding.cause))
+            groups.setdefault(key, []).append(stranding)
         for group in groups.values():
             group.sort(key=self._by_certainty)
             yield group[0], group[1:]

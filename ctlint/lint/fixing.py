@@ -230,4 +230,5 @@ def _changed(host: Host, changed: Mapping[str, str]) -> Host:
         host.circumstances,
         host.saved_sets,
         {**host.texts, **changed},
+        host.terms,
     )

@@ -67,7 +67,8 @@ def load_rule(path: Path) -> RuleInfo:
         mark.since,
         " ".join(summary.split()),
         MappingProxyType(sections),
-        checks[0],
+        None if mark.of_run else checks[0],
+        checks[0] if mark.of_run else None,
     )
 
 

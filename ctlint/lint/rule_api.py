@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from ctlint.finding import Finding, Severity
 
 if TYPE_CHECKING:
+    from ctlint.lint.allowing import RunView
     from ctlint.lint.context import Context
 
 HEADINGS: Final = (
@@ -29,7 +30,8 @@ HEADINGS: Final = (
 """The headings of a rule's docstring, in this order."""
 
 Check = Callable[["Context"], Iterator[Finding]]
-_C = TypeVar("_C", bound=Check)
+RunCheck = Callable[["RunView"], Iterator[Finding]]
+_C = TypeVar("_C", bound=Callable[..., Iterator[Finding]])
 
 
 class Persona(Enum):
@@ -45,7 +47,8 @@ class RuleDefinitionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RuleInfo:
-    """A rule: its identity, its page, its check.
+    """A rule: its identity, its page, its check: ``check`` of each rule set, or ``run_check`` of
+    what people allow, when all others have spoken.
 
     ``severity`` is the most severe it can be; findings carry their own, by the timeouts.
     ``summary`` is the first sentence of its page. ``sections`` maps headings to Markdown.
@@ -58,18 +61,20 @@ class RuleInfo:
     since: str
     summary: str
     sections: Mapping[str, str]
-    check: Check
+    check: Check | None
+    run_check: RunCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleMark:
-    """What the decorator notes on a check."""
+    """What the decorator notes on a check. ``of_run``: it looks at a RunView."""
 
     id: str
     name: str
     severity: Severity
     persona: Persona
     since: str
+    of_run: bool
 
 
 MARK_ATTRIBUTE: Final = "__ctlint_rule__"
@@ -82,15 +87,18 @@ def rule(
     severity: Severity,
     since: str,
     persona: Persona = Persona.REGULAR,
+    of_run: bool = False,
 ) -> Callable[[_C], _C]:
-    """Mark the function of a rule file that checks. Raises RuleDefinitionError."""
+    """Mark the function of a rule file that checks: a Context, or a RunView. Raises
+    RuleDefinitionError.
+    """
     if not re.fullmatch(r"CT\d{3}", id):
         raise RuleDefinitionError(f"{id!r} is no rule id")
     if not re.fullmatch(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", name):
         raise RuleDefinitionError(f"{name!r} is no rule name")
 
     def mark(check: _C) -> _C:
-        setattr(check, MARK_ATTRIBUTE, RuleMark(id, name, severity, persona, since))
+        setattr(check, MARK_ATTRIBUTE, RuleMark(id, name, severity, persona, since, of_run))
         return check
 
     return mark

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ctlint.analysis.circumstances import UNTOLD, Circumstances
@@ -17,13 +16,16 @@ from ctlint.finding import (
     InputSummary,
     LintResult,
     Location,
+    Severity,
     Undecided,
 )
 from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
+from ctlint.lint.allowing import Allow, Allowing, HostAllowing
 from ctlint.lint.context import Context, Subject
 from ctlint.lint.ranking import rank
+from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
@@ -33,10 +35,22 @@ from ctlint.model.netfilter.traverse import EndlessWalkError
 from ctlint.parse.ipset_text import NO_SETS, SavedSets
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a host is judged: by which rules, with which severities (by id) in place of the rules'
+    own, and what its owner allows.
+    """
+
+    rules: tuple[RuleInfo, ...]
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    allows: tuple[Allow, ...] = ()
+
+
 class Host:
     """The rule sets of one host, the settings they run under, and what is told of it; `saved_sets`
     are the texts of its ipsets, for witnesses. ``texts`` are the files that rules and settings were
-    read from, by name: without these, findings come without fixes.
+    read from, by name: without these, findings come without fixes, and comment lines allow nothing.
+    ``terms`` is None where it is judged as all others are.
     """
 
     def __init__(
@@ -47,6 +61,7 @@ class Host:
         circumstances: Circumstances = UNTOLD,
         saved_sets: SavedSets = NO_SETS,
         texts: Mapping[str, str] | None = None,
+        terms: Terms | None = None,
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
@@ -54,6 +69,7 @@ class Host:
         self.circumstances = circumstances
         self.saved_sets = saved_sets
         self.texts = texts or {}
+        self.terms = terms
 
 
 def lint(
@@ -68,14 +84,54 @@ def lint(
     Raises BadSettingError for a sysctl that is no number, and AnalysisFault where a witness does
     not show what its finding says.
     """
-    inputs: list[InputSummary] = []
-    findings: list[Finding] = []
-    undecided: list[Undecided] = []
-    wanted = [r for r in rules if persona is Persona.PEDANTIC or r.persona is Persona.REGULAR]
-    # Rules about settings speak once for each rule set that runs under them.
-    seen: set[tuple[object, ...]] = set()
+    run = _Run(kernel, rules, persona)
     for host in hosts:
-        settings = Settings(host.sysctls, kernel)
+        run.host(host)
+    return run.result()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A finding that a rule has made: whether its witness shows it, and in which ways it is told:
+    open, allowed, or both.
+    """
+
+    is_shown: bool
+    open: set[bool] = field(default_factory=set)
+
+
+class _Run:
+    """What was found so far."""
+
+    def __init__(self, kernel: KernelProfile, rules: Sequence[RuleInfo], persona: Persona) -> None:
+        self.kernel = kernel
+        self.persona = persona
+        self.terms = Terms(tuple(rules))
+        self.allowing = Allowing(shipped_rules())
+        self.inputs: list[InputSummary] = []
+        self.findings: list[Finding] = []
+        self.undecided: list[Undecided] = []
+        # Rules about settings speak once for each rule set that runs under them.
+        self.seen: dict[tuple[object, ...], _Seen] = {}
+        self.run_rules: dict[str, RuleInfo] = {}
+        self.severities: dict[str, Severity] = {}
+
+    def host(self, host: Host) -> None:
+        terms = host.terms or self.terms
+        pedantic = self.persona is Persona.PEDANTIC
+        wanted = [r for r in terms.rules if pedantic or r.persona is Persona.REGULAR]
+        allowing = self.allowing.of_host(
+            host.rulesets,
+            host.sysctls,
+            host.texts,
+            terms.allows,
+            [info.id for info in wanted],
+        )
+        for info in wanted:
+            if info.run_check is not None:
+                self.run_rules[info.id] = info
+                self.severities.update(terms.severities)
+        settings = Settings(host.sysctls, self.kernel)
         subjects = [
             Subject(
                 ruleset,
@@ -84,33 +140,63 @@ def lint(
                 host.circumstances,
                 saved_sets=host.saved_sets,
                 texts=host.texts,
+                allowing=allowing,
             )
             for ruleset in host.rulesets
         ]
         for subject in subjects:
-            ruleset = subject.ruleset
-            inputs.append(_summary(ruleset, host.circumstances))
+            self.inputs.append(_summary(subject.ruleset, host.circumstances))
             subject.siblings = tuple(other for other in subjects if other is not subject)
-            endless: EndlessWalkError | None = None
-            for info in wanted:
-                try:
-                    for finding in info.check(Context(subject, info)):
-                        key = (finding.rule, finding.location, finding.role, finding.family)
-                        if key not in seen:
-                            seen.add(key)
-                            if subject.replays.require(finding):
-                                findings.append(finding)
-                except EndlessWalkError as error:
-                    endless = error
+            self.subject(subject, wanted, terms, allowing)
+
+    def subject(
+        self, subject: Subject, wanted: Sequence[RuleInfo], terms: Terms, allowing: HostAllowing
+    ) -> None:
+        endless: EndlessWalkError | None = None
+        for info in wanted:
+            if info.check is None:
+                continue
             try:
-                undecided += _undecided(subject)
+                for finding in info.check(Context(subject, info)):
+                    self.add(finding, subject, terms, allowing)
             except EndlessWalkError as error:
                 endless = error
-            if endless is not None:
-                why = f"{endless}: not all is said of these rules"
-                undecided.append(Undecided(Location(ruleset.file, 1), "", why))
-    findings.sort(key=rank)
-    return LintResult(kernel.name, tuple(inputs), tuple(_suppressed(findings)), tuple(undecided))
+        try:
+            self.undecided += _undecided(subject)
+        except EndlessWalkError as error:
+            endless = error
+        if endless is not None:
+            why = f"{endless}: not all is said of these rules"
+            self.undecided.append(Undecided(Location(subject.ruleset.file, 1), "", why))
+
+    def add(self, finding: Finding, subject: Subject, terms: Terms, allowing: HostAllowing) -> None:
+        key = (finding.rule, finding.location, finding.role, finding.family)
+        if key not in self.seen:
+            self.seen[key] = _Seen(subject.replays.require(finding))
+        seen = self.seen[key]
+        if not seen.is_shown:
+            return
+        judged = allowing.judged(_with_severity(finding, terms.severities))
+        # What two hosts share may be allowed at one of them alone.
+        is_open = judged.suppressed is None
+        if is_open not in seen.open:
+            seen.open.add(is_open)
+            self.findings.append(judged)
+
+    def result(self) -> LintResult:
+        for info in self.run_rules.values():
+            assert info.run_check is not None
+            for finding in info.run_check(self.allowing.view(info)):
+                self.findings.append(_with_severity(finding, self.severities))
+        self.findings.sort(key=rank)
+        return LintResult(
+            self.kernel.name, tuple(self.inputs), tuple(self.findings), tuple(self.undecided)
+        )
+
+
+def _with_severity(finding: Finding, severities: Mapping[str, Severity]) -> Finding:
+    wanted = severities.get(finding.rule)
+    return finding if wanted is None else replace(finding, severity=wanted)
 
 
 def _summary(ruleset: Ruleset, circumstances: Circumstances) -> InputSummary:
@@ -229,19 +315,3 @@ def _limits(report: RoleReport, ruleset: Ruleset) -> Iterator[Undecided]:
         yield Undecided(
             place, "", f"role {role}: the search was ended after {len(report.cases):,} connections"
         )
-
-
-# Suppression
-
-_ALLOW = re.compile(r"ctlint: allow ((?:CT\d{3}[, ]*)+?) because (\S.*)")
-
-
-def _suppressed(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Findings, with the reason where the rule's comment allows them."""
-    for finding in findings:
-        found = _ALLOW.search(finding.location.text)
-        if found and finding.rule in re.findall(r"CT\d{3}", found[1]):
-            reason = found[2].partition('"')[0].strip()
-            yield replace(finding, suppressed=reason)
-        else:
-            yield finding

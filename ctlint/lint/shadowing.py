@@ -32,7 +32,8 @@ def shadowed_rules(ctx: Context, *, of_state: bool) -> Iterator[Finding]:
         groups: dict[tuple[object, ...], list[Shadowed]] = {}
         for one in ctx.subject.shadows_in(table).rules:
             if (named_states(one.ref.rule) is not None) is of_state:
-                groups.setdefault((one.ref.chain, one.takers), []).append(one)
+                key = (one.ref.chain, one.takers, ctx.subject.apart(one.ref))
+                groups.setdefault(key, []).append(one)
         for group in groups.values():
             yield _finding(ctx, group)
 

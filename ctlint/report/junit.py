@@ -67,7 +67,7 @@ def _case(finding: Finding) -> list[str]:
     ]
     text = "\n".join(escape(visible(line)) for line in said if line)
     if finding.suppressed is not None:
-        inner = f"<skipped{_attributes(message=finding.suppressed)}/>"
+        inner = f"<skipped{_attributes(message=finding.suppressed.reason)}/>"
     elif _fails(finding):
         kind = _attributes(type=finding.severity.value, message=finding.message)
         inner = f"<failure{kind}>{text}</failure>"

@@ -16,6 +16,7 @@ from ctlint.finding import (
     PacketKind,
     Severity,
     Stranded,
+    Suppressed,
     Undecided,
 )
 from ctlint.wire.addresses import Family
@@ -100,7 +101,18 @@ def _finding(finding: Finding) -> dict[str, object]:
         ),
         "fix": _fix(finding.fix) if finding.fix else None,
         "fingerprint": finding.fingerprint,
-        "suppressed": finding.suppressed,
+        "suppressed": _suppressed(finding.suppressed) if finding.suppressed else None,
+    }
+
+
+def _suppressed(suppressed: Suppressed) -> dict[str, object]:
+    return {
+        "where": {
+            "kind": suppressed.by.value,
+            "file": suppressed.file,
+            "line": suppressed.line,
+        },
+        "reason": suppressed.reason,
     }
 
 

@@ -13,7 +13,17 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import quote
 
-from ctlint.finding import Edit, Finding, Fix, LintResult, Location, Severity, Undecided
+from ctlint.finding import (
+    AllowedBy,
+    Edit,
+    Finding,
+    Fix,
+    LintResult,
+    Location,
+    Severity,
+    Suppressed,
+    Undecided,
+)
 from ctlint.report.escape import visible
 from ctlint.report.lint_json import packet_as_json, stranded_json
 
@@ -113,11 +123,26 @@ def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, object]:
         ]
     result["partialFingerprints"] = {FINGERPRINT: finding.fingerprint}
     if finding.suppressed is not None:
-        result["suppressions"] = [{"kind": "inSource", "justification": finding.suppressed}]
+        result["suppressions"] = [_suppression(finding.suppressed)]
     if finding.fix is not None:
         result["fixes"] = [_fix(finding.fix)]
     result["properties"] = _properties(finding)
     return result
+
+
+def _suppression(suppressed: Suppressed) -> dict[str, object]:
+    """A suppression (3.35). What stands in a file of ours is external to what was checked."""
+    return {
+        "kind": "external" if suppressed.by is AllowedBy.CONFIG else "inSource",
+        "status": "accepted",
+        "justification": suppressed.reason,
+        "location": {
+            "physicalLocation": {
+                "artifactLocation": {"uri": artifact_uri(suppressed.file)},
+                "region": {"startLine": suppressed.line},
+            }
+        },
+    }
 
 
 def _fix(fix: Fix) -> dict[str, object]:

@@ -6,7 +6,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ctlint.finding import Finding, LintResult, Location, PacketKind, Role, Severity, Stranded
+from ctlint.finding import (
+    AllowedBy,
+    Finding,
+    LintResult,
+    Location,
+    PacketKind,
+    Role,
+    Severity,
+    Stranded,
+    Suppressed,
+)
 from ctlint.wire.tcp_flags import TcpFlags
 
 _SIDE = {"orig": "the client", "reply": "the server"}
@@ -113,6 +123,19 @@ def say_duration(seconds: int) -> str:
         return f"{seconds} s"
     size, unit = next(unit for unit in _UNITS if seconds >= unit[0])
     return f"{seconds} s ({round(seconds / size, 1):g} {unit})"
+
+
+_ALLOWED_BY = {
+    AllowedBy.RULE: "its comment",
+    AllowedBy.COMMENT: "the comment at",
+    AllowedBy.CONFIG: "the configuration at",
+}
+
+
+def say_suppressed(why: Suppressed) -> str:
+    """Why a finding does not count: "clients send keepalives (the comment at rules.v4:7)"."""
+    place = "" if why.by is AllowedBy.RULE else f" {why.file}:{why.line}"
+    return f"{why.reason} ({_ALLOWED_BY[why.by]}{place})"
 
 
 def say_summary(result: LintResult) -> str:

@@ -25,6 +25,7 @@ from ctlint.report.sentence import (
     say_rules,
     say_stranded,
     say_summary,
+    say_suppressed,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ _FRAME = "blue"
 _HELP = "green"
 
 
-def render_text(result: LintResult, *, console: Console) -> None:
+def render_text(result: LintResult, *, console: Console, show_suppressed: bool = False) -> None:
     """Prints the findings that are not suppressed, what was not decided, and a summary.
+
+    With ``show_suppressed`` those that are have a line each, with the reason.
 
     Findings of one rule at one place, which differ by role, share their excerpt and their help.
     Of a rule that speaks at many places the first are shown in full, the others in a line each.
@@ -79,6 +82,8 @@ def render_text(result: LintResult, *, console: Console) -> None:
         else:
             rest.append(group)
     page.print_rest(rest)
+    if show_suppressed:
+        page.print_suppressed(result.findings)
     page.print_undecided(result.undecided)
     if sum(map(result.count, Severity)) > SUMMED_FROM:
         page.print_rules(say_rules(result))
@@ -261,6 +266,25 @@ class _Page:
                 excerpt = cut_excerpt(start, room, encoding=self.encoding, ellipsis=self.ellipsis)
                 head.append(f" {excerpt.text}")
             self.lines.append(head)
+        self.lines.append(Text())
+        self._flush()
+
+    def print_suppressed(self, findings: Sequence[Finding]) -> None:
+        """Prints the findings that are suppressed, a line each with the reason and its place."""
+        from rich.text import Text
+
+        suppressed = [(each, why) for each in findings if (why := each.suppressed) is not None]
+        if not suppressed:
+            return
+        self.lines.append(Text("suppressed:", "bold"))
+        for finding, why in suppressed:
+            where = finding.location
+            role = f" ({finding.role.value})" if finding.role else ""
+            said = f" {where.file}:{where.line}:{where.column}{role}: {say_suppressed(why)}"
+            style = _STYLES[finding.severity]
+            rule = visible(finding.rule, self.encoding)
+            lead = Text(f"{finding.severity.value}[{rule}]", style)
+            self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "), lead=lead)
         self.lines.append(Text())
         self._flush()
 

@@ -46,6 +46,10 @@ class Example(NamedTuple):
             found += parse_rulesets(self.rules6, "rules6", Family.IPV6)
         return found
 
+    def texts(self) -> dict[str, str]:
+        """The texts by the names of their files."""
+        return {"rules": self.rules, "rules6": self.rules6, "sysctl": self.sysctl}
+
     def sysctls(self) -> SysctlSet:
         """The settings, parsed."""
         if not self.sysctl:

@@ -13,7 +13,7 @@ from ctlint.finding import Role
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.ir.values import Range
 from ctlint.model.kernel.profiles import NEWEST
-from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.chains import ChainStore, RuleRef
 from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family
@@ -50,6 +50,17 @@ def test_a_list_of_addresses_is_one_cause() -> None:
     assert row.ports == ()
 
 
+def test_a_rule_apart_stands_alone() -> None:
+    blocked = "".join(f"-A INPUT -s 192.0.2.{number} -j DROP\n" for number in range(1, 5))
+    (ruleset,) = parse_rulesets(f"{HEAD}{blocked}COMMIT\n", "rules", Family.IPV4)
+    report = examine(ChainStore(ruleset, Facts()), Role.CLIENT, Settings(SysctlSet(), NEWEST))
+    found = in_rows(report.strandings, ruleset, lambda ref: ref.position == 3)
+    assert sorted([row.cause.position for row in found if isinstance(row.cause, RuleRef)]) == [2, 3]
+    assert [[str(each) for each in row.alike] for row in found if row.alike] == [
+        ["filter/INPUT#4", "filter/INPUT#5"]
+    ]
+
+
 def test_a_list_that_stands_before_everything_else_loses_nothing_by_expiry() -> None:
     """What drops the SYN/ACK too lets no connection be opened."""
     blocked = "".join(f"-I INPUT 1 -s 192.0.2.{number} -j DROP\n" for number in range(1, 20))
@@ -79,8 +90,6 @@ def test_rules_that_differ_in_ends_alone_are_one_row(rules: str) -> None:
         "-A INPUT -s 192.0.2.1 -j DROP\n-A INPUT -s 192.0.2.2 -j REJECT\n",
         "-A INPUT -s 192.0.2.1 -j DROP\n-A INPUT -s 192.0.2.2 -i eth1 -j DROP\n",
         "-A INPUT -s 192.0.2.1 -j DROP\n-A INPUT -s 192.0.2.2 -m state --state INVALID -j DROP\n",
-        "-A INPUT -s 192.0.2.1 -j DROP\n"
-        '-A INPUT -s 192.0.2.2 -m comment --comment "ctlint: allow CT106 because x" -j DROP\n',
         "-A INPUT -s 192.0.2.1 -j gone\n-A INPUT -s 192.0.2.2 -j DROP\n-A gone -j DROP\n",
         # The one is answered, the other is not.
         "-A INPUT -s 192.0.2.1 -p tcp ! --syn -m state --state NEW -j gone\n"

@@ -323,7 +323,12 @@ def test_a_comment_in_the_rule_allows_it() -> None:
     done = ctlint(["lint", "-", "--select", "CT101", "--format", "json", "--fail-on", "note"], text)
     assert done.returncode == 0
     result = json.loads(done.stdout)
-    assert {f["suppressed"] for f in result["findings"]} == {"raw sockets only"}
+    line = text.split("\n").index(rule) + 1
+    for finding in result["findings"]:
+        assert finding["suppressed"] == {
+            "where": {"kind": "rule", "file": "-", "line": line},
+            "reason": "raw sockets only",
+        }
     assert result["summary"]["suppressed"] == len(result["findings"])
 
 

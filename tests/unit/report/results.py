@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ctlint.finding import (
+    AllowedBy,
     Confidence,
     Edit,
     Finding,
@@ -18,6 +19,7 @@ from ctlint.finding import (
     Role,
     Severity,
     Stranded,
+    Suppressed,
     Undecided,
     Witness,
 )
@@ -88,7 +90,7 @@ ALLOWED = Finding(
     message="Clients behind one NAT address lose their SYN packets.",
     remedy="Remove the line.",
     location=Location("sysctl", 3, 1, 28, text="net.ipv4.tcp_tw_recycle = 1"),
-    suppressed="no clients behind NAT",
+    suppressed=Suppressed(AllowedBy.COMMENT, "no clients behind NAT", "sysctl", 2),
 )
 
 EXAMPLE = LintResult(
@@ -145,7 +147,7 @@ def hostile_result(text: str) -> LintResult:
         message="m",
         remedy="r",
         location=location,
-        suppressed=text,
+        suppressed=Suppressed(AllowedBy.RULE, text, f"f{text}", 7),
     )
     return LintResult(
         "6.18",

@@ -109,7 +109,10 @@ def test_every_text_comes_back_as_it_was(text: str) -> None:
     assert finding["related"][0]["message"] == text
     assert finding["ports"] == [text]
     assert finding["witness"]["scenario"] == {"name": text, "ruleset": text}
-    assert allowed["suppressed"] == text
+    assert allowed["suppressed"] == {
+        "where": {"kind": "rule", "file": f"f{text}", "line": 7},
+        "reason": text,
+    }
 
 
 def test_a_packet() -> None:

@@ -184,7 +184,17 @@ def test_a_finding_becomes_a_result() -> None:
 def test_a_suppressed_finding_has_its_reason() -> None:
     result = _run(EXAMPLE)["results"][1]
     assert result["suppressions"] == [
-        {"kind": "inSource", "justification": "no clients behind NAT"}  # 3.35
+        {  # 3.35
+            "kind": "inSource",
+            "status": "accepted",
+            "justification": "no clients behind NAT",
+            "location": {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "sysctl"},
+                    "region": {"startLine": 2},
+                }
+            },
+        }
     ]
     assert "suppressions" not in _run(EXAMPLE)["results"][0]
     # The level is the finding's, not the rule's default.
