@@ -11,7 +11,8 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from enum import Enum, auto
+from typing import Any, Final, Literal, NamedTuple
 
 from ctlint.finding import Role
 
@@ -24,9 +25,44 @@ _ROLES: Final = {
     "router": Role.FORWARD,
     "loopback": Role.LOOPBACK,
 }
-_KEYS: Final = ("half-close", "idle", "keepalive", "offload", "role")
+
+
+class FactForm(Enum):
+    """What the value of a fact is."""
+
+    DURATION = auto()
+    DURATION_OR_OFF = auto()
+    YES_NO = auto()
+    ROLES = auto()
+
+
+class Fact(NamedTuple):
+    """A fact that can be told: the form of its value, and what it says."""
+
+    form: FactForm
+    about: str
+
+
+FACTS: Final[Mapping[str, Fact]] = {
+    "half-close": Fact(
+        FactForm.DURATION, "The longest silence of a connection that one end has closed."
+    ),
+    "idle": Fact(FactForm.DURATION, "The longest silence of ordinary connections."),
+    "keepalive": Fact(
+        FactForm.DURATION_OR_OFF,
+        "Silence after which every connection sends a keepalive or heartbeat; off: none does.",
+    ),
+    "offload": Fact(
+        FactForm.YES_NO, "Whether a flowtable or hardware forwards packets unseen by conntrack."
+    ),
+    "role": Fact(FactForm.ROLES, "All that the host is."),
+}
+"""The facts by key. One that nothing looks at is none."""
+
+ROLE_NAMES: Final = tuple(_ROLES)
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([0-9]{1,10})([smhd]?)")
+DURATION_PATTERN: Final = f"^{_DURATION.pattern}$"
 
 
 class FactError(Exception):
@@ -82,8 +118,8 @@ def circumstances(facts: Iterable[tuple[str, str]]) -> Circumstances:
     """Facts from their keys and values in words. Raises FactError."""
     found: dict[str, Any] = {}
     for key, text in facts:
-        if key not in _KEYS:
-            raise FactError(f"there is no fact {key!r}{_suggestion(key, _KEYS)}")
+        if key not in FACTS:
+            raise FactError(f"there is no fact {key!r}{_suggestion(key, tuple(FACTS))}")
         name = {"half-close": "half_close", "role": "roles"}.get(key, key)
         if name in found:
             raise FactError(f"{key} is told twice")
@@ -92,13 +128,14 @@ def circumstances(facts: Iterable[tuple[str, str]]) -> Circumstances:
 
 
 def _value(key: str, text: str) -> object:
-    if key == "keepalive" and text == "off":
+    form = FACTS[key].form
+    if form is FactForm.DURATION_OR_OFF and text == "off":
         return text
-    if key == "offload":
+    if form is FactForm.YES_NO:
         if text not in ("yes", "no"):
             raise FactError(f"{key}: {text!r} is neither yes nor no")
         return text == "yes"
-    if key == "role":
+    if form is FactForm.ROLES:
         return _roles(text)
     return seconds_of(key, text)
 
@@ -108,7 +145,8 @@ def seconds_of(key: str, text: str) -> int:
     form = "a whole number of seconds, or one with s, m, h or d behind it (90, 15m, 2h)"
     found = _DURATION.fullmatch(text)
     if found is None:
-        what = f"neither off nor {form}" if key == "keepalive" else f"not {form}"
+        may_be_off = FACTS[key].form is FactForm.DURATION_OR_OFF
+        what = f"neither off nor {form}" if may_be_off else f"not {form}"
         raise FactError(f"{key}: {text!r} is {what}")
     seconds = int(found[1]) * _UNITS[found[2]]
     if not 1 <= seconds <= MAX_SECONDS:
