@@ -217,12 +217,15 @@ class InputSummary:
 
 @dataclass(frozen=True, slots=True)
 class LintResult:
-    """All that one run found. ``kernel`` is the profile's name."""
+    """All that one run found. ``kernel`` is the profile's name, ``config`` the file of the
+    configuration; it is empty where there is none.
+    """
 
     kernel: str
     inputs: tuple[InputSummary, ...]
     findings: tuple[Finding, ...]
     undecided: tuple[Undecided, ...] = ()
+    config: str = ""
 
     def count(self, severity: Severity) -> int:
         """Findings of this severity that are not suppressed."""

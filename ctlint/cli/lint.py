@@ -6,35 +6,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TextIO
+from dataclasses import replace
+from typing import NamedTuple, TextIO
 
 import click
 
 from ctlint import __version__
-from ctlint.analysis.circumstances import Circumstances, FactError, circumstances
+from ctlint.cli.configured import Configured, with_configuration
 from ctlint.cli.exit_codes import EXIT_FINDINGS
-from ctlint.cli.options import (
-    color_option,
-    console,
-    kernel_option,
-    no_garbage_collection,
-    sets_option,
-    sysctl_option,
-    unusable_input,
-)
+from ctlint.cli.options import color_option, console, no_garbage_collection, unusable_input
 from ctlint.cli.streams import reader_may_leave
 from ctlint.finding import LintResult, Severity
+from ctlint.lint.config_schema import FORMATS
 from ctlint.lint.fixing import Patch, patch
 from ctlint.lint.registry import shipped_rules
-from ctlint.lint.rule_api import Persona, RuleInfo
+from ctlint.lint.rule_api import Persona
 from ctlint.lint.runner import Host, lint
-from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.transit import Facts
-from ctlint.report.escape import visible
-from ctlint.source.inputs import read_inputs
+from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.source.outputs import opened_output
-
-FORMATS: Final = ("text", "concise", "json", "sarif", "github", "junit", "gitlab")
 
 
 class Look(NamedTuple):
@@ -42,20 +32,6 @@ class Look(NamedTuple):
 
     color: str
     show_suppressed: bool
-
-
-def told(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Circumstances:
-    """Callback: the facts that were told."""
-    pairs = []
-    for value in values:
-        key, sign, text = value.partition("=")
-        if not sign:
-            raise click.BadParameter(visible(f"{value!r} is not KEY=VALUE"), ctx, param)
-        pairs.append((key, text))
-    try:
-        return circumstances(pairs)
-    except FactError as error:
-        raise click.BadParameter(visible(str(error)), ctx, param) from None
 
 
 @click.command(
@@ -70,33 +46,7 @@ Examples:
 """,
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@sysctl_option
-@sets_option
-@kernel_option
-@click.option(
-    "--fact",
-    "facts",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=told,
-    help="What is known of the host: keepalive, idle, half-close, offload or role; repeatable.",
-)
-@click.option("--select", multiple=True, metavar="ID", help="Only these rules (CT101, CT1).")
-@click.option("--ignore", multiple=True, metavar="ID", help="Not these rules (CT101, CT1).")
-@click.option(
-    "--persona",
-    type=click.Choice([persona.value for persona in Persona]),
-    default=Persona.REGULAR.value,
-    show_default=True,
-    help="pedantic: also rules that most people do not want.",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice([severity.value for severity in Severity]),
-    default=Severity.WARNING.value,
-    show_default=True,
-    help="Least severity that gives exit code 1.",
-)
+@with_configuration
 @click.option(
     "--format",
     "formats",
@@ -123,15 +73,8 @@ Examples:
 @color_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no report, write only --output files.")
 def command(
+    configured: Configured,
     paths: tuple[str, ...],
-    sysctls: tuple[str, ...],
-    sets: tuple[str, ...],
-    kernel: KernelProfile,
-    facts: Circumstances,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    persona: str,
-    fail_on: str,
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
     wants_patch: bool,
@@ -148,33 +91,41 @@ def command(
         raise click.UsageError("no PATH; use - to read standard input")
     if wants_patch:
         _require_patch_alone(formats, outputs, quiet=quiet)
-    targets = _targets(formats, outputs)
-    rules = _chosen(shipped_rules(), select, ignore)
+    holds = configured.effective()
+    targets = _targets(formats or (holds["format"],), outputs)
+    rules = holds.rules(shipped_rules())
+    kernel, persona = configured.kernel, Persona(holds["persona"])
+    sysctls, sets = configured.paths("sysctl"), configured.paths("sets")
     with unusable_input(), no_garbage_collection():
-        inputs = read_inputs(paths, sysctls, sets)
-        hosts = [
-            Host(
-                one.rulesets,
-                one.sysctls,
-                Facts(sets=one.sets),
-                facts,
-                one.saved_sets,
-                one.texts,
-            )
-            for one in inputs
-        ]
-        result = lint(hosts, kernel, rules, persona=Persona(persona))
-        given = (*paths, *sysctls, *sets)
+        hosts = [_host(one, configured) for one in read_inputs(paths, sysctls, sets)]
+        result = lint(hosts, kernel, rules, persona=persona)
+        result = replace(result, config=configured.file.configuration.file)
+        given = (*paths, *sysctls, *sets, *configured.read)
         if wants_patch:
-            fixes = patch(result, hosts, kernel, rules, persona=Persona(persona))
+            fixes = patch(result, hosts, kernel, rules, persona=persona)
             _write_patch(fixes, targets[0][1], given)
         for form, output in () if wants_patch else targets:
             if not (quiet and output == "-"):
                 _write(result, form, output, Look(color, show_suppressed), given)
-    least = Severity(fail_on).rank
+    least = Severity(holds["fail-on"]).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
     return 0
+
+
+def _host(one: HostInput, configured: Configured) -> Host:
+    """What is checked of an input, and how."""
+    files = dict.fromkeys(ruleset.file for ruleset in one.rulesets)
+    holds = configured.effective((one.name, *files))
+    return Host(
+        one.rulesets,
+        one.sysctls,
+        Facts(sets=one.sets),
+        holds.circumstances,
+        one.saved_sets,
+        one.texts,
+        configured.terms(holds),
+    )
 
 
 def _require_patch_alone(formats: Sequence[str], outputs: Sequence[str], *, quiet: bool) -> None:
@@ -192,7 +143,6 @@ def _require_patch_alone(formats: Sequence[str], outputs: Sequence[str], *, quie
 
 def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, str]]:
     """Which format goes where: the n-th --format to the n-th --output."""
-    formats = formats or ("text",)
     if not outputs and len(formats) == 1:
         outputs = ("-",)
     if len(formats) != len(outputs):
@@ -207,26 +157,6 @@ def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, 
     if len(set(files)) < len(files):
         raise click.UsageError("two reports go to one --output: the second would replace the first")
     return list(zip(formats, outputs, strict=True))
-
-
-def _chosen(
-    rules: Sequence[RuleInfo], select: Sequence[str], ignore: Sequence[str]
-) -> list[RuleInfo]:
-    """The rules that --select and --ignore leave; a prefix stands for all ids it begins."""
-
-    def fits(info: RuleInfo, words: Sequence[str]) -> bool:
-        return any(
-            info.id.startswith(part.strip().upper()) or info.name == part.strip()
-            for word in words
-            for part in word.split(",")
-            if part.strip()
-        )
-
-    for word in (*select, *ignore):
-        for part in word.split(","):
-            if part.strip() and not any(fits(info, (part,)) for info in rules):
-                raise click.UsageError(f"no rule {part.strip()!r}; `ctlint rules` lists them")
-    return [info for info in rules if (not select or fits(info, select)) and not fits(info, ignore)]
 
 
 def _write(result: LintResult, form: str, output: str, look: Look, inputs: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from ctlint.cli.exit_codes import (
 from ctlint.cli.streams import replace_closed, silence, tell
 
 _COMMANDS: Final = {
+    "config": "Show the configuration, or its JSON schema.",
     "confirm": "Play witnesses and scenarios on this kernel.",
     "diff": "Say what differs between two firewalls.",
     "explain": "Follow one packet through the rules.",

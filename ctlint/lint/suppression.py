@@ -25,6 +25,7 @@ _COMMENT_MARK: Final = re.compile(r"[ \t]*[#;]+[ \t]*ctlint:[ \t]*")
 _ALLOW: Final = re.compile(r"allow(?![\w-])", re.ASCII)
 _BECAUSE: Final = re.compile(r"(?:^|\s)because(?=\s|$)", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[,;\s]+")
+_LOOKALIKES: Final = str.maketrans("OIL", "011")
 _ID: Final = re.compile(r"CT[0-9]{3}", re.ASCII | re.IGNORECASE)
 
 
@@ -139,5 +140,8 @@ def continued_lines(rulesets: Iterable[Ruleset], file: str) -> list[range]:
 
 def similar(word: str, known: Sequence[str]) -> str | None:
     """The known word that is most like another, if any is."""
-    close = difflib.get_close_matches(word[:64], known, n=1, cutoff=0.6)
+    meant = word[:64]
+    if meant.upper().translate(_LOOKALIKES) in known:
+        return meant.upper().translate(_LOOKALIKES)
+    close = difflib.get_close_matches(meant, known, n=1, cutoff=0.6)
     return close[0] if close else None

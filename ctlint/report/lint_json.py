@@ -36,6 +36,7 @@ def render_json(result: LintResult, *, version: str) -> str:
         "version": FORMAT_VERSION,
         "tool": {"name": "ctlint", "version": version},
         "kernel": result.kernel,
+        "config": result.config or None,
         "inputs": [_input(summary) for summary in result.inputs],
         "findings": [_finding(finding) for finding in result.findings],
         "undecided": [_undecided(undecided) for undecided in result.undecided],

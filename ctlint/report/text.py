@@ -89,6 +89,8 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
         page.print_rules(say_rules(result))
     if facts := say_facts(result):
         page.print_line(facts)
+    if result.config:
+        page.print_line(f"configuration: {result.config}")
     page.print_line(say_summary(result), style="bold")
 
 

@@ -46,6 +46,7 @@ def test_an_empty_result() -> None:
         '    "version": "1.2.3"\n'
         "  },\n"
         '  "kernel": "5.10",\n'
+        '  "config": null,\n'
         '  "inputs": [],\n'
         '  "findings": [],\n'
         '  "undecided": [],\n'

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The configuration of a command: its file, and the options that win over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from ctlint.analysis.circumstances import FactError, circumstances
+from ctlint.cli.options import kernel_named, sets_option, sysctl_option, unusable_input
+from ctlint.finding import Severity
+from ctlint.lint.config_kinds import fits, rule_hint
+from ctlint.lint.configuration import FACT, Effective, Said, Values
+from ctlint.lint.registry import shipped_rules
+from ctlint.lint.rule_api import Persona
+from ctlint.lint.runner import Terms
+from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
+from ctlint.report.escape import visible
+from ctlint.source.config_files import (
+    NO_CONFIG,
+    ConfigFile,
+    beside,
+    found_config,
+    named_config,
+    seen_from,
+)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Configured(NamedTuple):
+    """A configuration and the options that were given."""
+
+    file: ConfigFile
+    options: Values
+
+    def effective(self, names: Sequence[str] = ()) -> Effective:
+        """What holds for an input, by the names of its files and its own; for all without names."""
+        paths = [path for name in names for path in seen_from(self.file.folder, name)]
+        return self.file.configuration.effective(self.options, paths)
+
+    def terms(self, effective: Effective) -> Terms:
+        """How an input is judged."""
+        rules = effective.rules(shipped_rules())
+        return Terms(rules, effective.severities, effective.allows)
+
+    @property
+    def kernel(self) -> KernelProfile:
+        """The kernel."""
+        return profile(self.effective()["kernel"])
+
+    def paths(self, key: str) -> tuple[str, ...]:
+        """The files that an option or the configuration names."""
+        said = self.effective().values[key]
+        if key in self.options:
+            return tuple(said.value)
+        return tuple(beside(self.file.folder, path) for path in said.value)
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The file of the configuration, which no output may replace."""
+        name = self.file.configuration.file
+        return (name,) if name else ()
+
+
+def with_configuration(command: _F) -> _F:
+    """The options that a configuration can say too, and those that name it. The command gets a
+    Configured in their place.
+    """
+    rule_words: dict[str, Any] = {"multiple": True, "metavar": "ID", "callback": _known_rules}
+    options = (
+        click.option(
+            "--config",
+            "config_file",
+            metavar="FILE",
+            help="Configuration [default: ctlint.toml or pyproject.toml, from here upwards].",
+        ),
+        click.option("--isolated", is_flag=True, help="Read no configuration."),
+        sysctl_option,
+        sets_option,
+        click.option(
+            "--kernel",
+            callback=kernel_named,
+            metavar="PROFILE",
+            help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r` "
+            f"[default: {NEWEST.name}].",
+        ),
+        click.option(
+            "--fact",
+            "facts",
+            multiple=True,
+            metavar="KEY=VALUE",
+            callback=_told,
+            help="What is known of the host: keepalive, idle, half-close, offload or role; "
+            "repeatable.",
+        ),
+        click.option("--select", help="Only these rules (CT101, CT1).", **rule_words),
+        click.option("--ignore", help="Not these rules (CT101, CT1).", **rule_words),
+        click.option(
+            "--persona",
+            type=click.Choice([persona.value for persona in Persona]),
+            help="pedantic: also rules that most people do not want "
+            f"[default: {Persona.REGULAR.value}].",
+        ),
+        click.option(
+            "--fail-on",
+            type=click.Choice([severity.value for severity in Severity]),
+            help=f"Least severity that gives exit code 1 [default: {Severity.WARNING.value}].",
+        ),
+    )
+
+    @wraps(command)
+    def wrapped(config_file: str | None, isolated: bool, **given: Any) -> Any:
+        with unusable_input():
+            file = _file(config_file, isolated=isolated)
+        names = ("sysctls", "sets", "kernel", "facts", "select", "ignore", "persona", "fail_on")
+        options = dict(_said({name: given.pop(name) for name in names}))
+        return command(Configured(file, options), **given)
+
+    result: Any = wrapped
+    for option in reversed(options):
+        result = option(result)
+    found: _F = result
+    return found
+
+
+def _file(named: str | None, *, isolated: bool) -> ConfigFile:
+    if isolated:
+        if named is not None:
+            raise click.UsageError("--isolated reads no configuration: without --config")
+        return NO_CONFIG
+    return found_config() if named is None else named_config(named)
+
+
+def _said(given: dict[str, Any]) -> Iterator[tuple[str, Said]]:
+    """The values that options give, by their keys."""
+    for name, key in (
+        ("select", "select"),
+        ("ignore", "ignore"),
+        ("persona", "persona"),
+        ("fail_on", "fail-on"),
+        ("sets", "sets"),
+    ):
+        if given[name]:
+            yield key, Said(given[name], f"--{key}")
+    if given["sysctls"]:
+        yield "sysctl", Said(given["sysctls"], "--sysctl")
+    if given["kernel"] is not None:
+        yield "kernel", Said(given["kernel"].name, "--kernel")
+    for key, text in given["facts"]:
+        yield FACT + key, Said(text, "--fact")
+
+
+def _told(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """Callback: the facts that were told."""
+    pairs = []
+    for value in values:
+        key, sign, text = value.partition("=")
+        if not sign:
+            raise click.BadParameter(visible(f"{value!r} is not KEY=VALUE"), ctx, param)
+        pairs.append((key, text))
+    try:
+        circumstances(pairs)
+    except FactError as error:
+        raise click.BadParameter(visible(str(error)), ctx, param) from None
+    return tuple(pairs)
+
+
+def _known_rules(
+    ctx: click.Context, param: click.Parameter, values: Iterable[str]
+) -> tuple[str, ...]:
+    """Callback: ids, beginnings of ids and names of rules, each for itself."""
+    del ctx, param
+    words = [word.strip() for value in values for word in value.split(",")]
+    words = [word for word in words if word]
+    for word in words:
+        if not any(fits(info, word) for info in shipped_rules()):
+            hint = rule_hint(word, shipped_rules())
+            raise click.UsageError(visible(f"no rule {word!r}; {hint}"))
+    return tuple(words)
