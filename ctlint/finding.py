@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ctlint.wire.addresses import Family
 
@@ -133,11 +133,14 @@ class Fix:
 
 
 class AllowedBy(Enum):
-    """What allows a finding: a comment in its rule, a comment line above it, the configuration."""
+    """What allows a finding: a comment in its rule, a comment line above it, the configuration; or
+    a baseline hides it.
+    """
 
     RULE = "rule"
     COMMENT = "comment"
     CONFIG = "config"
+    BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,19 @@ class Suppressed:
     reason: str
     file: str
     line: int
+
+
+class Identity(NamedTuple):
+    """What a finding is known by across runs, also when counters change or lines move. ``text`` is
+    that of the rule, policy or setting, without counters; what a finding has not is empty.
+    """
+
+    rule: str
+    role: str
+    family: str
+    table: str
+    chain: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +194,10 @@ class Finding:
     suppressed: Suppressed | None = None
 
     @property
-    def fingerprint(self) -> str:
-        """Stays the same when counters change or lines move: made of rule id, role, family,
-        table, chain and the rule's text.
-        """
+    def identity(self) -> Identity:
+        """What it is known by."""
         where = self.location
-        parts = (
+        return Identity(
             self.rule,
             self.role.value if self.role else "",
             self.family.name if self.family else "",
@@ -191,7 +205,11 @@ class Finding:
             where.chain or "",
             bare_text(where.text),
         )
-        text = "\x1f".join(parts).encode("utf-8", "surrogateescape")
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity in 32 hexadecimal digits."""
+        text = "\x1f".join(self.identity).encode("utf-8", "surrogateescape")
         return hashlib.sha256(text).hexdigest()[:32]
 
 
@@ -216,9 +234,20 @@ class InputSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What a baseline did in a run: how many findings it hides, and what it has that is found no
+    more, with how often.
+    """
+
+    file: str
+    hidden: int
+    gone: Mapping[Identity, int]
+
+
+@dataclass(frozen=True, slots=True)
 class LintResult:
     """All that one run found. ``kernel`` is the profile's name, ``config`` the file of the
-    configuration; it is empty where there is none.
+    configuration; it is empty where there is none. ``baseline`` is None where there is none.
     """
 
     kernel: str
@@ -226,7 +255,17 @@ class LintResult:
     findings: tuple[Finding, ...]
     undecided: tuple[Undecided, ...] = ()
     config: str = ""
+    baseline: Compared | None = None
 
     def count(self, severity: Severity) -> int:
         """Findings of this severity that are not suppressed."""
         return sum(1 for f in self.findings if f.severity is severity and f.suppressed is None)
+
+    @property
+    def allowed(self) -> int:
+        """Findings that are allowed, without those that a baseline hides."""
+        return sum(
+            1
+            for f in self.findings
+            if f.suppressed is not None and f.suppressed.by is not AllowedBy.BASELINE
+        )

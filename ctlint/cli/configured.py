@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
@@ -27,6 +27,12 @@ from ctlint.source.config_files import (
     named_config,
     seen_from,
 )
+
+_SAID: Final = (
+    *("sysctls", "sets", "kernel", "facts", "select", "ignore", "persona", "fail_on"),
+    "baseline",
+)
+"""The parameters that say what a configuration can say too."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -54,10 +60,11 @@ class Configured(NamedTuple):
 
     def paths(self, key: str) -> tuple[str, ...]:
         """The files that an option or the configuration names."""
-        said = self.effective().values[key]
+        value = self.effective()[key]
+        named = (value,) if isinstance(value, str) else value or ()
         if key in self.options:
-            return tuple(said.value)
-        return tuple(beside(self.file.folder, path) for path in said.value)
+            return tuple(named)
+        return tuple(beside(self.file.folder, path) for path in named)
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -110,14 +117,16 @@ def with_configuration(command: _F) -> _F:
             type=click.Choice([severity.value for severity in Severity]),
             help=f"Least severity that gives exit code 1 [default: {Severity.WARNING.value}].",
         ),
+        click.option(
+            "--baseline", metavar="FILE", help="Hide what was found before: docs/baseline.md."
+        ),
     )
 
     @wraps(command)
     def wrapped(config_file: str | None, isolated: bool, **given: Any) -> Any:
         with unusable_input():
             file = _file(config_file, isolated=isolated)
-        names = ("sysctls", "sets", "kernel", "facts", "select", "ignore", "persona", "fail_on")
-        options = dict(_said({name: given.pop(name) for name in names}))
+        options = dict(_said({name: given.pop(name) for name in _SAID}))
         return command(Configured(file, options), **given)
 
     result: Any = wrapped
@@ -143,6 +152,7 @@ def _said(given: dict[str, Any]) -> Iterator[tuple[str, Said]]:
         ("persona", "persona"),
         ("fail_on", "fail-on"),
         ("sets", "sets"),
+        ("baseline", "baseline"),
     ):
         if given[name]:
             yield key, Said(given[name], f"--{key}")

@@ -13,16 +13,19 @@ import click
 
 from ctlint import __version__
 from ctlint.cli.configured import Configured, with_configuration
-from ctlint.cli.exit_codes import EXIT_FINDINGS
+from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
 from ctlint.cli.options import color_option, console, no_garbage_collection, unusable_input
-from ctlint.cli.streams import reader_may_leave
+from ctlint.cli.streams import reader_may_leave, tell
 from ctlint.finding import LintResult, Severity
+from ctlint.lint.baseline import Baseline, baseline_of, compared
 from ctlint.lint.config_schema import FORMATS
 from ctlint.lint.fixing import Patch, patch
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
 from ctlint.lint.runner import Host, lint
 from ctlint.model.netfilter.transit import Facts
+from ctlint.report.baseline import render_baseline
+from ctlint.source.baseline_files import read_baseline
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.source.outputs import opened_output
 
@@ -62,6 +65,12 @@ Examples:
     help="Where the format goes [default: -, standard output]; repeatable.",
 )
 @click.option(
+    "--write-baseline",
+    "new_baseline",
+    metavar="FILE",
+    help="Write all that is found and not allowed to a baseline; exit code 0.",
+)
+@click.option(
     "--fix",
     "wants_patch",
     is_flag=True,
@@ -77,6 +86,7 @@ def command(
     paths: tuple[str, ...],
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
+    new_baseline: str | None,
     wants_patch: bool,
     show_suppressed: bool,
     color: str,
@@ -90,27 +100,36 @@ def command(
     if not paths:
         raise click.UsageError("no PATH; use - to read standard input")
     if wants_patch:
-        _require_patch_alone(formats, outputs, quiet=quiet)
+        _require_patch_alone(formats, outputs, new_baseline, quiet=quiet)
     holds = configured.effective()
-    targets = _targets(formats or (holds["format"],), outputs)
+    targets = _targets(formats or (holds["format"],), outputs, new_baseline)
     rules = holds.rules(shipped_rules())
     kernel, persona = configured.kernel, Persona(holds["persona"])
     sysctls, sets = configured.paths("sysctl"), configured.paths("sets")
+    baselines = configured.paths("baseline")
     with unusable_input(), no_garbage_collection():
+        known = {file: _known(file, new_baseline) for file in baselines}
         hosts = [_host(one, configured) for one in read_inputs(paths, sysctls, sets)]
         result = lint(hosts, kernel, rules, persona=persona)
         result = replace(result, config=configured.file.configuration.file)
+        for file, baseline in known.items():
+            asked = {info.id for host in hosts if host.terms for info in host.terms.rules}
+            result = compared(result, baseline, file, asked)
         given = (*paths, *sysctls, *sets, *configured.read)
         if wants_patch:
             fixes = patch(result, hosts, kernel, rules, persona=persona)
             _write_patch(fixes, targets[0][1], given)
         for form, output in () if wants_patch else targets:
             if not (quiet and output == "-"):
-                _write(result, form, output, Look(color, show_suppressed), given)
+                look = Look(color, show_suppressed)
+                _write(result, form, output, look, (*given, *baselines))
+        if new_baseline is not None:
+            _write_baseline(result, new_baseline, given, quiet=quiet)
+            return EXIT_CLEAN
     least = Severity(holds["fail-on"]).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
-    return 0
+    return EXIT_CLEAN
 
 
 def _host(one: HostInput, configured: Configured) -> Host:
@@ -128,8 +147,29 @@ def _host(one: HostInput, configured: Configured) -> Host:
     )
 
 
-def _require_patch_alone(formats: Sequence[str], outputs: Sequence[str], *, quiet: bool) -> None:
+def _known(file: str, new_baseline: str | None) -> Baseline:
+    """What a baseline has: nothing where it is to be written for the first time."""
+    is_new = new_baseline is not None and not os.path.lexists(file)
+    if is_new and os.path.realpath(file) == os.path.realpath(new_baseline or ""):
+        return {}
+    return read_baseline(file)
+
+
+def _write_baseline(result: LintResult, file: str, inputs: Sequence[str], *, quiet: bool) -> None:
+    baseline = baseline_of(result)
+    with opened_output(file, inputs) as stream:
+        stream.write(render_baseline(baseline))
+    if not quiet:
+        count = sum(known.times for known in baseline.values())
+        tell(f"{file}: a baseline of {count:,} finding{'' if count == 1 else 's'}")
+
+
+def _require_patch_alone(
+    formats: Sequence[str], outputs: Sequence[str], new_baseline: str | None, *, quiet: bool
+) -> None:
     """Raises UsageError for what goes with reports only."""
+    if new_baseline is not None:
+        raise click.UsageError("--fix prints a patch: without --write-baseline")
     if formats:
         raise click.UsageError(
             "--fix prints a patch, no report: without --format "
@@ -141,8 +181,12 @@ def _require_patch_alone(formats: Sequence[str], outputs: Sequence[str], *, quie
         raise click.UsageError("--fix with --quiet prints nothing: without --quiet")
 
 
-def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, str]]:
+def _targets(
+    formats: Sequence[str], outputs: Sequence[str], new_baseline: str | None
+) -> list[tuple[str, str]]:
     """Which format goes where: the n-th --format to the n-th --output."""
+    if new_baseline in ("", "-"):
+        raise click.UsageError("--write-baseline takes the name of a file")
     if not outputs and len(formats) == 1:
         outputs = ("-",)
     if len(formats) != len(outputs):
@@ -154,6 +198,8 @@ def _targets(formats: Sequence[str], outputs: Sequence[str]) -> list[tuple[str, 
         for output in outputs
         if output != "-" and not output.startswith("/dev/")
     ]
+    if new_baseline is not None and os.path.realpath(new_baseline) in files:
+        raise click.UsageError("a report and the baseline go to one file")
     if len(set(files)) < len(files):
         raise click.UsageError("two reports go to one --output: the second would replace the first")
     return list(zip(formats, outputs, strict=True))

@@ -73,6 +73,7 @@ def config_keys() -> Keys:
         Key("format", Choice(FORMATS), "Form of the report."),
         Key("sysctl", paths, "Files or folders of kernel settings, the last one wins."),
         Key("sets", paths, "Files that `ipset save` has printed."),
+        Key("baseline", Text(), "What was found before: docs/baseline.md."),
     )
     allow = (
         Key("rules", ids, "Ids or names of rules whose findings are allowed."),

@@ -40,6 +40,7 @@ DEFAULTS: Final[Values] = {
         "format": "text",
         "sysctl": (),
         "sets": (),
+        "baseline": None,
     }.items()
 }
 

@@ -12,6 +12,9 @@ from ctlint.lint.allowing import Allow
 from ctlint.lint.configuration import FACT, SEVERITY, Effective, Said
 from ctlint.report.escape import visible
 
+_UNSAID = {"select": "all rules", "baseline": "none"}
+"""What stands for a value that TOML has no word for."""
+
 _QUOTED = str.maketrans({'"': '\\"', "\\": "\\\\"})
 
 
@@ -23,7 +26,9 @@ def render_toml(holds: Effective, file: str) -> str:
     top = {key: said for key, said in holds.values.items() if "." not in key}
     lines += _table([(key, said) for key, said in top.items() if said.value is not None])
     lines += [
-        f"# {key}: all rules  # {said.origin}" for key, said in top.items() if said.value is None
+        f"# {key}: {_UNSAID[key]}  # {said.origin}"
+        for key, said in top.items()
+        if said.value is None
     ]
     for prefix in (SEVERITY, FACT):
         inside = [

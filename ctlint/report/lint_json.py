@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctlint.finding import (
+    Compared,
     Finding,
     Fix,
     InputSummary,
@@ -19,6 +20,7 @@ from ctlint.finding import (
     Suppressed,
     Undecided,
 )
+from ctlint.report.baseline import identity_as_json
 from ctlint.wire.addresses import Family
 
 FORMAT_VERSION = 1
@@ -42,8 +44,9 @@ def render_json(result: LintResult, *, version: str) -> str:
         "undecided": [_undecided(undecided) for undecided in result.undecided],
         "summary": {
             **{severity.value: result.count(severity) for severity in Severity},
-            "suppressed": sum(finding.suppressed is not None for finding in result.findings),
+            "suppressed": result.allowed,
         },
+        "baseline": _baseline(result.baseline) if result.baseline else None,
     }
     return json.dumps(document, indent=2, ensure_ascii=True, default=as_plain) + "\n"
 
@@ -103,6 +106,17 @@ def _finding(finding: Finding) -> dict[str, object]:
         "fix": _fix(finding.fix) if finding.fix else None,
         "fingerprint": finding.fingerprint,
         "suppressed": _suppressed(finding.suppressed) if finding.suppressed else None,
+    }
+
+
+def _baseline(compared: Compared) -> dict[str, object]:
+    return {
+        "file": compared.file,
+        "hidden": compared.hidden,
+        "gone": [
+            {**identity_as_json(identity), "count": count}
+            for identity, count in compared.gone.items()
+        ],
     }
 
 

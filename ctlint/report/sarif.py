@@ -33,6 +33,7 @@ SCHEMA = (
 FINGERPRINT = "ctlint/v1"
 """Name of the partial fingerprint; it changes when the way of making it does (3.27.17)."""
 
+_EXTERNAL = (AllowedBy.CONFIG, AllowedBy.BASELINE)
 _TAGS = {
     "CT1": "close-after-expiry",
     "CT2": "timeout",
@@ -80,7 +81,10 @@ def render_sarif(result: LintResult, *, version: str, rules: Sequence[RuleMetada
             }
         ],
         "columnKind": "unicodeCodePoints",  # 3.14.27: our columns count characters
-        "results": [_result(finding, index) for finding in result.findings],
+        "results": [
+            _result(finding, index, is_compared=result.baseline is not None)
+            for finding in result.findings
+        ],
         "properties": {"kernel": result.kernel},
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -107,7 +111,7 @@ def _tags(rule_id: str) -> list[str]:
     return [tag] if tag else []
 
 
-def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, object]:
+def _result(finding: Finding, index: Mapping[str, int], *, is_compared: bool) -> dict[str, object]:
     """A result (3.27). Its level is the finding's own: kernel and settings may change it."""
     result: dict[str, object] = {"ruleId": finding.rule}
     if finding.rule in index:
@@ -122,6 +126,8 @@ def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, object]:
             for number, related in enumerate(finding.related)
         ]
     result["partialFingerprints"] = {FINGERPRINT: finding.fingerprint}
+    if is_compared:  # 3.27.24: in all results of a run, or in none
+        result["baselineState"] = "unchanged" if _is_hidden(finding) else "new"
     if finding.suppressed is not None:
         result["suppressions"] = [_suppression(finding.suppressed)]
     if finding.fix is not None:
@@ -130,10 +136,14 @@ def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, object]:
     return result
 
 
+def _is_hidden(finding: Finding) -> bool:
+    return finding.suppressed is not None and finding.suppressed.by is AllowedBy.BASELINE
+
+
 def _suppression(suppressed: Suppressed) -> dict[str, object]:
     """A suppression (3.35). What stands in a file of ours is external to what was checked."""
     return {
-        "kind": "external" if suppressed.by is AllowedBy.CONFIG else "inSource",
+        "kind": "external" if suppressed.by in _EXTERNAL else "inSource",
         "status": "accepted",
         "justification": suppressed.reason,
         "location": {

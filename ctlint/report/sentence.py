@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from ctlint.finding import (
     AllowedBy,
+    Compared,
     Finding,
     LintResult,
     Location,
@@ -134,6 +135,8 @@ _ALLOWED_BY = {
 
 def say_suppressed(why: Suppressed) -> str:
     """Why a finding does not count: "clients send keepalives (the comment at rules.v4:7)"."""
+    if why.by is AllowedBy.BASELINE:
+        return f"{why.reason} {why.file}"
     place = "" if why.by is AllowedBy.RULE else f" {why.file}:{why.line}"
     return f"{why.reason} ({_ALLOWED_BY[why.by]}{place})"
 
@@ -144,9 +147,24 @@ def say_summary(result: LintResult) -> str:
     found = _say_severities(numbers) or "no findings"
     files = _count(len({summary.file for summary in result.inputs}), "file")
     rules = _count(sum(summary.rules for summary in result.inputs), "rule")
-    suppressed = sum(finding.suppressed is not None for finding in result.findings)
-    tail = f"; {suppressed} suppressed" if suppressed else ""
+    tail = f"; {result.allowed} suppressed" if result.allowed else ""
+    if result.baseline is not None:
+        tail += f"; {result.baseline.hidden} in the baseline"
     return f"{found} in {files} ({rules}), kernel {result.kernel}{tail}"
+
+
+def say_gone(compared: Compared) -> list[str]:
+    """What a baseline has that is found no more: "CT102 filter/INPUT (server): -A INPUT … (2 of
+    them)".
+    """
+    said = []
+    for identity, count in compared.gone.items():
+        chain = "/".join(name for name in (identity.table, identity.chain) if name)
+        role = f"({identity.role})" if identity.role else ""
+        more = f" ({count} of them)" if count > 1 else ""
+        head = " ".join(word for word in (identity.rule, chain, role) if word)
+        said.append(f"{head}: {identity.text}{more}")
+    return said
 
 
 def say_rules(result: LintResult) -> list[str]:

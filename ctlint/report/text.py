@@ -19,6 +19,7 @@ from ctlint.report.escape import is_unicode, visible
 from ctlint.report.sentence import (
     say_chain,
     say_facts,
+    say_gone,
     say_packet,
     say_packets,
     say_place,
@@ -44,6 +45,9 @@ UNDECIDED_SHOWN = 10
 
 PLACES_SHOWN = 3
 """How many places of one kind of undecided match are named; the rest is counted."""
+
+GONE_SHOWN = 10
+"""How many entries of a baseline that are gone are listed; the rest is counted."""
 
 FULL_SHOWN = 10
 """How many places of one rule are shown in full; the rest has one line each."""
@@ -85,6 +89,8 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
     if show_suppressed:
         page.print_suppressed(result.findings)
     page.print_undecided(result.undecided)
+    if result.baseline is not None:
+        page.print_gone(say_gone(result.baseline))
     if sum(map(result.count, Severity)) > SUMMED_FROM:
         page.print_rules(say_rules(result))
     if facts := say_facts(result):
@@ -287,6 +293,20 @@ class _Page:
             rule = visible(finding.rule, self.encoding)
             lead = Text(f"{finding.severity.value}[{rule}]", style)
             self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "), lead=lead)
+        self.lines.append(Text())
+        self._flush()
+
+    def print_gone(self, gone: Sequence[str]) -> None:
+        """Prints what the baseline has and the run does not, and an empty line."""
+        if not gone:
+            return
+        from rich.text import Text
+
+        self.lines.append(Text("in the baseline, and gone (write it again):", "bold"))
+        for said in gone[:GONE_SHOWN]:
+            self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "))
+        if rest := _say_rest(gone, GONE_SHOWN, ""):
+            self.lines.append(Text(f"  {rest}"))
         self.lines.append(Text())
         self._flush()
 

@@ -180,6 +180,7 @@ def test_what_holds_is_shown_with_its_origin(work: Path) -> None:
             "sysctl = []          # default",
             "sets = []            # default",
             "# select: all rules  # default",
+            "# baseline: none  # default",
             "",
             "[facts]",
             'idle = "1h"                  # ctlint.toml:7',

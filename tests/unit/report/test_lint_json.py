@@ -55,7 +55,8 @@ def test_an_empty_result() -> None:
         '    "warning": 0,\n'
         '    "note": 0,\n'
         '    "suppressed": 0\n'
-        "  }\n"
+        "  },\n"
+        '  "baseline": null\n'
         "}\n"
     )
 
