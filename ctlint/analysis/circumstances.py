@@ -120,7 +120,7 @@ def circumstances(facts: Iterable[tuple[str, str]]) -> Circumstances:
     for key, text in facts:
         if key not in FACTS:
             raise FactError(f"there is no fact {key!r}{_suggestion(key, tuple(FACTS))}")
-        name = {"half-close": "half_close", "role": "roles"}.get(key, key)
+        name = "roles" if key == "role" else key.replace("-", "_")
         if name in found:
             raise FactError(f"{key} is told twice")
         found[name] = _value(key, text)

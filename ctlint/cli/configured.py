@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
-from ctlint.analysis.circumstances import FactError, circumstances
+from ctlint.analysis.circumstances import FACTS, FactError, circumstances
 from ctlint.cli.options import kernel_named, sets_option, sysctl_option, unusable_input
 from ctlint.finding import Severity
-from ctlint.lint.config_kinds import fits, rule_hint
+from ctlint.lint.config_kinds import fits, one_of, rule_hint
 from ctlint.lint.configuration import FACT, Effective, Said, Values
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
@@ -101,8 +101,7 @@ def with_configuration(command: _F) -> _F:
             multiple=True,
             metavar="KEY=VALUE",
             callback=_told,
-            help="What is known of the host: keepalive, idle, half-close, offload or role; "
-            "repeatable.",
+            help=f"What is known of the host: {one_of(tuple(FACTS))}; repeatable.",
         ),
         click.option("--select", help="Only these rules (CT101, CT1).", **rule_words),
         click.option("--ignore", help="Not these rules (CT101, CT1).", **rule_words),

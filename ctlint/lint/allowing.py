@@ -21,7 +21,7 @@ from ctlint.finding import (
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.rule_api import RuleInfo
-from ctlint.lint.suppression import Written, continued_lines, in_comments, in_rules
+from ctlint.lint.suppression import MARK, Written, continued_lines, in_comments, in_rules
 from ctlint.model.netfilter.chains import RuleRef
 
 
@@ -154,7 +154,7 @@ class Allowing:
         lines: dict[tuple[str, int], list[Use]] = {}
         for file in files:
             if file not in self._files:
-                self._files[file] = list(self._read(file, rulesets, texts.get(file, "")))
+                self._files[file] = list(self._read(file, rulesets, texts.get(file)))
             for use in self._files[file]:
                 use.rules |= ids
                 if isinstance(use.source, Written) and use.source.allows:
@@ -167,12 +167,15 @@ class Allowing:
                 use.rules |= ids
         return HostAllowing(lines, found) if lines or found else NOTHING_ALLOWED
 
-    def _read(self, file: str, rulesets: Sequence[Ruleset], text: str) -> Iterator[Use]:
+    def _read(self, file: str, rulesets: Sequence[Ruleset], text: str | None) -> Iterator[Use]:
+        if text is not None and MARK not in text:
+            return
         for ruleset in rulesets:
             if ruleset.file == file:
                 yield from map(Use, in_rules(ruleset, self.ids))
-        data = continued_lines(rulesets, file) if text else ()
-        yield from map(Use, in_comments(file, text, data, self.ids))
+        if text is not None:
+            data = continued_lines(rulesets, file)
+            yield from map(Use, in_comments(file, text, data, self.ids))
 
     def view(self, info: RuleInfo) -> RunView:
         """The permissions of those files and entries of which a rule is asked."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 from ctlint.analysis.variant import Change, Insertion, altered
@@ -17,6 +18,7 @@ from ctlint.finding import Edit
 from ctlint.ir.rule import Rule
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
+from ctlint.lint.suppression import MARK, CommentLines, continued_lines
 from ctlint.parse.errors import ParseError
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_rule
@@ -39,6 +41,19 @@ class RuleEditor:
         self._ruleset = ruleset
         self._text = text
         self._is_plain = _OTHER_COMMAND.search(text) is None
+
+    @cached_property
+    def _comments(self) -> CommentLines | None:
+        """The comment lines; None where none of them allows anything."""
+        if MARK not in self._text:
+            return None
+        data = continued_lines((self._ruleset,), self._ruleset.file)
+        return CommentLines(self._text.split("\n"), frozenset(row for rows in data for row in rows))
+
+    def _above(self, line: int) -> int:
+        """Where something stands that comes before a line: above what allows findings there."""
+        comments = self._comments
+        return line if comments is None else comments.first(line)
 
     def edits(self, changes: Iterable[Change]) -> tuple[Edit, ...]:
         """The edits that make the changes; empty where the text cannot be edited so."""
@@ -84,7 +99,7 @@ class RuleEditor:
         before = rules[at]
         lines = self._lines(change.rules, _has_counters(before))
         if _APPEND.match(before.text):
-            return Edit(file, before.line, 0, lines)
+            return Edit(file, self._above(before.line), 0, lines)
         inserted = _INSERT.match(before.text)
         if inserted is None:
             return None

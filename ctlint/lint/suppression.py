@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ctlint.analysis.location import cause_location
 from ctlint.finding import AllowedBy, Location
@@ -105,8 +105,6 @@ def in_comments(
     ``data`` are the lines that are no comments, whatever they begin with: those of a quoted comment
     that holds line breaks.
     """
-    if MARK not in text:
-        return
     hidden = {line for lines in data for line in lines}
     waiting: list[tuple[Wording, Location]] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -125,6 +123,25 @@ def in_comments(
         waiting.clear()
     for wording, place in waiting:
         yield Written(AllowedBy.COMMENT, wording, place, 0)
+
+
+class CommentLines(NamedTuple):
+    """The lines of a text, and the numbers of those that are data, whatever they begin with."""
+
+    lines: Sequence[str]
+    data: frozenset[int]
+
+    def first(self, line: int) -> int:
+        """The first of the comment lines that allow something at a line; itself without any."""
+        first = at = line
+        while at > 1 and at - 1 not in self.data:
+            above = self.lines[at - 2]
+            if above.strip() and not _COMMENT.match(above):
+                break
+            at -= 1
+            if _COMMENT_MARK.match(above):
+                first = at
+        return first
 
 
 def continued_lines(rulesets: Iterable[Ruleset], file: str) -> list[range]:

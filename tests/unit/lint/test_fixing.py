@@ -106,3 +106,15 @@ def test_suppressed_findings_are_left_alone() -> None:
     result, made = run(f"{HEAD}-A INPUT ! -i lo {allowed} {INVALID}COMMIT\n")
     assert result.findings
     assert made == Patch((), (), (), (), (), ())
+
+
+def test_a_fix_does_not_come_between_a_rule_and_what_allows_it() -> None:
+    said = "# for people\n# ctlint: allow CT408 because x\n\n# for people too\n"
+    rules = f"{HEAD}-A INPUT -i lo -j ACCEPT\n{said}-A INPUT ! -i lo {INVALID}COMMIT\n"
+    _, made = run(rules)
+    (file,) = made.files
+    lines = file.edited.split("\n")
+    at = lines.index("# ctlint: allow CT408 because x")
+    assert lines[at - 1].startswith("-A INPUT ")
+    assert lines[at - 1].endswith("-j ACCEPT")
+    assert lines[at + 3] == f"-A INPUT ! -i lo {INVALID.strip()}"

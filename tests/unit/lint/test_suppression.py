@@ -9,6 +9,7 @@ import pytest
 
 from ctlint.finding import AllowedBy
 from ctlint.lint.suppression import (
+    CommentLines,
     Wording,
     Written,
     continued_lines,
@@ -138,6 +139,29 @@ def test_a_line_of_a_quoted_comment_is_data() -> None:
 @pytest.mark.parametrize("line", ["# about ctlint: allow CT101 because x", "# ctlint allow CT101"])
 def test_other_comment_lines_say_nothing(line: str) -> None:
     assert comments_of(f"{HEAD}{line}\n-A INPUT -j DROP\nCOMMIT\n") == []
+
+
+@pytest.mark.parametrize(
+    ("above", "first"),
+    [
+        ("# ctlint: allow CT101 because x\n", 5),
+        ("# people\n# ctlint: allow CT101 because x\n\n# people\n", 6),
+        ("# ctlint: a\n# people\n# ctlint: b\n", 5),
+        ("# people\n", 6),
+        ("", 5),
+        ("# ctlint: allow CT101 because x\n-A OUTPUT -j ACCEPT\n", 7),
+        # The end of a quoted comment, whatever it begins with.
+        ('-A INPUT -m comment --comment "a\n# ctlint: b" -j ACCEPT\n', 7),
+    ],
+)
+def test_what_stands_above_a_line(above: str, first: int) -> None:
+    text = f"{HEAD}{above}-A INPUT -j DROP\n{'COMMIT'}\n"
+    rulesets = parse_rulesets(text, "rules", Family.IPV4)
+    data = frozenset(row for rows in continued_lines(rulesets, "rules") for row in rows)
+    lines = text.split("\n")
+    line = lines.index("-A INPUT -j DROP") + 1
+    # HEAD has four lines.
+    assert CommentLines(lines, data).first(line) == first
 
 
 def test_settings_have_comment_lines_too() -> None:
