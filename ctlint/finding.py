@@ -171,7 +171,9 @@ class Finding:
     """One thing that ctlint found: one cause, for one role.
 
     ``packet`` is the decisive packet, ``packets`` all kinds lost for this cause, the decisive one
-    first. ``ports`` are the service ports concerned as ranges, empty for all. Findings about a
+    first. ``ports`` are the service ports concerned as ranges, empty for all. ``further`` are the
+    lines of further rules that it is about, where the same is allowed at each of them as at the
+    first. Findings about a
     setting alone have no packet, no role and no witness.
     """
 
@@ -192,6 +194,7 @@ class Finding:
     witness: Witness | None = None
     fix: Fix | None = None
     suppressed: Suppressed | None = None
+    further: tuple[int, ...] = ()
 
     @property
     def identity(self) -> Identity:

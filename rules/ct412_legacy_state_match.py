@@ -78,4 +78,5 @@ def check(ctx: Context) -> Iterator[Finding]:
             remedy="`-m conntrack --ctstate` with the same states asks the same",
             location=ctx.location(group[0]),
             family=ruleset.family,
+            further=ctx.subject.further(group),
         )

@@ -102,22 +102,25 @@ class HostAllowing:
         if not found:
             return finding
         marks = [use.suppressed(finding.rule) for use in found]
+        for line in finding.further:
+            for use in self._lines.get((where.file, line), ()):
+                if finding.rule in use.source.allows:
+                    use.suppressed(finding.rule)
         return replace(finding, suppressed=marks[0])
 
     def apart(self, file: str, ref: RuleRef) -> Hashable:
-        """What keeps a rule apart from others that are alike: None where nothing is allowed there.
-
-        A permission that names one rule speaks for that rule alone, so the rule stands alone.
+        """What keeps a rule apart from others that are alike: None where nothing is allowed there,
+        and equal for rules for which the same is allowed with the same words.
         """
-        if (file, ref.rule.line) in self._lines:
-            return ref.table, ref.chain, ref.position
+        said = tuple(
+            (use.source.allows, use.source.wording.reason)
+            for use in self._lines.get((file, ref.rule.line), ())
+            if isinstance(use.source, Written)
+        )
         if not self._entries:
-            return None
+            return said or None
         place = Location(file, ref.rule.line, 1, 1, ref.table, ref.chain, text=ref.rule.text)
-        covering = list(self._covering(place))
-        if any(isinstance(use.source, Allow) and use.source.text for use in covering):
-            return ref.table, ref.chain, ref.position
-        return tuple(map(id, covering)) or None
+        return (*said, *map(id, self._covering(place))) or None
 
     def _covering(self, where: Location) -> Iterator[Use]:
         for use in self._entries:

@@ -130,6 +130,12 @@ class Subject:
             return None
         return self._allowing.apart(self.ruleset.file, cause)
 
+    def further(self, causes: Sequence[Cause]) -> tuple[int, ...]:
+        """The lines of the rules behind the first, where something is allowed at each of them."""
+        if not causes or self.apart(causes[0]) is None:
+            return ()
+        return tuple(cause.rule.line for cause in causes[1:] if isinstance(cause, RuleRef))
+
     def fix(self, remedy: Remedy) -> Fix | None:
         """The remedy as edits of the input, where it is a change of the rules."""
         if not remedy.changes or self._editor is None:
@@ -222,6 +228,7 @@ class Context:
             ports=() if is_any else tuple(map(port_text, ports)),
             packets=tuple(packets),
             related=tuple(shown),
+            further=self.subject.further([stranding.cause, *causes]),
         )
 
     def stranding_finding(
@@ -251,6 +258,7 @@ class Context:
             stranded=stranded(stranding, settings),
             witness=subject.witnesses.witness(stranding),
             fix=subject.fix(remedy),
+            further=subject.further((stranding.cause, *stranding.alike)),
         )
 
     def lost_to_loose(self) -> Iterator[Stranding]:

@@ -59,6 +59,7 @@ def _finding(ctx: Context, group: list[Shadowed]) -> Finding:
         location=ctx.location(first.ref),
         related=tuple(_places(ctx, takers)),
         family=ctx.subject.ruleset.family,
+        further=ctx.subject.further([one.ref for one in group]),
     )
 
 

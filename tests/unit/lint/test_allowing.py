@@ -9,6 +9,7 @@ from ctlint.finding import AllowedBy, Finding, LintResult, Location, Severity, S
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.lint.allowing import Allow
 from ctlint.lint.registry import shipped_rules
+from ctlint.lint.rule_api import Persona
 from ctlint.lint.runner import Host, Terms, lint
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.parse.iptables_save import parse_rulesets
@@ -39,7 +40,7 @@ def run(
     return lint([host], NEWEST, RULES)
 
 
-def said(result: LintResult, prefix: str) -> list[tuple[str, int, bool]]:
+def said_of(result: LintResult, prefix: str) -> list[tuple[str, int, bool]]:
     """Rule, line and whether it is allowed, of findings of some rules."""
     found = [
         (each.rule, each.location.line, each.suppressed is not None)
@@ -57,8 +58,8 @@ def entry(**narrowed: str) -> Allow:
 def test_a_comment_line_allows_at_the_next_line_alone() -> None:
     comment = "# ctlint: allow CT102 because x\n"
     result = run(f"{HEAD}{ESTABLISHED}{comment}-A INPUT -i a {INVALID[9:]}{INVALID}COMMIT\n")
-    assert said(result, "CT102") == [("CT102", 7, True), ("CT102", 8, False)]
-    assert said(result, "CT9") == []
+    assert said_of(result, "CT102") == [("CT102", 7, True), ("CT102", 8, False)]
+    assert said_of(result, "CT9") == []
     allowed = next(each for each in result.findings if each.suppressed)
     assert allowed.suppressed == Suppressed(AllowedBy.COMMENT, "x", "rules", 6)
     assert result.count(Severity.NOTE) == sum(f.suppressed is None for f in result.findings)
@@ -67,8 +68,8 @@ def test_a_comment_line_allows_at_the_next_line_alone() -> None:
 def test_a_comment_line_allows_at_a_policy() -> None:
     rules = HEAD.replace(":INPUT ACCEPT", "# ctlint: allow CT103, CT106 because x\n:INPUT DROP")
     result = run(f"{rules}{ESTABLISHED}-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n")
-    assert [each for each in said(result, "CT1") if each[1] == 3 and not each[2]] == []
-    assert ("CT106", 3, True) in said(result, "CT1")
+    assert [each for each in said_of(result, "CT1") if each[1] == 3 and not each[2]] == []
+    assert ("CT106", 3, True) in said_of(result, "CT1")
 
 
 def test_a_comment_line_allows_at_a_setting() -> None:
@@ -77,21 +78,21 @@ def test_a_comment_line_allows_at_a_setting() -> None:
         "net.netfilter.nf_conntrack_tcp_timeout_established = 120\n"
     )
     result = run(f"{HEAD}COMMIT\n", settings=settings)
-    assert said(result, "CT") == [("CT202", 2, True)]
+    assert said_of(result, "CT") == [("CT202", 2, True)]
 
 
 def test_what_another_file_says_does_not_count() -> None:
     settings = "# ctlint: allow CT102 because x\n" + "\n" * 4 + "a.b = 1\n"
     result = run(f"{HEAD}{ESTABLISHED}{INVALID}COMMIT\n", settings=settings)
-    assert said(result, "CT102") == [("CT102", 6, False)]
-    assert said(result, "CT903") == [("CT903", 1, False)]
+    assert said_of(result, "CT102") == [("CT102", 6, False)]
+    assert said_of(result, "CT903") == [("CT903", 1, False)]
 
 
 def test_a_rule_that_is_allowed_leaves_its_row() -> None:
     lines = BLOCKED.splitlines(keepends=True)
     lines.insert(1, "# ctlint: allow CT106 because x\n")
     result = run(f"{HEAD}{ESTABLISHED}{''.join(lines)}COMMIT\n", only="CT106")
-    assert said(result, "CT106") == [("CT106", 6, False), ("CT106", 8, True)]
+    assert said_of(result, "CT106") == [("CT106", 6, False), ("CT106", 8, True)]
     others = next(each for each in result.findings if each.location.line == 6)
     assert [place.line for place in others.related] == [9, 10]
 
@@ -100,14 +101,43 @@ def test_the_first_of_a_row_that_is_allowed_does_not_take_the_others_along() -> 
     comment = '-m comment --comment "ctlint: allow CT106 because x" '
     blocked = BLOCKED.replace("-j DROP", f"{comment}-j DROP", 1)
     result = run(f"{HEAD}{ESTABLISHED}{blocked}COMMIT\n", only="CT106")
-    assert said(result, "CT106") == [("CT106", 6, True), ("CT106", 7, False)]
+    assert said_of(result, "CT106") == [("CT106", 6, True), ("CT106", 7, False)]
 
 
-def test_a_row_with_a_comment_each_is_allowed_wholly() -> None:
-    comment = '-m comment --comment "ctlint: allow CT106 because x" '
-    result = run(f"{HEAD}{ESTABLISHED}{BLOCKED.replace('-j', f'{comment}-j')}COMMIT\n")
-    assert {each for each in said(result, "CT106") if not each[2]} == set()
-    assert said(result, "CT9") == []
+@pytest.mark.parametrize("above", [True, False])
+def test_a_row_with_the_same_comment_at_each_is_one(above: bool) -> None:
+    """It is allowed as one finding, and each of the comments has its effect."""
+    said = "ctlint: allow CT106 because x"
+    if above:
+        blocked = BLOCKED.replace("-A", f"# {said}\n-A")
+        lines = 7
+    else:
+        blocked = BLOCKED.replace("-j", f'-m comment --comment "{said}" -j')
+        lines = 6
+    result = run(f"{HEAD}{ESTABLISHED}{blocked}COMMIT\n")
+    assert said_of(result, "CT106") == [("CT106", lines, True)]
+    assert said_of(result, "CT9") == []
+    other = blocked.replace("because x", "because y", 1)
+    result = run(f"{HEAD}{ESTABLISHED}{other}COMMIT\n")
+    assert len(said_of(result, "CT106")) == 2
+    assert said_of(result, "CT9") == []
+
+
+def test_findings_about_several_rules_of_other_kinds() -> None:
+    """CT412 is one finding for all rules, CT414 one for all that are shadowed by the same."""
+    state = "-A INPUT -m state --state NEW -p tcp -m tcp --dport 22 -j ACCEPT\n"
+    old, dead = (f"# ctlint: allow {rule} because x\n" for rule in ("CT412", "CT414"))
+    rules = (
+        f"{HEAD}{old}{state}{state.replace('22', '23')}{old}{state.replace('22', '24')}"
+        f"-A INPUT -j ACCEPT\n{BLOCKED.replace('-A', f'{dead}-A')}"
+        "-A INPUT -s 198.51.100.0/24 -j DROP\nCOMMIT\n"
+    )
+    host = Host(parse_rulesets(rules, "rules"), SysctlSet(), texts={"rules": rules})
+    wanted = [info for info in RULES if info.id in ("CT412", "CT414", "CT903")]
+    result = lint([host], NEWEST, wanted, persona=Persona.PEDANTIC)
+    assert said_of(result, "CT412") == [("CT412", 6, True), ("CT412", 7, False)]
+    assert [each[2] for each in said_of(result, "CT414")] == [True, False]
+    assert said_of(result, "CT903") == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +152,7 @@ def test_a_row_with_a_comment_each_is_allowed_wholly() -> None:
 )
 def test_an_entry_of_the_configuration(narrowed: dict[str, str]) -> None:
     result = run(f"{HEAD}{ESTABLISHED}[7:300] {INVALID}COMMIT\n", entry(**narrowed), only="CT102")
-    assert said(result, "CT102") == [("CT102", 6, True)]
+    assert said_of(result, "CT102") == [("CT102", 6, True)]
     (why,) = {each.suppressed for each in result.findings}
     assert why == Suppressed(AllowedBy.CONFIG, "we know", "ctlint.toml", 3)
 
@@ -132,25 +162,25 @@ def test_an_entry_of_the_configuration(narrowed: dict[str, str]) -> None:
 )
 def test_an_entry_that_speaks_of_something_else(narrowed: dict[str, str]) -> None:
     result = run(f"{HEAD}{ESTABLISHED}{INVALID}COMMIT\n", entry(**narrowed))
-    assert said(result, "CT102") == [("CT102", 6, False)]
+    assert said_of(result, "CT102") == [("CT102", 6, False)]
 
 
 def test_an_entry_for_a_row() -> None:
     """A chain is allowed as a whole, a rule by its text alone."""
     rules = f"{HEAD}{ESTABLISHED}{BLOCKED}COMMIT\n"
-    assert said(run(rules, entry(chain="INPUT"), only="CT106"), "CT106") == [("CT106", 6, True)]
+    assert said_of(run(rules, entry(chain="INPUT"), only="CT106"), "CT106") == [("CT106", 6, True)]
     text = BLOCKED.splitlines()[0]
     result = run(rules, entry(text=text), only="CT106")
-    assert said(result, "CT106") == [("CT106", 6, True), ("CT106", 7, False)]
+    assert said_of(result, "CT106") == [("CT106", 6, True), ("CT106", 7, False)]
 
 
 def test_an_entry_without_effect() -> None:
     """Of a chain that the host does not have, and of a rule that is not asked, nothing is said."""
     rules = f"{HEAD}COMMIT\n"
-    assert said(run(rules, entry(chain="INPUT")), "CT9") == [("CT903", 3, False)]
-    assert said(run(rules, entry(chain="f2b-ssh")), "CT9") == []
-    assert said(run(rules, entry(table="nat")), "CT9") == []
-    assert said(run(rules, entry(), only="CT9"), "CT9") == []
+    assert said_of(run(rules, entry(chain="INPUT")), "CT9") == [("CT903", 3, False)]
+    assert said_of(run(rules, entry(chain="f2b-ssh")), "CT9") == []
+    assert said_of(run(rules, entry(table="nat")), "CT9") == []
+    assert said_of(run(rules, entry(), only="CT9"), "CT9") == []
 
 
 def test_comments_that_allow_nothing() -> None:
@@ -161,19 +191,33 @@ def test_comments_that_allow_nothing() -> None:
         "# ctlint: allow CT108 because x\n"
     )
     result = run(f"{HEAD}{ESTABLISHED}{comments}{INVALID}COMMIT\n")
-    assert said(result, "CT9") == [
+    assert said_of(result, "CT9") == [
         ("CT901", 6, False),
         ("CT902", 7, False),
         ("CT903", 9, False),
         ("CT904", 8, False),
     ]
     # What it names beside the unknown one is allowed.
-    assert said(result, "CT102") == [("CT102", 10, True)]
+    assert said_of(result, "CT102") == [("CT102", 10, True)]
+
+
+def test_a_comment_allows_what_it_names_alone() -> None:
+    reset = INVALID.replace("-j DROP", "-p tcp -j REJECT --reject-with tcp-reset")
+    result = run(
+        f"{HEAD}{ESTABLISHED}# ctlint: allow CT102 because x\n{reset}COMMIT\n", only="CT10"
+    )
+    (found,) = said_of(result, "CT108")
+    assert found == ("CT108", 7, False)
+
+
+def test_nothing_is_allowed_without_a_reason() -> None:
+    result = run(f"{HEAD}{ESTABLISHED}# ctlint: allow CT102\n{INVALID}COMMIT\n")
+    assert said_of(result, "CT102") == [("CT102", 7, False)]
 
 
 def test_no_comment_allows_what_is_said_of_comments() -> None:
     result = run(f"{HEAD}# ctlint: allow CT903 because x\n{ESTABLISHED}COMMIT\n")
-    assert said(result, "CT903") == [("CT903", 5, False)]
+    assert said_of(result, "CT903") == [("CT903", 5, False)]
 
 
 def test_severities_in_place_of_a_rules_own() -> None:
