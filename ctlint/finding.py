@@ -173,8 +173,7 @@ class Finding:
     ``packet`` is the decisive packet, ``packets`` all kinds lost for this cause, the decisive one
     first. ``ports`` are the service ports concerned as ranges, empty for all. ``further`` are the
     lines of further rules that it is about, where the same is allowed at each of them as at the
-    first. Findings about a
-    setting alone have no packet, no role and no witness.
+    first. Findings about a setting alone have no packet, no role and no witness.
     """
 
     rule: str

@@ -56,14 +56,14 @@ from ctlint.lint.suppression import similar
 @rule("CT902", "allow-of-unknown-rule", severity=Severity.WARNING, since="0.1.0", of_run=True)
 def check(run: RunView) -> Iterator[Finding]:
     """Each comment that names what is no rule."""
-    for written in run.written:
+    for number, written in enumerate(run.written):
         unknown = written.wording.unknown
         if not unknown:
             continue
         shown = ", ".join(repr(word) for word in unknown[:MOST])
         if len(unknown) > MOST:
             shown += f" and {len(unknown) - MOST:,} more"
-        close = similar(unknown[0], run.known)
+        close = similar(unknown[0], run.known) if number < MOST_HINTS else None
         hint = f"did you mean {close}? " if close else ""
         yield run.finding(
             written.place,
@@ -75,3 +75,6 @@ def check(run: RunView) -> Iterator[Finding]:
 
 MOST = 5
 """Words that are named."""
+
+MOST_HINTS = 100
+"""Comments for which a known word is looked for: that takes some milliseconds each."""

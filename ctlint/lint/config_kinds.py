@@ -19,7 +19,7 @@ from ctlint.analysis.circumstances import (
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.lint.suppression import similar
 from ctlint.model.kernel.profiles import UnknownKernel, profile
-from ctlint.parse.errors import Problem
+from ctlint.parse.errors import MAX_PROBLEMS, Problem
 from ctlint.parse.toml import TomlDocument, TomlPath
 
 Schema = Mapping[str, Any]
@@ -39,6 +39,11 @@ class Place:
     document: TomlDocument
     path: TomlPath
     problems: list[Problem] = field(compare=False)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are so many problems that no more need be looked for."""
+        return len(self.problems) >= MAX_PROBLEMS
 
     def inside(self, *parts: str | int) -> Place:
         """The place of a value in this one."""
@@ -64,7 +69,7 @@ class Place:
             raise self.refuse(f"{what} is {name_of(table)}, not a table")
         names = tuple(known)
         for key in table:
-            if key not in names:
+            if key not in names and not self.is_full:
                 close = similar(key, names)
                 hint = f"did you mean {close}?" if close else f"known are {', '.join(names)}"
                 message = f"{what} has no key {shown(key)}"
@@ -135,6 +140,8 @@ class Listed:
         found = []
         refused = None
         for number, item in enumerate(value):
+            if place.is_full:
+                break
             try:
                 found.append(self.kind.read(item, place.inside(number)))
             except BadValue as error:

@@ -80,6 +80,8 @@ class _Reader:
             place.inside(name).note(f"{name} is no list of tables", f"write [[{name}]]")
             return
         for number, item in enumerate(found):
+            if place.is_full:
+                return
             yield item, place.inside(name, number)
 
     def values(
@@ -107,6 +109,8 @@ class _Reader:
             raise place.refuse("severity is no table", 'write severity.CT101 = "note"')
         kind, seen = RuleId(shipped_rules()), set()
         for key, value in table.items():
+            if place.is_full:
+                return
             where = place.inside(key)
             named = Place(self.document, where.path, [])
             try:

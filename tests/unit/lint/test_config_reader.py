@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import jsonschema
@@ -292,3 +293,20 @@ def test_what_holds() -> None:
         assert {info.id[:3] for info in holds.rules(rules)} == {"CT1"}
         told = found.effective({"facts.idle": holds.values["facts.half-close"]}, [path])
         assert told.circumstances.idle == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"key{number} = 1\n" for number in range(40_000)),
+        f"ignore = [{', '.join(f'{chr(34)}word{number}{chr(34)}' for number in range(40_000))}]",
+        "".join(f"[[allow]]\nx{number} = 1\n" for number in range(30_000)),
+        "[severity]\n" + "".join(f"CX{number} = 1\n" for number in range(40_000)),
+        "[facts]\n" + "".join(f"f{number} = 1\n" for number in range(40_000)),
+        "".join(f"[[override]]\npaths = ['{number}']\nx = 1\n" for number in range(20_000)),
+    ],
+)
+def test_many_problems_take_little_time(text: str) -> None:
+    start = time.perf_counter()
+    assert len(problems(text)) == MAX_PROBLEMS
+    assert time.perf_counter() - start < 20
