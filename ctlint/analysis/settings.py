@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 from ctlint.ir.sysctl import Setting, SysctlSet
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.kernel.sysctls import SYSCTLS, resolve
+from ctlint.model.kernel.sysctls import NETFILTER, SYSCTLS, resolve
 
 ESTABLISHED: Final = "net.netfilter.nf_conntrack_tcp_timeout_established"
 CLOSE_WAIT: Final = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
@@ -20,7 +21,18 @@ ORPHAN_RETRIES: Final = "net.ipv4.tcp_orphan_retries"
 RETRIES2: Final = "net.ipv4.tcp_retries2"
 SYNACK_RETRIES: Final = "net.ipv4.tcp_synack_retries"
 FIN_TIMEOUT: Final = "net.ipv4.tcp_fin_timeout"
+SYN_COOKIES: Final = "net.ipv4.tcp_syncookies"
+TIMESTAMPS: Final = "net.ipv4.tcp_timestamps"
+TW_RECYCLE: Final = "net.ipv4.tcp_tw_recycle"
+TABLE_BUCKETS: Final = "net.netfilter.nf_conntrack_buckets"
+TABLE_MAX: Final = "net.netfilter.nf_conntrack_max"
 
+
+_READINGS: Final = frozenset(
+    {"kernel.osrelease", "kernel.ostype", "kernel.version", NETFILTER + "count"}
+)
+"""What the kernel says and nobody can set: mode 0444 in kernel/utsname_sysctl.c and
+net/netfilter/nf_conntrack_standalone.c."""
 
 MAX_DIGITS: Final = 19
 """Longer numbers are refused; so are negative ones, which none of these sysctls gives a meaning."""
@@ -76,6 +88,22 @@ class Settings:
             if self.kernel.has_sysctl(alias) and (found := self.given.get(alias)) is not None:
                 return found
         return None
+
+    def is_reading(self, setting: Setting) -> bool:
+        """Whether the line stands in what a kernel printed (``sysctl -a``): then the kernel has the
+        key, and the value is the one in force when it was read.
+        """
+        return setting.span.file in self._readings
+
+    @cached_property
+    def _readings(self) -> frozenset[str]:
+        """The files that hold something that nobody can set."""
+        return frozenset(
+            file.file
+            for run in self.given.runs
+            for file in run.files
+            if any(entry.key in _READINGS for entry in file.entries)
+        )
 
     def value(self, name: str) -> int:
         """The value in force. Raises BadSettingError; ValueError for a name without a default."""

@@ -329,7 +329,6 @@ class Context:
         fix: Fix | None = None,
     ) -> Finding:
         """A finding about a sysctl alone, at its line."""
-        span = setting.span
         return Finding(
             rule=self.info.id,
             name=self.info.name,
@@ -337,13 +336,7 @@ class Context:
             confidence=Confidence.CERTAIN,
             message=message,
             remedy=remedy,
-            location=Location(
-                span.file,
-                span.line,
-                span.column,
-                span.end_column,
-                text=f"{setting.raw_key} = {setting.value}",
-            ),
+            location=setting_location(setting),
             fix=fix,
         )
 
@@ -420,6 +413,13 @@ def packet_kind(lost: Lost) -> PacketKind:
     return PacketKind(
         lost.kind.flags.letters, _DIR_NAME[lost.sender], "none", lost.ctstate.name or ""
     )
+
+
+def setting_location(setting: Setting, message: str = "") -> Location:
+    """The line of a sysctl, and what is to be said of it there."""
+    span = setting.span
+    text = f"{setting.raw_key} = {setting.value}"
+    return Location(span.file, span.line, span.column, span.end_column, text=text, message=message)
 
 
 def port_text(ports: Range) -> str:

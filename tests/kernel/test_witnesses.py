@@ -97,7 +97,7 @@ def host(rules: str, sysctl: str = "") -> Host:
 
 
 def host_of_page(one: Example) -> Host:
-    return Host(one.rulesets(), one.sysctls())
+    return Host(one.rulesets(), one.sysctls(), circumstances=one.told)
 
 
 def host_of_dump(dump: Path, kernel: Lab) -> Host:

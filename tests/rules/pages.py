@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ctlint.analysis.circumstances import Circumstances, circumstances
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.lint.rule_api import RuleInfo
@@ -29,8 +30,8 @@ class Expected(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One example: a rule set, settings, the findings written into them, and the kernel that a
-    comment names; the newest where none does.
+    """One example: a rule set, settings, the findings written into them, the kernel that a comment
+    names (the newest where none does), and the facts that are told, one KEY=VALUE a line.
     """
 
     rules: str
@@ -38,6 +39,7 @@ class Example(NamedTuple):
     sysctl: str
     expected: frozenset[Expected]
     kernel: KernelProfile
+    told: Circumstances
 
     def rulesets(self) -> tuple[Ruleset, ...]:
         """The rules, parsed."""
@@ -61,7 +63,7 @@ def example(info: RuleInfo, heading: str) -> Example:
     """The example under a heading; it has one iptables-save block and at most one of the
     others."""
     blocks = dict(_FENCE.findall(info.sections[heading]))
-    assert set(blocks) <= {"iptables-save", "ip6tables-save", "sysctl"}, set(blocks)
+    assert set(blocks) <= {"iptables-save", "ip6tables-save", "sysctl", "facts"}, set(blocks)
     expected = {
         *_expected(blocks["iptables-save"], "rules"),
         *_expected(blocks.get("ip6tables-save", ""), "rules6"),
@@ -71,7 +73,9 @@ def example(info: RuleInfo, heading: str) -> Example:
     named = _KERNEL.match(rules)
     kernel = profile(named[1]) if named else NEWEST
     rules6, sysctl = (blocks.get(name, "") for name in ("ip6tables-save", "sysctl"))
-    return Example(rules, rules6, sysctl, frozenset(expected), kernel)
+    facts = [line.split("=", 1) for line in blocks.get("facts", "").splitlines()]
+    told = circumstances((key, text) for key, text in facts)
+    return Example(rules, rules6, sysctl, frozenset(expected), kernel, told)
 
 
 def _expected(text: str, file: str) -> list[Expected]:

@@ -18,7 +18,8 @@ HEADINGS = pytest.mark.parametrize("heading", ["Bad", "Good"])
 
 def findings(one: Example, info: RuleInfo) -> tuple[Finding, ...]:
     """What those are told to whom the rule is shown."""
-    host = Host(one.rulesets(), one.sysctls(), texts=one.texts())
+    texts, told = one.texts(), one.told
+    host = Host(one.rulesets(), one.sysctls(), texts=texts, circumstances=told)
     return lint([host], one.kernel, shipped_rules(), persona=info.persona).findings
 
 
