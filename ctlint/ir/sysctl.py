@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
@@ -128,6 +128,13 @@ class SysctlSet:
     """The settings of a host: runs that are applied one after the other, the last one wins."""
 
     runs: tuple[SysctlRun, ...] = ()
+
+    @property
+    def settings(self) -> Iterator[Setting]:
+        """Every setting, in the order of the text."""
+        for run in self.runs:
+            for file in run.files:
+                yield from (entry for entry in file.entries if isinstance(entry, Setting))
 
     def get(self, key: str) -> Setting | None:
         """The setting in effect for a key, in any spelling; None where none is given."""

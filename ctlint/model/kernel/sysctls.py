@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ctlint.model.kernel.features import Feature, Version
 
@@ -262,6 +262,30 @@ _ALL: tuple[Sysctl, ...] = (
            deltas=(DefaultDelta(Feature.SOMAXCONN_4096, 128),)),
 )
 # fmt: on
+
+# fmt: off
+_OTHER_TCP: Final = (
+    "adv_win_scale", "allowed_congestion_control", "app_win", "autocorking",
+    "available_congestion_control", "available_ulp", "backlog_ack_defer", "base_mss",
+    "child_ehash_entries", "comp_sack_delay_ns", "comp_sack_nr", "comp_sack_slack_ns",
+    "congestion_control", "dsack", "early_demux", "early_retrans", "ecn", "ecn_fallback",
+    "ecn_option", "ecn_option_beacon", "ehash_entries", "fack", "fastopen",
+    "fastopen_blackhole_timeout_sec", "fastopen_key", "frto", "fwmark_accept", "l3mdev_accept",
+    "limit_output_bytes", "low_latency", "max_reordering", "mem", "migrate_req", "min_rtt_wlen",
+    "min_snd_mss", "min_tso_segs", "moderate_rcvbuf", "mtu_probe_floor", "mtu_probing",
+    "no_metrics_save", "no_ssthresh_metrics_save", "notsent_lowat", "pacing_ca_ratio",
+    "pacing_ss_ratio", "pingpong_thresh", "plb_cong_thresh", "plb_enabled",
+    "plb_idle_rehash_rounds", "plb_rehash_rounds", "plb_suspend_rto_sec", "probe_interval",
+    "probe_threshold", "recovery", "reflect_tos", "reordering", "retrans_collapse", "retries1",
+    "rmem", "rto_min_us", "sack", "shrink_window", "slow_start_after_idle", "stdurg",
+    "thin_linear_timeouts", "tso_rtt_log", "tso_win_divisor", "window_scaling", "wmem",
+    "workaround_signed_windows",
+)
+# fmt: on
+OTHER_TCP: Final = frozenset(f"{IPV4}tcp_{name}" for name in _OTHER_TCP)
+"""Names of TCP that have no bearing here: they are not misspelled. From /proc/sys/net/ipv4 of
+6.18.44.
+"""
 
 SYSCTLS: Mapping[str, Sysctl] = MappingProxyType({sysctl.name: sysctl for sysctl in _ALL})
 """Every known sysctl by its full name, in the order in which they are shown."""
