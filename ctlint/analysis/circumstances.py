@@ -55,6 +55,14 @@ FACTS: Final[Mapping[str, Fact]] = {
     "offload": Fact(
         FactForm.YES_NO, "Whether a flowtable or hardware forwards packets unseen by conntrack."
     ),
+    "one-way": Fact(
+        FactForm.YES_NO,
+        "Whether there are forwarded connections of which the host sees one direction only.",
+    ),
+    "path-idle": Fact(
+        FactForm.DURATION,
+        "Silence after which something else on the path, as a load balancer, forgets a connection.",
+    ),
     "role": Fact(FactForm.ROLES, "All that the host is."),
 }
 """The facts by key. One that nothing looks at is none."""
@@ -76,14 +84,18 @@ class Circumstances:
     ``keepalive``: seconds after which every silent connection sends a keepalive or heartbeat, or
     "off" where none does. ``idle``: the longest silence of ordinary connections, in seconds;
     ``half_close``: of connections that one end has closed. ``offload``: whether a flowtable or
-    hardware forwards packets that conntrack then does not see. ``roles``: all roles that the host
-    has.
+    hardware forwards packets that conntrack then does not see. ``one_way``: whether there are
+    forwarded connections of which the host sees one direction only. ``path_idle``: seconds after
+    which something else on the path, as a load balancer, forgets a silent connection. ``roles``:
+    all roles that the host has.
     """
 
     keepalive: int | Literal["off"] | None = None
     idle: int | None = None
     half_close: int | None = None
     offload: bool | None = None
+    one_way: bool | None = None
+    path_idle: int | None = None
     roles: tuple[Role, ...] | None = None
 
     @property
@@ -104,6 +116,8 @@ class Circumstances:
             "idle": self.idle,
             "keepalive": self.keepalive,
             "offload": self.offload,
+            "one-way": self.one_way,
+            "path-idle": self.path_idle,
             "role": None
             if self.roles is None
             else [name for name, role in _ROLES.items() if role in self.roles],

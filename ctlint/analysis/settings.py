@@ -12,6 +12,11 @@ from ctlint.model.kernel.sysctls import NETFILTER, SYSCTLS, resolve
 
 ESTABLISHED: Final = "net.netfilter.nf_conntrack_tcp_timeout_established"
 CLOSE_WAIT: Final = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
+LAST_ACK: Final = "net.netfilter.nf_conntrack_tcp_timeout_last_ack"
+SYN_SENT: Final = "net.netfilter.nf_conntrack_tcp_timeout_syn_sent"
+MAX_RETRANS: Final = "net.netfilter.nf_conntrack_tcp_timeout_max_retrans"
+UNACKNOWLEDGED: Final = "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged"
+FLOWTABLE_TIMEOUT: Final = "net.netfilter.nf_flowtable_tcp_timeout"
 TCP_LOOSE: Final = "net.netfilter.nf_conntrack_tcp_loose"
 TCP_BE_LIBERAL: Final = "net.netfilter.nf_conntrack_tcp_be_liberal"
 KEEPALIVE_TIME: Final = "net.ipv4.tcp_keepalive_time"
@@ -24,7 +29,9 @@ FIN_TIMEOUT: Final = "net.ipv4.tcp_fin_timeout"
 SYN_COOKIES: Final = "net.ipv4.tcp_syncookies"
 TIMESTAMPS: Final = "net.ipv4.tcp_timestamps"
 TW_RECYCLE: Final = "net.ipv4.tcp_tw_recycle"
+RTO_MAX: Final = "net.ipv4.tcp_rto_max_ms"
 TABLE_BUCKETS: Final = "net.netfilter.nf_conntrack_buckets"
+TABLE_COUNT: Final = "net.netfilter.nf_conntrack_count"
 TABLE_MAX: Final = "net.netfilter.nf_conntrack_max"
 
 

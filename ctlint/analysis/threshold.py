@@ -49,7 +49,7 @@ from ctlint.analysis.retransmission import (
     pause_of_data,
     pause_of_syn_ack,
 )
-from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, SYNACK_RETRIES, Settings
+from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, RTO_MAX, SYNACK_RETRIES, Settings
 from ctlint.analysis.silence import Silences, Usage, between_packets, late, share_from
 from ctlint.finding import Confidence, Role, Stranded
 from ctlint.model.conntrack.status import CtState, Dir
@@ -59,8 +59,6 @@ from ctlint.model.netfilter.tern import Tern
 
 _MOST_CASES: Final = 16
 """Connections that are asked of for a SYN/ACK: those that rules tell apart come first."""
-
-RTO_MAX: Final = "net.ipv4.tcp_rto_max_ms"
 
 
 class Verdict(Enum):

@@ -340,6 +340,28 @@ class Context:
             fix=fix,
         )
 
+    def value_finding(
+        self, name: str, severity: Severity, message: str, remedy: str, fix: Fix | None = None
+    ) -> Finding:
+        """A finding about a sysctl that may have its default: then at the head of the rules."""
+        setting = self.settings.setting(name)
+        if setting is not None:
+            return self.setting_finding(setting, severity, message, remedy, fix)
+        return Finding(
+            rule=self.info.id,
+            name=self.info.name,
+            severity=severity,
+            confidence=Confidence.CERTAIN,
+            message=message,
+            remedy=remedy,
+            location=self.head(),
+        )
+
+    def head(self) -> Location:
+        """Where the rules begin: the place of what stands in no line."""
+        span = next(iter(self.subject.ruleset.tables.values())).span
+        return Location(span.file, span.line)
+
     def escape_finding(
         self, escape: Escape, severity: Severity, message: str, remedy: str
     ) -> Finding:

@@ -23,7 +23,13 @@ from ctlint.finding import Role
     ],
 )
 @pytest.mark.parametrize(
-    ("key", "name"), [("idle", "idle"), ("half-close", "half_close"), ("keepalive", "keepalive")]
+    ("key", "name"),
+    [
+        ("idle", "idle"),
+        ("half-close", "half_close"),
+        ("keepalive", "keepalive"),
+        ("path-idle", "path_idle"),
+    ],
 )
 def test_durations(key: str, name: str, text: str, seconds: int) -> None:
     assert circumstances([(key, text)]) == Circumstances(**{name: seconds})  # type: ignore[arg-type]
@@ -35,6 +41,7 @@ def test_durations(key: str, name: str, text: str, seconds: int) -> None:
         ("keepalive", "off", Circumstances(keepalive="off")),
         ("offload", "yes", Circumstances(offload=True)),
         ("offload", "no", Circumstances(offload=False)),
+        ("one-way", "yes", Circumstances(one_way=True)),
         ("role", "server", Circumstances(roles=(Role.SERVER,))),
         ("role", "router,client", Circumstances(roles=(Role.CLIENT, Role.FORWARD))),
         ("role", "loopback", Circumstances(roles=(Role.LOOPBACK,))),
@@ -50,7 +57,12 @@ def test_words(key: str, text: str, expected: Circumstances) -> None:
         ("idel", "5m", "there is no fact 'idel'; did you mean idle?"),
         ("keep-alive", "30", "there is no fact 'keep-alive'; did you mean keepalive?"),
         ("Idle", "5m", "there is no fact 'Idle'; did you mean idle?"),
-        ("", "5m", "there is no fact ''; known are half-close, idle, keepalive, offload, role"),
+        (
+            "",
+            "5m",
+            "there is no fact ''; known are half-close, idle, keepalive, offload, one-way, "
+            "path-idle, role",
+        ),
         ("role", "servr", "role: 'servr' is no role; did you mean server?"),
         ("role", "", "role: '' is no role; known are client, server, router, loopback"),
         ("role", "client, server", "role: ' server' is no role; did you mean server?"),
