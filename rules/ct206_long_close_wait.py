@@ -13,6 +13,7 @@ the router shows it: the entries are all there is.
 ## Bad
 ```sysctl
 # expect: CT206
+# expect: CT503
 net.netfilter.nf_conntrack_tcp_timeout_close_wait = 3600
 net.netfilter.nf_conntrack_max = 65536
 ```
@@ -26,6 +27,7 @@ COMMIT
 
 ## Good
 ```sysctl
+# expect: CT503
 net.netfilter.nf_conntrack_tcp_timeout_close_wait = 3600
 net.netfilter.nf_conntrack_max = 262144
 ```

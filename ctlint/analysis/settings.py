@@ -46,12 +46,10 @@ MAX_DIGITS: Final = 19
 
 
 class BadSettingError(Exception):
-    """A sysctl that ctlint needs has a value that is no integer from 0 on, or too long a one."""
+    """A sysctl that ctlint needs has a value that is not what is ``wanted`` of it."""
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(
-            f"{setting.key}: {setting.value!r} is not a whole number of up to {MAX_DIGITS} digits"
-        )
+    def __init__(self, setting: Setting, wanted: str) -> None:
+        super().__init__(f"{setting.key}: {setting.value!r} is not {wanted}")
         self.setting = setting
 
 
@@ -120,7 +118,7 @@ class Settings:
         if found is not None:
             text = found.value.strip()
             if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
-                raise BadSettingError(found)
+                raise BadSettingError(found, f"a whole number of up to {MAX_DIGITS} digits")
             return int(text)
         default = self.kernel.sysctl_default(name)
         if default is None:

@@ -65,6 +65,20 @@ class Table:
                     found.setdefault(rule.target.chain, set()).add(chain.name)
         return {name: frozenset(names) for name, names in found.items()}
 
+    def called_from(self, base: str) -> frozenset[str]:
+        """The chains to which calls lead from one, with itself, whatever their conditions."""
+        found: set[str] = set()
+        waiting = [base]
+        while waiting:
+            chain = self.chains.get(waiting.pop())
+            if chain is None or chain.name in found:
+                continue
+            found.add(chain.name)
+            waiting += [
+                rule.target.chain for rule in chain.rules if isinstance(rule.target, Jump | Goto)
+            ]
+        return frozenset(found)
+
     def reaching(self, chain: str) -> frozenset[str]:
         """The chains from which calls lead to one, with itself."""
         callers = self.callers

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from ctlint.analysis.circumstances import circumstances
+from ctlint.analysis.settings import BadSettingError
 from ctlint.finding import Confidence, Finding
 from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.lint.registry import shipped_rules
@@ -128,6 +129,29 @@ def test_keys_by_kernel() -> None:
     assert not found("CT502", old, kernel="rhel7")
     vendor = f"{CONNTRACK}tcp_no_window_check = 1\n"
     assert not found("CT502", vendor, kernel="openwrt-5.15")
+
+
+# CT503
+
+
+def test_settings_of_a_module_are_named_once() -> None:
+    (one,) = found("CT503", f"{CONNTRACK}tcp_loose = 1\nnet.nf_conntrack_max = 9\n")
+    assert "1 more" in one.message
+    assert not found("CT503", f"{READ}{CONNTRACK}tcp_loose = 1\n")
+
+
+# CT504
+
+KUBE = "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\nCOMMIT\n"
+
+
+def test_kube_proxy_raises_and_never_lowers() -> None:
+    # setIntSysCtl() of cmd/kube-proxy/app/conntrack.go.
+    line = f"{CONNTRACK}tcp_timeout_established = "
+    assert found("CT504", f"{line}86399\n", rules=KUBE)
+    assert not found("CT504", f"{line}86400\n", rules=KUBE)
+    assert not found("CT504", f"{line}60\n")
+    assert not found("CT504", f"{READ}{line}60\n", rules=KUBE)
 
 
 # CT505
@@ -327,3 +351,65 @@ def test_count_against_the_maximum(count: int, most: int, is_full: bool) -> None
 
 def test_a_count_says_nothing_of_a_maximum_of_another_time() -> None:
     assert not found("CT214", f"{CONNTRACK}count = 65000\n", f"{CONNTRACK}max = 65536\n")
+
+
+# CT510
+
+
+def accepting(rule: str) -> str:
+    return OPEN.replace(
+        "COMMIT", f":CALLED - [0:0]\n:OTHER - [0:0]\n-A INPUT -j CALLED\n-A {rule}\nCOMMIT"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "ports"),
+    [
+        ("INPUT -p tcp -m tcp --dport 32768 -j ACCEPT", ("32768",)),
+        ("INPUT -p tcp -m tcp --dport 32767 -j ACCEPT", ()),
+        ("INPUT -p tcp -m tcp --dport 60999 -j ACCEPT", ("60999",)),
+        ("INPUT -p tcp -m tcp --dport 61000 -j ACCEPT", ()),
+        ("CALLED -p tcp -m tcp --dport 50070 -j ACCEPT", ("50070",)),
+        ("OTHER -p tcp -m tcp --dport 50070 -j ACCEPT", ()),
+        ("FORWARD -p tcp -m tcp --dport 50070 -j ACCEPT", ()),
+        ("INPUT -p tcp -m tcp --dport 50070 -j DROP", ()),
+        ("INPUT -p tcp -m tcp ! --dport 50070 -j ACCEPT", ()),
+        ("INPUT -p tcp -m tcp --dport 40000:40010 -j ACCEPT", ()),
+        ("INPUT -p udp -m udp --dport 50070 -j ACCEPT", ()),
+        ("INPUT -p tcp -m tcp --sport 50070 -j ACCEPT", ()),
+        ("INPUT -p tcp -m multiport --dports 80,50070,50075 -j ACCEPT", ("50070", "50075")),
+        ("INPUT -p tcp -m tcp --dport 50070 -m state --state ESTABLISHED -j ACCEPT", ()),
+        ("INPUT -p tcp -m tcp --dport 50070 -m state --state NEW -j ACCEPT", ("50070",)),
+    ],
+)
+def test_ports_that_the_host_may_draw(rule: str, ports: tuple[str, ...]) -> None:
+    # 32768 to 60999 by default: ip-sysctl.rst.
+    assert (
+        tuple(port for one in found("CT510", rules=accepting(rule)) for port in one.ports) == ports
+    )
+
+
+def test_the_range_and_reserved_ports_are_read() -> None:
+    rules = accepting("INPUT -p tcp -m tcp --dport 50070 -j ACCEPT")
+    assert found("CT510", "net.ipv4.ip_local_port_range = 50070\t50070\n", rules=rules)
+    assert not found("CT510", "net.ipv4.ip_local_port_range = 1024 50069\n", rules=rules)
+    reserved = "net.ipv4.ip_local_reserved_ports = "
+    assert not found("CT510", f"{reserved}8080,50000-50100\n", rules=rules)
+    assert found("CT510", f"{reserved}8080\n", rules=rules)
+    assert found("CT510", f"{reserved}\n", rules=rules)
+    assert not found("CT510", rules=rules, facts=[("role", "router")])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "net.ipv4.ip_local_port_range = 32768",
+        "net.ipv4.ip_local_port_range = 60999 32768",
+        "net.ipv4.ip_local_port_range = 1 65536",
+        "net.ipv4.ip_local_reserved_ports = ssh",
+        "net.ipv4.ip_local_reserved_ports = 10-9",
+    ],
+)
+def test_values_that_are_no_ports_are_refused(line: str) -> None:
+    with pytest.raises(BadSettingError, match="is not"):
+        found("CT510", f"{line}\n")

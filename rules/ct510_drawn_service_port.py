@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+## What it does
+Flags an accepted TCP port of a service that lies where the host draws ports for its own connections
+(`ip_local_port_range`) and is not reserved.
+
+## Why it matters
+Any program that calls out can get the service's port by chance. While it has it, the service cannot
+start: "address already in use". Worse, a program that calls its own host at that port while the
+service is down can be given the very port it calls: TCP takes that for a simultaneous open, and the
+program is connected with itself. It reads back what it writes, and keeps the service out.
+
+## Bad
+```iptables-save
+*filter
+# expect: CT106 client
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+# expect: CT510
+-A INPUT -p tcp -m tcp --dport 50070 -j ACCEPT
+COMMIT
+```
+```sysctl
+net.ipv4.ip_local_port_range = 32768 60999
+```
+
+## Good
+```iptables-save
+*filter
+# expect: CT106 client
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 50070 -j ACCEPT
+COMMIT
+```
+```sysctl
+net.ipv4.ip_local_port_range = 32768 60999
+net.ipv4.ip_local_reserved_ports = 50070
+```
+
+## When it is right anyway
+Where the port is one of many that a program tries in turn (passive FTP, RPC): ranges are not
+flagged. Where nothing listens on it, the rule can go.
+
+## References
+- Documentation/networking/ip-sysctl.rst, ip_local_port_range, ip_local_reserved_ports
+- RFC 9293, section 3.5: simultaneous open
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ctlint.analysis.local_ports import RESERVED_PORTS, local_ports
+from ctlint.analysis.state_matches import named_states
+from ctlint.finding import Confidence, Finding, Role, Severity
+from ctlint.ir.rule import Match, Rule
+from ctlint.ir.values import Range
+from ctlint.lint.context import Context, setting_location
+from ctlint.lint.rule_api import rule
+from ctlint.model.netfilter.chains import RuleRef
+from ctlint.model.netfilter.targets import Action, action
+from ctlint.wire.protocols import TCP
+
+
+@rule("CT510", "drawn-service-port", severity=Severity.NOTE, since="0.1.0")
+def check(ctx: Context) -> Iterator[Finding]:
+    """Rules of INPUT that accept new connections to single ports that the host may draw."""
+    if not ctx.circumstances.has_role(Role.SERVER):
+        return
+    ruleset = ctx.subject.ruleset
+    table = ruleset.tables.get("filter")
+    if table is None:
+        return
+    local = local_ports(ctx.settings)
+    called = table.called_from("INPUT")
+    seen: set[int] = set()
+    for name, chain, position, each in ruleset.rules():
+        if name != "filter" or chain.name not in called:
+            continue
+        drawn = [port for port in _accepted(each) if local.gives(port) and port not in seen]
+        if not drawn:
+            continue
+        seen.update(drawn)
+        ports = ", ".join(map(str, drawn))
+        finding = Finding(
+            rule=ctx.info.id,
+            name=ctx.info.name,
+            severity=Severity.NOTE,
+            confidence=Confidence.CERTAIN,
+            message=f"the host draws ports for its own connections from {local.drawn.low} to "
+            f"{local.drawn.high}: one of them can get {ports} before the service does, or be "
+            "connected with itself",
+            remedy=f"name it in {RESERVED_PORTS}, or let the service listen outside of the range",
+            location=ctx.location(RuleRef(name, chain.name, position, each)),
+            family=ruleset.family,
+            ports=tuple(map(str, drawn)),
+        )
+        if local.setting is not None:
+            place = setting_location(local.setting, "the range")
+            finding = replace(finding, related=(place,))
+        yield finding
+
+
+def _accepted(one: Rule) -> list[int]:
+    """The single TCP ports to which a rule accepts new connections."""
+    states = named_states(one)
+    if action(one.target) is not Action.ACCEPT or (states is not None and "NEW" not in states):
+        return []
+    found: list[Range] = []
+    is_tcp = False
+    for match in one.matches:
+        if not isinstance(match, Match):
+            continue
+        for option in match.options:
+            if option.negated:
+                continue
+            if option.name == "protocol":
+                is_tcp = option.value == TCP
+            elif (match.name, option.name) == ("tcp", "dport"):
+                found.append(option.value)
+            elif (match.name, option.name) == ("multiport", "dports"):
+                found += option.value
+    return [ports.low for ports in found if is_tcp and ports.low == ports.high]
