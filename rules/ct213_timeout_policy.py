@@ -43,32 +43,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctlint.finding import Confidence, Finding, Severity
+from ctlint.finding import Finding, Severity
 from ctlint.ir.rule import Target
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import rule
-from ctlint.model.netfilter.chains import RuleRef
+from ctlint.lint.structure import rule_finding, rules_from
 
 
 @rule("CT213", "timeout-policy", severity=Severity.NOTE, since="0.1.0")
 def check(ctx: Context) -> Iterator[Finding]:
-    """Each rule that gives a policy."""
-    ruleset = ctx.subject.ruleset
-    for table, chain, position, each in ruleset.rules():
-        target = each.target
+    """Each rule that gives a policy. The kernel takes them in the table raw alone."""
+    for ref in rules_from(ctx, "raw", "PREROUTING", "OUTPUT"):
+        target = ref.rule.target
         if not isinstance(target, Target) or target.name != "CT":
             continue
         policy = target.get("timeout")
-        if policy is None:
-            continue
-        yield Finding(
-            rule=ctx.info.id,
-            name=ctx.info.name,
-            severity=Severity.NOTE,
-            confidence=Confidence.CERTAIN,
-            message=f"connections that meet this rule have the timeouts of the policy "
-            f"{policy.value!r}, not those of the sysctls that findings speak of",
-            remedy="look at the policy with nfct list timeout, and tell --fact idle=… by it",
-            location=ctx.location(RuleRef(table, chain.name, position, each)),
-            family=ruleset.family,
-        )
+        if policy is not None:
+            yield rule_finding(
+                ctx,
+                ref,
+                Severity.NOTE,
+                f"connections that meet this rule have the timeouts of the policy "
+                f"{policy.value!r}, not those of the sysctls that findings speak of",
+                "look at the policy with nfct list timeout, and tell --fact idle=… by it",
+            )

@@ -60,12 +60,12 @@ from dataclasses import replace
 
 from ctlint.analysis.local_ports import RESERVED_PORTS, local_ports
 from ctlint.analysis.state_matches import named_states
-from ctlint.finding import Confidence, Finding, Role, Severity
-from ctlint.ir.rule import Match, Rule
+from ctlint.finding import Finding, Role, Severity
+from ctlint.ir.rule import Rule
 from ctlint.ir.values import Range
 from ctlint.lint.context import Context, setting_location
 from ctlint.lint.rule_api import rule
-from ctlint.model.netfilter.chains import RuleRef
+from ctlint.lint.structure import matches, protocol, rule_finding, rules_from
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.wire.protocols import TCP
 
@@ -75,38 +75,25 @@ def check(ctx: Context) -> Iterator[Finding]:
     """Rules of INPUT that accept new connections to single ports that the host may draw."""
     if not ctx.circumstances.has_role(Role.SERVER):
         return
-    ruleset = ctx.subject.ruleset
-    table = ruleset.tables.get("filter")
-    if table is None:
-        return
     local = local_ports(ctx.settings)
-    called = table.called_from("INPUT")
     seen: set[int] = set()
-    for name, chain, position, each in ruleset.rules():
-        if name != "filter" or chain.name not in called:
-            continue
-        drawn = [port for port in _accepted(each) if local.gives(port) and port not in seen]
+    for ref in rules_from(ctx, "filter", "INPUT"):
+        drawn = [port for port in _accepted(ref.rule) if local.gives(port) and port not in seen]
         if not drawn:
             continue
         seen.update(drawn)
-        ports = ", ".join(map(str, drawn))
-        finding = Finding(
-            rule=ctx.info.id,
-            name=ctx.info.name,
-            severity=Severity.NOTE,
-            confidence=Confidence.CERTAIN,
-            message=f"the host draws ports for its own connections from {local.drawn.low} to "
-            f"{local.drawn.high}: one of them can get {ports} before the service does, or be "
-            "connected with itself",
-            remedy=f"name it in {RESERVED_PORTS}, or let the service listen outside of the range",
-            location=ctx.location(RuleRef(name, chain.name, position, each)),
-            family=ruleset.family,
-            ports=tuple(map(str, drawn)),
+        ports = tuple(map(str, drawn))
+        finding = rule_finding(
+            ctx,
+            ref,
+            Severity.NOTE,
+            f"the host draws ports for its own connections from {local.drawn.low} to "
+            f"{local.drawn.high}: one of them can get {', '.join(ports)} before the service does, "
+            "or be connected with itself",
+            f"name it in {RESERVED_PORTS}, or let the service listen outside of the range",
         )
-        if local.setting is not None:
-            place = setting_location(local.setting, "the range")
-            finding = replace(finding, related=(place,))
-        yield finding
+        related = () if local.setting is None else (setting_location(local.setting, "the range"),)
+        yield replace(finding, ports=ports, related=related)
 
 
 def _accepted(one: Rule) -> list[int]:
@@ -114,18 +101,13 @@ def _accepted(one: Rule) -> list[int]:
     states = named_states(one)
     if action(one.target) is not Action.ACCEPT or (states is not None and "NEW" not in states):
         return []
+    if protocol(one) != TCP:
+        return []
     found: list[Range] = []
-    is_tcp = False
-    for match in one.matches:
-        if not isinstance(match, Match):
-            continue
+    for match in matches(one, "tcp", "multiport"):
         for option in match.options:
-            if option.negated:
-                continue
-            if option.name == "protocol":
-                is_tcp = option.value == TCP
-            elif (match.name, option.name) == ("tcp", "dport"):
+            if option.name == "dport" and not option.negated:
                 found.append(option.value)
-            elif (match.name, option.name) == ("multiport", "dports"):
+            elif option.name == "dports" and not option.negated:
                 found += option.value
-    return [ports.low for ports in found if is_tcp and ports.low == ports.high]
+    return [ports.low for ports in found if ports.low == ports.high]

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rules about the structure of rule sets: what their pages do not show."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules.asking import found
+
+DROP = "-m conntrack --ctstate INVALID -j DROP"
+
+
+def filtering(*rules: str, raw: tuple[str, ...] = (), policy: str = "ACCEPT") -> str:
+    """A rule set with these rules."""
+    text = ""
+    if raw:
+        lines = "".join(f"-A {rule}\n" for rule in raw)
+        text = f"*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{lines}COMMIT\n"
+    lines = "".join(f"-A {rule}\n" for rule in rules)
+    return (
+        f"{text}*filter\n:INPUT {policy} [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+        f":CALLED - [0:0]\n{lines}COMMIT\n"
+    )
+
+
+# CT309
+
+SYNPROXY = (
+    "{} -p tcp -m tcp --dport 80 -m conntrack --ctstate INVALID,UNTRACKED "
+    "-j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460"
+)
+NOTRACK = "PREROUTING -p tcp -m tcp --dport 80 --syn -j CT --notrack"
+TIGHT = "net.netfilter.nf_conntrack_tcp_loose = 0\n"
+
+
+@pytest.mark.parametrize("chain", ["INPUT", "FORWARD"])
+def test_synproxy_as_its_manual_has_it(chain: str) -> None:
+    rules = filtering(SYNPROXY.format(chain), raw=(NOTRACK,))
+    assert not found("CT309", TIGHT, rules=rules)
+    (one,) = found("CT309", rules=rules)
+    assert one.witness is not None
+    assert one.witness.expect[0]["ctstate"] == "NEW"
+
+
+def test_synproxy_whose_syns_are_tracked() -> None:
+    (one,) = found("CT309", TIGHT, rules=filtering(SYNPROXY.format("INPUT")))
+    assert "no rule has SYNs not tracked" in one.message
+
+
+def test_synproxy_that_asks_for_too_little() -> None:
+    rule = SYNPROXY.format("INPUT").replace("INVALID,UNTRACKED", "UNTRACKED")
+    (one,) = found("CT309", TIGHT, rules=filtering(rule, raw=(NOTRACK,)))
+    assert "does not ask for both" in one.message
+
+
+# CT401
+
+
+def test_ten_rules_may_stand_before() -> None:
+    others = [f"INPUT -s 192.0.2.{last} -j ACCEPT" for last in range(10)]
+    accept = "INPUT -m state --state ESTABLISHED -j ACCEPT"
+    assert not found("CT401", rules=filtering(*others[:9], accept))
+    assert found("CT401", rules=filtering(*others, accept))
+    # A narrower one before it is not the one that is meant.
+    narrow = "INPUT -p tcp -m state --state ESTABLISHED -j ACCEPT"
+    assert found("CT401", rules=filtering(narrow, *others, accept))
+    assert not found("CT401", rules=filtering(accept, *others, accept))
+
+
+# CT406
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_flagged"),
+    [
+        ("INPUT -m helper --helper ftp -j ACCEPT", True),
+        ("INPUT -m helper --helper ftp-2121 -j ACCEPT", True),
+        ("CALLED -m helper --helper ftp -j ACCEPT", False),
+        ("INPUT -m helper ! --helper ftp -j ACCEPT", False),
+        ("INPUT -m helper --helper ftp -j DROP", False),
+        ("INPUT -p tcp -m state --state RELATED -j ACCEPT", True),
+        ("INPUT -p icmp -m state --state RELATED -j ACCEPT", False),
+        ("INPUT -m state --state RELATED -j ACCEPT", False),
+        ("INPUT -p tcp -m state --state RELATED,ESTABLISHED -j ACCEPT", False),
+    ],
+)
+def test_rules_that_need_a_helper(rule: str, is_flagged: bool) -> None:
+    assert bool(found("CT406", rules=filtering(rule))) is is_flagged
+
+
+def test_helpers_by_port() -> None:
+    rules = filtering("INPUT -m helper --helper ftp -j ACCEPT")
+    helper = "net.netfilter.nf_conntrack_helper = "
+    # Off by default since 4.7, gone since 6.1.
+    assert not found("CT406", rules=rules, kernel="4.6")
+    assert found("CT406", rules=rules, kernel="4.7")
+    assert not found("CT406", f"{helper}1\n", rules=rules, kernel="4.7")
+    assert found("CT406", f"{helper}0\n", rules=rules, kernel="4.6")
+    assert found("CT406", f"{helper}1\n", rules=rules, kernel="6.1")
+    assert not found("CT406", rules=rules, kernel="3.4")
+
+
+def test_another_helper_is_assigned() -> None:
+    tftp = "PREROUTING -p udp -m udp --dport 69 -j CT --helper tftp"
+    ftp = "PREROUTING -p tcp -m tcp --dport 2121 -j CT --helper ftp"
+    rule = "INPUT -m helper --helper ftp-2121 -j ACCEPT"
+    assert found("CT406", rules=filtering(rule, raw=(tftp,)))
+    assert not found("CT406", rules=filtering(rule, raw=(ftp,)))
+
+
+# CT411
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_flagged"),
+    [
+        ((f"INPUT {DROP}",), True),
+        (("INPUT -j LOG", f"INPUT {DROP}"), False),
+        (("INPUT -m state --state INVALID -j NFLOG", f"INPUT {DROP}"), False),
+        (("INPUT -m state --state NEW -j LOG", f"INPUT {DROP}"), True),
+        ((f"INPUT {DROP}", "INPUT -j LOG"), True),
+        (("INPUT -m state --state INVALID -j REJECT",), False),
+        (("INPUT -m state --state INVALID,NEW -j DROP",), False),
+    ],
+)
+def test_logs_before_drops(rules: tuple[str, ...], is_flagged: bool) -> None:
+    assert bool(found("CT411", rules=filtering(*rules), kernel="6.1")) is is_flagged
+    # "invalid new" is logged since 6.8: measured on 6.12 and not on 6.1.
+    assert not found("CT411", rules=filtering(*rules), kernel="6.12")
+
+
+# CT413
+
+NEW = "INPUT -p tcp -m tcp --dport 22 -m state --state NEW -j ACCEPT"
+OPEN = "INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT"
+
+
+def test_an_ack_that_is_new_comes_in() -> None:
+    rules = filtering(OPEN, NEW, policy="DROP")
+    (one,) = found("CT413", rules=rules)
+    assert (one.location.position, one.ports) == (2, ("22",))
+    # nf_conntrack_tcp_loose=0: it is INVALID then.
+    assert not found("CT413", TIGHT, rules=rules)
+    assert not found("CT413", rules=rules, facts=[("role", "client")])
+
+
+def test_what_asks_for_no_state_lets_more_in_than_new() -> None:
+    rules = filtering(OPEN, NEW.replace(" -m state --state NEW", ""), policy="DROP")
+    assert not found("CT413", rules=rules)
