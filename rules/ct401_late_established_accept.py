@@ -99,8 +99,10 @@ def check(ctx: Context) -> Iterator[Finding]:
 
 
 def _accepts_established(one: Rule) -> bool:
-    """Whether it accepts them whatever else they are."""
+    """Whether it accepts them whatever else they are, and no new ones."""
     states = named_states(one)
-    if action(one.target) is not Action.ACCEPT or states is None or "ESTABLISHED" not in states:
+    if action(one.target) is not Action.ACCEPT or states is None:
+        return False
+    if "ESTABLISHED" not in states or "NEW" in states:
         return False
     return {match.name for match in one.matches} <= {"conntrack", "state", "comment"}

@@ -62,6 +62,20 @@ CHALLENGE: Final = Talk(
 )
 """A SYN for a connection whose server still holds its socket, in CLOSE_WAIT."""
 
+REOPENED: Final = Talk(
+    "SYN of the server on the ports of a connection in TIME_WAIT",
+    Dir.REPLY,
+    "TIME_WAIT",
+    (
+        *HANDSHAKE,
+        {"dir": "orig", "flags": "FA", "seq": 1001, "ack": 5001, "win": 502},
+        {"dir": "reply", "flags": "FA", "seq": 5001, "ack": 1002, "win": 502},
+        {"dir": "orig", "flags": "A", "seq": 1002, "ack": 5002, "win": 502},
+        {**_SYN, "dir": "reply", "seq": 900_000},
+    ),
+)
+"""The ends change parts while the entry of their last connection is still there."""
+
 ONE_WAY: Final = (
     Talk(
         "ACK of a handshake whose SYN/ACK went elsewhere",

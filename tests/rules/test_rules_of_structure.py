@@ -23,6 +23,33 @@ def filtering(*rules: str, raw: tuple[str, ...] = (), policy: str = "ACCEPT") ->
     )
 
 
+# CT208
+
+
+def test_an_entry_that_goes_with_its_socket_hinders_nobody() -> None:
+    rules = filtering(f"FORWARD {DROP}")
+    line = "net.netfilter.nf_conntrack_tcp_timeout_time_wait = "
+    # TCP_TIMEWAIT_LEN is 60 s.
+    assert not found("CT208", f"{line}60\n", rules=rules, kernel="3.16")
+    assert found("CT208", f"{line}61\n", rules=rules, kernel="3.16")
+
+
+# CT209
+
+DNAT = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j {}\nCOMMIT\n"
+
+
+def test_dnat_by_kernel_and_timeout() -> None:
+    rules = DNAT.format("DNAT --to-destination 10.0.0.1")
+    line = "net.netfilter.nf_conntrack_tcp_timeout_syn_sent = "
+    # e15d4cdf27cb (5.14): a repeated SYN leaves the timer as it is.
+    assert found("CT209", rules=rules, kernel="5.13")
+    assert not found("CT209", rules=rules, kernel="5.14")
+    assert not found("CT209", f"{line}120\n", rules=rules)
+    assert found("CT209", f"{line}121\n", rules=rules)
+    assert not found("CT209", f"{line}121\n", rules=DNAT.format("REDIRECT"))
+
+
 # CT309
 
 SYNPROXY = (

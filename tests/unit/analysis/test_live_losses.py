@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.analysis.live_losses import CHALLENGE, OFFLOADED, ONE_WAY, Shown, Talk, shown
+from ctlint.analysis.live_losses import (
+    CHALLENGE,
+    OFFLOADED,
+    ONE_WAY,
+    REOPENED,
+    Shown,
+    Talk,
+    shown,
+)
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import examine
 from ctlint.analysis.witness import Witnesses
@@ -93,3 +101,12 @@ def test_what_a_rule_asks_for_more_is_asked() -> None:
     resets = f"FORWARD -p tcp -m tcp --tcp-flags RST RST {DROP}"
     assert not played(resets, Role.FORWARD, OFFLOADED[0], "6.18")
     assert played(resets, Role.FORWARD, CHALLENGE, "6.0")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "is_lost"),
+    [("3.16", True), ("3.18", False), ("rhel6", False), ("rhel7", False), ("6.18", False)],
+)
+def test_a_server_that_opens_the_connection_again(kernel: str, is_lost: bool) -> None:
+    # The state table of 3.16 against that of 3.18; rhel6 and rhel7 by their sources; 6.18 measured.
+    assert bool(played(f"FORWARD {DROP}", Role.FORWARD, REOPENED, kernel)) is is_lost
