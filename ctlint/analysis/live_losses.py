@@ -16,8 +16,10 @@ from ctlint.analysis.settings import TCP_BE_LIBERAL, TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, as_scenario, stage
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Witness
+from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.chains import ChainStore, ref_named
+from ctlint.model.netfilter.targets import Action, action
 from ctlint.scenario.answer import PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import DIR_NAMES, ScenarioError
@@ -155,9 +157,18 @@ def shown(
         "ctstate": last.ctstate,
         "delivered": False,
     }
-    if not last.undecided:
+    if not last.undecided and not rejects(chains.ruleset, last.cause):
         matched = last.rules or ()
         expect["rules"] = [name for name in matched if name.partition("/")[0] in tables]
     flags = str(talk.packets[-1]["flags"])
     kind = PacketKind(flags, DIR_NAMES[talk.sender], talk.entry, last.ctstate)
     return Shown(kind, Witness({**scenario, **rules}, [expect]))
+
+
+def rejects(ruleset: Ruleset, cause: str | None) -> bool:
+    """Whether a rule, by its name, rejects: then the rules that its own packets meet follow those
+    that matched, and not all of these stand in a witness.
+    """
+    if cause is None or "#" not in cause:
+        return False
+    return action(ref_named(ruleset, cause).rule.target) is Action.REJECT

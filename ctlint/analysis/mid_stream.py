@@ -61,7 +61,7 @@ def first_ack(
     matched = tuple(answer.rules or ())
     if answer.delivered is not None:
         expect["delivered"] = answer.delivered
-        if not answer.undecided:
+        if answer.delivered and not answer.undecided:
             expect["rules"] = [name for name in matched if name.partition("/")[0] in tables]
     packet = PacketKind("A", "orig", "none", answer.ctstate)
     return FirstAck(packet, answer.delivered, matched, Witness({**scenario, **rules}, [expect]))

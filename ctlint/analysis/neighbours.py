@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from ctlint.analysis.connection import LOCAL, UNICAST, Connection
 from ctlint.analysis.coordinates import HOST, LEFT
 from ctlint.analysis.fate import Circumstances, Disposition, Fate, send
+from ctlint.analysis.live_losses import rejects
 from ctlint.analysis.losses import Cause
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stage import as_scenario, stage
@@ -131,7 +132,7 @@ def _witness(
         return None
     rules, tables = witnesses.rules(connection, with_nat=False)
     expect: dict[str, Any] = {"packet": 0, "ctstate": answer.ctstate, "delivered": False}
-    if not answer.undecided:
+    if not answer.undecided and not rejects(chains.ruleset, answer.cause):
         matched = answer.rules or ()
         expect["rules"] = [name for name in matched if name.partition("/")[0] in tables]
     return Witness({**scenario, **rules}, [expect])

@@ -110,3 +110,12 @@ def test_what_a_rule_asks_for_more_is_asked() -> None:
 def test_a_server_that_opens_the_connection_again(kernel: str, is_lost: bool) -> None:
     # The state table of 3.16 against that of 3.18; rhel6 and rhel7 by their sources; 6.18 measured.
     assert bool(played(f"FORWARD {DROP}", Role.FORWARD, REOPENED, kernel)) is is_lost
+
+
+def test_what_rejects_sends_packets_of_its_own() -> None:
+    reject = "FORWARD -p tcp -m conntrack --ctstate INVALID -j REJECT --reject-with tcp-reset"
+    (found,) = played(reject, Role.FORWARD, ONE_WAY[1], "6.18")
+    # The rules that those meet are not all in the witness.
+    assert "rules" not in found.witness.expect[0]
+    (dropped,) = played(f"FORWARD {DROP}", Role.FORWARD, ONE_WAY[1], "6.18")
+    assert dropped.witness.expect[0]["rules"][-1] == "filter/FORWARD#1"
