@@ -58,6 +58,7 @@ from ctlint.ir.rule import Rule, Target
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import rule
 from ctlint.lint.structure import matches, protocol, rule_finding, rules_from
+from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.wire.protocols import TCP, UDP
 
@@ -66,28 +67,35 @@ _RELATED: Final = frozenset({"RELATED"})
 
 @rule("CT406", "unassigned-helper", severity=Severity.WARNING, since="0.1.0")
 def check(ctx: Context) -> Iterator[Finding]:
-    """The first rule for each helper, and the first for RELATED alone."""
+    """The first rule for helpers that are not assigned, and the first for RELATED alone."""
     if _is_automatic(ctx.settings):
         return
     assigned = set(_assigned(ctx))
-    seen: set[str] = set()
-    for ref in rules_from(ctx, "filter", "INPUT", "FORWARD", "OUTPUT"):
+    named: dict[str, RuleRef] = {}
+    for ref in rules_from(ctx, "filter", "INPUT", "FORWARD"):
         wanted = _wanted(ref.rule)
         # "ftp-2121": the helper ftp on another port.
-        if wanted is None or wanted in seen or wanted.partition("-")[0] in assigned:
-            continue
-        seen.add(wanted)
-        if not wanted and assigned:
-            continue
-        which = f"the helper {wanted!r}" if wanted else "a helper"
-        yield rule_finding(
-            ctx,
-            ref,
-            Severity.WARNING,
-            f"no rule assigns {which}, and kernel {ctx.settings.kernel.name} does not do so by "
-            "itself: this matches nothing",
-            f"-t raw -A PREROUTING … -j CT --helper {wanted or 'NAME'}",
-        )
+        if wanted is not None and wanted.partition("-")[0] not in assigned:
+            named.setdefault(wanted, ref)
+    related = named.pop("", None)
+    if named:
+        names = ", ".join(sorted(named))
+        which = f"the helper{'s' if len(named) > 1 else ''} {names}"
+        first = min(named.values(), key=lambda ref: ref.rule.line)
+        yield _finding(ctx, first, which, next(iter(sorted(named))))
+    elif related is not None and not assigned:
+        yield _finding(ctx, related, "a helper", "NAME")
+
+
+def _finding(ctx: Context, ref: RuleRef, which: str, example: str) -> Finding:
+    return rule_finding(
+        ctx,
+        ref,
+        Severity.WARNING,
+        f"no rule assigns {which}, and kernel {ctx.settings.kernel.name} does not do so by itself: "
+        "rules that ask for it match nothing",
+        f"-t raw -A PREROUTING … -j CT --helper {example}",
+    )
 
 
 def _is_automatic(settings: Settings) -> bool:
@@ -115,6 +123,8 @@ def _wanted(one: Rule) -> str | None:
         option = match.get("helper")
         if option is not None and not option.negated:
             return str(option.value)
-    if named_states(one) == _RELATED and protocol(one) in (TCP, UDP):
-        return ""
-    return None
+    if named_states(one) != _RELATED or protocol(one) not in (TCP, UDP):
+        return None
+    # The RST of a REJECT is RELATED too, without any helper.
+    flags = any(match.get("tcp-flags") or match.get("syn") for match in matches(one, "tcp"))
+    return None if flags else ""

@@ -107,6 +107,8 @@ def test_ten_rules_may_stand_before() -> None:
         ("INPUT -m helper --helper ftp -j DROP", False),
         ("INPUT -p tcp -m state --state RELATED -j ACCEPT", True),
         ("INPUT -p icmp -m state --state RELATED -j ACCEPT", False),
+        # The RST of a REJECT: measured on 6.18, it is RELATED.
+        ("FORWARD -p tcp -m tcp --tcp-flags RST RST -m state --state RELATED -j ACCEPT", False),
         ("INPUT -m state --state RELATED -j ACCEPT", False),
         ("INPUT -p tcp -m state --state RELATED,ESTABLISHED -j ACCEPT", False),
     ],
@@ -133,6 +135,14 @@ def test_another_helper_is_assigned() -> None:
     rule = "INPUT -m helper --helper ftp-2121 -j ACCEPT"
     assert found("CT406", rules=filtering(rule, raw=(tftp,)))
     assert not found("CT406", rules=filtering(rule, raw=(ftp,)))
+
+
+def test_helpers_are_named_together() -> None:
+    each = "{} -m state --state RELATED -m helper --helper {} -j ACCEPT"
+    chains = (("INPUT", "sip"), ("FORWARD", "ftp"), ("FORWARD", "sip"))
+    (one,) = found("CT406", rules=filtering(*(each.format(*names) for names in chains)))
+    assert "the helpers ftp, sip," in one.message
+    assert one.location.chain == "INPUT"
 
 
 # CT411
