@@ -108,6 +108,6 @@ def _finding(ctx: Context, role: Role, case: Case) -> Finding | None:
 
 
 def _accepts_new(ref: RuleRef) -> bool:
-    states = named_states(ref.rule)
+    """Of rules that a NEW packet matches."""
     is_filter = ref.table == "filter" and action(ref.rule.target) is Action.ACCEPT
-    return is_filter and states is not None and "NEW" in states
+    return is_filter and named_states(ref.rule) is not None

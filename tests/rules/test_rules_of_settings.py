@@ -145,6 +145,15 @@ def test_the_other_name_of_the_maximum() -> None:
     assert found("CT505", "net.nf_conntrack_max = 4194304\n")
 
 
+# CT507
+
+
+def test_the_default_of_fin_wait_2_is_long_enough() -> None:
+    # 60 s: ip-sysctl.rst, tcp_fin_timeout.
+    assert not found("CT507", "net.ipv4.tcp_fin_timeout = 60\n")
+    assert found("CT507", "net.ipv4.tcp_fin_timeout = 59\n")
+
+
 # CT508
 
 

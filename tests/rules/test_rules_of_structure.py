@@ -181,6 +181,13 @@ def test_an_ack_that_is_new_comes_in() -> None:
     assert not found("CT413", rules=rules, facts=[("role", "client")])
 
 
+def test_an_ack_that_is_invalid_is_not_new() -> None:
+    both = NEW.replace("NEW", "INVALID,NEW")
+    rules = filtering(OPEN, both, policy="DROP")
+    assert found("CT413", rules=rules)
+    assert not found("CT413", TIGHT, rules=rules)
+
+
 def test_what_asks_for_no_state_lets_more_in_than_new() -> None:
     rules = filtering(OPEN, NEW.replace(" -m state --state NEW", ""), policy="DROP")
     assert not found("CT413", rules=rules)

@@ -112,6 +112,12 @@ def test_a_server_that_opens_the_connection_again(kernel: str, is_lost: bool) ->
     assert bool(played(f"FORWARD {DROP}", Role.FORWARD, REOPENED, kernel)) is is_lost
 
 
+def test_who_loses_it_is_named_and_nobody_else() -> None:
+    resets = f"FORWARD -p tcp -m tcp --tcp-flags RST RST {DROP}"
+    (found,) = played(f"{resets}\n-A FORWARD {DROP}", Role.FORWARD, CHALLENGE, "6.0")
+    assert found.witness.expect[0]["rules"] == ["filter/FORWARD#1"]
+
+
 def test_what_rejects_sends_packets_of_its_own() -> None:
     reject = "FORWARD -p tcp -m conntrack --ctstate INVALID -j REJECT --reject-with tcp-reset"
     (found,) = played(reject, Role.FORWARD, ONE_WAY[1], "6.18")
