@@ -99,8 +99,6 @@ def check(ctx: Context) -> Iterator[Finding]:
             remedy="accept -p ipv6-icmp --icmpv6-type 133 to 136 whatever their state, before this",
             location=ctx.location(cause),
             family=subject.ruleset.family,
-            packet=lost[0].packet,
-            packets=(lost[0].packet,),
             witness=lost[0].witness,
         )
 

@@ -19,7 +19,7 @@ from ctlint.analysis.settings import Settings
 from ctlint.analysis.stage import as_scenario, stage
 from ctlint.analysis.way import Ends
 from ctlint.analysis.witness import Witnesses
-from ctlint.finding import PacketKind, Role, Witness
+from ctlint.finding import Role, Witness
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Path
@@ -51,7 +51,6 @@ class LostNeighbour(NamedTuple):
     path: Path
     kind: int
     cause: Cause
-    packet: PacketKind
     witness: Witness
 
 
@@ -71,9 +70,7 @@ def lost_neighbours(
                 continue
             witness = _witness(chains, settings, witnesses, path, kind)
             if witness is not None:
-                way = "reply" if path is Path.IN else "orig"
-                packet = PacketKind("", way, "none", CtState.UNTRACKED.name)
-                yield LostNeighbour(path, kind, cause, packet, witness)
+                yield LostNeighbour(path, kind, cause, witness)
 
 
 def _sent(chains: ChainStore, path: Path, kind: int) -> Iterator[Fate]:
