@@ -78,9 +78,10 @@ def _take(sk: Socket, end_seq: int, *, is_fin: bool, now: Micros) -> None:
 
 def tcp_fin(sk: Socket, now: Micros) -> None:
     """Port of tcp_fin."""
+    is_first = not sk.fin_received
     sk.fin_received = sk.rcv_shut = True
     sk.out_of_order.clear()
-    if not sk.is_dead:
+    if is_first and not sk.is_dead:
         sk.host.note(now, sk, HappeningKind.EOF, None, None, None)
     state = sk.state
     if state in (ESTABLISHED, SYN_RECV):

@@ -70,11 +70,11 @@ def tcp_rcv_state_process(
     if sk.state is ESTABLISHED:
         if acked < 0:
             return
-    elif acked <= 0:
-        if sk.state is SYN_RECV:
-            sk.host.send_reset(packet, now)
-        else:
-            sk.host.challenges.send(sk, now)
+    elif acked <= 0 and sk.state is SYN_RECV:
+        sk.host.send_reset(packet, now)
+        return
+    elif acked <= 0 and Feature.ACK_CHECKED_IN_ALL_STATES in sk.host.kernel:
+        sk.host.challenges.send(sk, now)
         return
     elif not _after_ack(sk, packet, flags, end_seq, now):
         return

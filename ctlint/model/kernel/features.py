@@ -706,6 +706,17 @@ class Feature(Enum):
         "A RST one before the expected sequence number resets too after a FIN was received.",
         (4, 12), "4.10.17", "4.12", _S,
     )
+    ACK_CHECKED_IN_ALL_STATES = Change(
+        Area.ENDPOINT,
+        "An ACK that is old or of the future is challenged in all states, and its segment"
+        " discarded, not in ESTABLISHED only.",
+        (4, 13), None, "4.13", _A,
+        backports=(
+            Backport("4.4", "4.4.y", _A),
+            # Stable fixes go to every newer branch too: 4.9 is inferred, not seen.
+            Backport("4.9", "4.9.y", _U),
+        ),
+    )
     TIMESTAMP_MILLISECONDS = Change(
         Area.ENDPOINT,
         "Timestamps count milliseconds, not clock ticks.",

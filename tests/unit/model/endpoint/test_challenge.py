@@ -247,3 +247,23 @@ def test_resets_for_a_syn(letters: str, state: str) -> None:
         wire.inject(answer._replace(flags=TcpFlags.parse("A")))
         assert client.state is TcpState.SYN_SENT
         assert wire.trace() == ["aS"]
+
+
+@pytest.mark.parametrize(("kernel", "said"), [("3.2", []), ("4.12", []), ("4.13", ["aA"])])
+def test_an_ack_of_the_future_in_fin_wait(kernel: str, said: list[str]) -> None:
+    # Found by chance: two ends that answer each other's ACKs would never stop. Kernels that do have
+    # tcp_invalid_ratelimit.
+    wire = Wire(kernel)
+    client, _ = wire.open()
+    client.shutdown(wire.now)
+    wire.run(SECOND)
+    assert client.state is TcpState.FIN_WAIT_2
+    future = Packet(
+        *(client.family, B, A, 6, client.rport, client.lport, TcpFlags.ACK),
+        seq=client.rcv_nxt,
+        ack=client.snd_nxt + 1 & 0xFFFFFFFF,
+    )
+    before = len(wire.sent)
+    for _ in range(3):
+        wire.inject(future)
+    assert [one.by + one.letters for one in wire.sent[before:]] == said
