@@ -96,6 +96,14 @@ def test_what_became_of_both_in_words() -> None:
     assert said.endswith("server: ESTABLISHED for ever")
 
 
+def test_packets_that_are_lost_were_on_the_wire() -> None:
+    story = play("link loss 100%\nclient connect")
+    (line,) = story.lines.values()
+    said = say_line(story, line)
+    assert "11 SYNs, none of them arrive" in said
+    assert "on the wire" not in said
+
+
 def test_what_became_of_many_in_words() -> None:
     story = play("server listen backlog 1 accepts nothing\nrepeat 4 every 1s { client connect }")
     assert [say_tally(tally) for tally in story.tallies.values()] == [

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.scenario.sockets import filter_rules, misses
+from ctlint.scenario.socket_check import check_story
+from tests.unit.scenario.sockets import filter_rules, misses, play
 
 OPEN = "server listen holds\nclient connect as a => connected\nwait 1s\n"
 DROP = {"r.v4": filter_rules("OUTPUT -m conntrack --ctstate INVALID -j DROP")}
@@ -109,3 +110,35 @@ def test_what_comes_behind_an_undecided_packet_is_open() -> None:
     assert misses("rules r.v4\nclient connect => connected", files) == [
         (2, "neither connected nor failed")
     ]
+
+
+def test_a_state_counts_from_the_statement_on() -> None:
+    text = "server listen\nclient connect\nwait 10s\nclient send 1 => client ESTABLISHED for {}\n"
+    text += "wait 5s\nclient close"
+    assert misses(text.format("5s")) == []
+    ((_, said),) = misses(text.format("15s"))
+    assert said.startswith("client ESTABLISHED for 5 s")
+
+
+def test_what_was_before_the_statement_does_not_count() -> None:
+    text = OPEN + "client close\nwait 2m\nserver send 1 => client gone, server gets EOF"
+    (_, gone), (_, told) = misses(text)
+    assert gone.startswith("client gone at 6")
+    assert told == "the server gets EPIPE"
+
+
+def test_kinds_of_packets() -> None:
+    text = "server listen\nclient connect => {}\nwait 1s\nclient send 10 => {}\n"
+    syns = "client sends 1 SYN, server sends no SYN, server sends 1 SYN,ACK"
+    assert misses(text.format(f"{syns}, client sends 3 segments", "client sends 1 segment")) == []
+    # Data carry the flag ACK, and are no bare ACK.
+    acks = "client sends no ACK, server sends 1 ACK"
+    assert misses(text.format("client sends 1 ACK", acks)) == []
+
+
+def test_what_is_not_kept_is_not_counted() -> None:
+    story = play(OPEN + "client close => 1 FIN arrives")
+    assert check_story(story) == ()
+    story.left_out = 1
+    ((miss,),) = (unmet.misses for unmet in check_story(story))
+    assert miss.got == "too many packets to count"
