@@ -43,11 +43,13 @@ def model_timeout_ms(retries: int, rto_max_ms: int = RTO_MAX_MS) -> int:
 
 
 @cache
-def pause_of_data(retries: int, rto_max_ms: int = RTO_MAX_MS) -> Pause:
-    """The longest pause between repeats that go on for tcp_retries2 or tcp_orphan_retries."""
+def pause_of_data(retries: int, rto_max_ms: int = RTO_MAX_MS, *, is_coarse: bool = True) -> Pause:
+    """The longest pause between repeats that go on for tcp_retries2 or tcp_orphan_retries.
+    ``is_coarse``: timers may be an eighth late.
+    """
     limit = model_timeout_ms(retries, rto_max_ms)
     pauses = [_longest_pause(first, limit, rto_max_ms) for first in _FIRST]
-    return _late(min(pauses), max(pauses))
+    return _late(min(pauses), max(pauses), is_coarse=is_coarse)
 
 
 _FIRST: Final = range(RTO_MIN_MS + 1, LONGEST_FIRST_MS + 1)
@@ -67,12 +69,13 @@ def _longest_pause(first: int, limit: int, rto_max_ms: int) -> int:
 
 
 @cache
-def pause_of_syn_ack(retries: int, initial_s: int) -> Pause:
+def pause_of_syn_ack(retries: int, initial_s: int, *, is_coarse: bool = True) -> Pause:
     """The longest pause between so many repeats of a SYN/ACK, the first after ``initial_s``."""
     tries = min(retries, _MOST_TRIES)
     longest = min(initial_s * 1000 << max(tries - 1, 0), RTO_MAX_MS)
-    return _late(longest, longest)
+    return _late(longest, longest, is_coarse=is_coarse)
 
 
-def _late(least_ms: int, most_ms: int) -> Pause:
-    return Pause(least_ms // 1000, -(-most_ms * 9 // 8000))
+def _late(least_ms: int, most_ms: int, *, is_coarse: bool) -> Pause:
+    latest_ms = most_ms * 9 // 8 if is_coarse else most_ms
+    return Pause(least_ms // 1000, -(-latest_ms // 1000))

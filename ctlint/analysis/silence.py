@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.circumstances import FactError, seconds_of
 from ctlint.analysis.settings import KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, KEEPALIVE_TIME, Settings
+from ctlint.model.kernel.features import Feature
+from ctlint.model.kernel.profiles import KernelProfile
 
 MAX_SHARES: Final = 100
 """Longer distributions are refused."""
@@ -145,15 +147,17 @@ def keepalive_of(text: str) -> Keepalive | None:
     return Keepalive(times[0], times[1] if len(times) > 1 else None, probes)
 
 
-def late(seconds: int) -> int:
-    """How late a timer of so many seconds may be, in whole seconds: an eighth of them is the most
-    by which the timer wheel is late (kernel/time/timer.c, since 4.8).
+def late(seconds: int, kernel: KernelProfile) -> int:
+    """Whole seconds after which a timer of so many goes off at the latest: an eighth is the most by
+    which the timer wheel is late (kernel/time/timer.c).
     """
-    return seconds * 9 // 8
+    return seconds * 9 // 8 if Feature.COARSE_TIMER_WHEEL in kernel else seconds
 
 
-def in_time(seconds: int) -> int:
-    """The longest timer that is not late for what happens after so many seconds."""
+def in_time(seconds: int, kernel: KernelProfile) -> int:
+    """The longest timer that is never late for what happens after so many seconds."""
+    if Feature.COARSE_TIMER_WHEEL not in kernel:
+        return max(seconds - 1, 0)
     return max(8 * seconds - 1, 0) // 9
 
 

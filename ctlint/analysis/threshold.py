@@ -149,7 +149,9 @@ def silences_in(
     if usage.keepalive is None:
         return told
     time = usage.keepalive.of(settings).time
-    return between_packets(told, late(time) if with_late and time is not None else time)
+    return between_packets(
+        told, late(time, settings.kernel) if with_late and time is not None else time
+    )
 
 
 def pause_in(phase: Phase, settings: Settings) -> Pause | None:
@@ -158,14 +160,15 @@ def pause_in(phase: Phase, settings: Settings) -> Pause | None:
     The ends are taken to have the settings of this host.
     """
     rto_max_ms = settings.value(RTO_MAX) if settings.kernel.has_sysctl(RTO_MAX) else 120_000
+    is_coarse = Feature.COARSE_TIMER_WHEEL in settings.kernel
     if phase in (UNANSWERED, REPEATED, WINDOW_SHUT):
-        return pause_of_data(settings.value(RETRIES2), rto_max_ms)
+        return pause_of_data(settings.value(RETRIES2), rto_max_ms, is_coarse=is_coarse)
     if phase in (CLOSING, LAST_FIN, CLOSED):
         retries = settings.value(ORPHAN_RETRIES) or DEFAULT_ORPHAN_RETRIES
-        return pause_of_data(retries, rto_max_ms)
+        return pause_of_data(retries, rto_max_ms, is_coarse=is_coarse)
     if phase is SYN_RECV:
         initial = 1 if Feature.INITIAL_RTO_1S in settings.kernel else 3
-        return pause_of_syn_ack(settings.value(SYNACK_RETRIES), initial)
+        return pause_of_syn_ack(settings.value(SYNACK_RETRIES), initial, is_coarse=is_coarse)
     return None
 
 

@@ -161,7 +161,8 @@ def _edges(wanted: Sweep, question: Question, lowest: Answer, highest: Answer) -
         if answer.occupancy is not None and answer.occupancy.total is not None:
             found.add(int(answer.occupancy.total))
     # A keepalive may be late, for a timeout and by a timeout.
-    found |= {late(value) for value in found} | {in_time(value) for value in found}
+    kernel = question.kernel
+    found |= {each(value, kernel) for value in tuple(found) for each in (late, in_time)}
     edges = {wanted.low, *(value + above for value in found for above in (0, 1))}
     return sorted(value for value in edges if wanted.low <= value <= wanted.high)
 

@@ -262,6 +262,6 @@ def _alternatives(
         share = share_from(silent, seconds) if silent else None
         if is_harmless and share is not None:
             share = Fraction(0)
-        sure = in_time(seconds)
+        sure = in_time(seconds, settings.kernel)
         most = sure - interval
         yield Alternative(value, why, seconds, share, sure, most if most > 0 else None)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ctlint.analysis.both_sides import BothSides
@@ -174,17 +175,23 @@ def _add_sweep(page: Page, result: WhatIfResult) -> None:
         span = str(step.low) if step.low == step.high else f"{step.low} to {step.high}"
         page.add_wrapped(*_say_step(step), first=(f"  {span:<17} ",))
     page.add("")
-    if result.changes:
+    filled = list(_say_filled(swept.steps))
+    if result.changes or filled:
         page.add(("the answer changes", "bold"))
     for said in _say_changes(result.changes):
         page.add_wrapped(said, first=("  ",), indent=4)
-    if not result.changes:
+    for said in filled:
+        page.add_wrapped(said, first=("  ",), indent=4)
+    if not result.changes and not filled:
         page.add_wrapped("the answer is the same at all these values", first=("  ",))
         if name.endswith("be_liberal"):
             page.add_wrapped("be_liberal concerns packets that have an entry", first=("  ",))
     page.add("")
     if page.is_unicode:
-        mark = result.answer.settings.value(name)
+        settings = result.answer.settings
+        is_known = settings.is_replaced(name) or settings.setting(name) is not None
+        has_default = settings.kernel.sysctl_default(name) is not None
+        mark = settings.value(name) if is_known or has_default else None
         lines = plot_lines(swept, page.width, _PLOT_ROWS, mark)
         for line in lines:
             page.add(line)
@@ -214,6 +221,15 @@ def _say_step(step: Step) -> list[Piece]:
     elif said:
         said.pop()
     return said
+
+
+def _say_filled(steps: Sequence[Step]) -> Iterator[str]:
+    """Where the table begins or ceases to be large enough."""
+    for before, after in pairwise(steps):
+        old, new = before.at_high.occupancy, after.at_low.occupancy
+        if old is not None and new is not None and old.is_full != new.is_full:
+            words = "the table is too small" if new.is_full else "the table holds all entries"
+            yield f"at {after.low}: {words} from there on"
 
 
 def _say_changes(changes: Sequence[tuple[Change, BothSides | None]]) -> Iterator[str]:

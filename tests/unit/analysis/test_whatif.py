@@ -73,6 +73,12 @@ def test_keepalives_below_each_timeout_make_it_safe(one: WhatIf, timeout: int) -
     assert last_answer(sides.beyond.scenario)[0] == "NEW"
 
 
+def test_kernels_without_a_coarse_timer_wheel_are_in_time(one: WhatIf) -> None:
+    """Before 4.8 a timer goes off when it is due."""
+    (each, *_) = one.answer(asked(kernel="4.7")).alternatives
+    assert (each.lifetime, each.keepalive_sure) == (120, 119)
+
+
 def test_every_loss_is_played_on_both_sides(one: WhatIf) -> None:
     answer = one.answer(asked())
     shown = one.shown(answer)

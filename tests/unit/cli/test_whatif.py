@@ -53,6 +53,13 @@ def test_one_setting_is_answered_with_what_was_before() -> None:
     assert found["set"] == {"net.netfilter.nf_conntrack_tcp_timeout_established": 1200}
 
 
+def test_a_table_that_is_too_small_is_said() -> None:
+    """100 a second for 120 s are 12,000."""
+    done = whatif("--idle", "15m", "--rate", "100", "--sweep", "nf_conntrack_max=1000..50000")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "at 12000: the table holds all entries from there on" in done.stdout
+
+
 def test_check() -> None:
     assert whatif("--idle", "15m", "--check").returncode == 1
     assert whatif("--idle", "119", "--check").returncode == 0
