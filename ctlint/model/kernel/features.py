@@ -767,7 +767,7 @@ class Feature(Enum):
         Area.ENDPOINT,
         "The request queue of a listener is full when it is longer than its backlog.",
         (6, 18), "4.4.155", "6.18.44", _M,
-        backports=(Backport("6.1", "6.1.192", _M),),
+        backports=(Backport("5.10", "5.10.262", _M), Backport("6.1", "6.1.192", _M)),
     )
     # fmt: on
 

@@ -107,7 +107,8 @@ def quantities(played: Played) -> dict[str, str]:
 def page() -> str:
     """The whole page."""
     known = recordings()
-    dates = ", ".join(sorted({each.date for each in known.values()}))
+    days = sorted({each.date for each in known.values()})
+    dates = " to ".join(dict.fromkeys((days[0], days[-1])))
     parts = (*_sums(known), *_kernels_differ(known), *_groups(known))
     return _HEAD.format(dates=dates) + "".join(parts)
 
