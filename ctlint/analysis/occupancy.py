@@ -50,28 +50,32 @@ def occupancy(settings: Settings, usage: Usage) -> Occupancy | None:
     if not usage.idle:
         return None
     seconds = dict.fromkeys(STATES, Fraction(0))
-    keepalive = None if usage.keepalive is None else usage.keepalive.of(settings)
     established, close_wait, time_wait, close = (
         settings.value(TIMEOUTS[name])
         for name in ("established", "close_wait", "time_wait", "close")
     )
-    for silent, share in usage.idle:
-        part = share * (1 - usage.vanish)
-        if _between(silent, keepalive) >= established:
+    for each in usage.idle:
+        part = each.share * (1 - usage.vanish)
+        usual = each.keepalive_or(usage.keepalive)
+        keepalive = None if usual is None else usual.of(settings)
+        gone = each.share * usage.vanish
+        if keepalive is not None and keepalive.time is not None and keepalive.time < established:
+            seconds["ESTABLISHED"] += gone * _gives_up_after(keepalive)
+            seconds["CLOSE"] += gone * close
+        else:
+            seconds["ESTABLISHED"] += gone * established
+        if _between(each.seconds, keepalive) >= established:
             seconds["ESTABLISHED"] += part * established
             continue
-        seconds["ESTABLISHED"] += part * silent
+        seconds["ESTABLISHED"] += part * each.seconds
         closed = Fraction(1)
-        for pause, of_them in usage.half_close:
-            is_kept = _between(pause, keepalive) < close_wait
-            seconds["CLOSE_WAIT"] += part * of_them * (pause if is_kept else close_wait)
-            closed -= 0 if is_kept else of_them
+        for pause in usage.half_close:
+            theirs = pause.keepalive_or(usual)
+            between = _between(pause.seconds, None if theirs is None else theirs.of(settings))
+            is_kept = between < close_wait
+            seconds["CLOSE_WAIT"] += part * pause.share * (pause.seconds if is_kept else close_wait)
+            closed -= 0 if is_kept else pause.share
         seconds["TIME_WAIT"] += part * closed * time_wait
-    if keepalive is not None and keepalive.time is not None and keepalive.time < established:
-        seconds["ESTABLISHED"] += usage.vanish * _gives_up_after(keepalive)
-        seconds["CLOSE"] += usage.vanish * close
-    else:
-        seconds["ESTABLISHED"] += usage.vanish * established
     entries = None
     if usage.rate is not None:
         entries = {state: usage.rate * each for state, each in seconds.items()}

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ctlint.analysis.circumstances import FactError, seconds_of
 from ctlint.analysis.settings import KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, KEEPALIVE_TIME, Settings
@@ -30,17 +30,6 @@ MAX_RATE: Final = 10_000_000
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 _NUMBER: Final = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,6})?")
 _COUNT: Final = re.compile(r"[0-9]{1,3}")
-
-
-class Share(NamedTuple):
-    """Of which share of connections something lasts so many seconds."""
-
-    seconds: int
-    share: Fraction
-
-
-Silences = tuple[Share, ...]
-"""Shares that add up to 1, the shortest first. Empty: not told."""
 
 
 class Keepalive(NamedTuple):
@@ -69,6 +58,30 @@ SYSCTLS: Final = Keepalive()
 """Keepalives as the sysctls set them."""
 
 
+OFF: Final[Literal["off"]] = "off"
+"""No keepalives."""
+
+
+class Share(NamedTuple):
+    """Of which share of connections something lasts so many seconds. ``keepalive`` is what their
+    program sets, OFF for none; None: as all others.
+    """
+
+    seconds: int
+    share: Fraction
+    keepalive: Keepalive | Literal["off"] | None = None
+
+    def keepalive_or(self, usual: Keepalive | None) -> Keepalive | None:
+        """The keepalives of these connections; None: they have none."""
+        if self.keepalive is None:
+            return usual
+        return None if self.keepalive == OFF else self.keepalive
+
+
+Silences = tuple[Share, ...]
+"""Shares that add up to 1, the shortest first. Empty: not told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What is told of the connections of a host.
@@ -90,23 +103,34 @@ UNTOLD: Final = Usage()
 
 
 def silences(key: str, text: str) -> Silences:
-    """Durations in words: "15m", or with shares, "1s:50%,60s:40%,20m:10%". Raises FactError."""
+    """Durations in words: "15m", or with shares, "1s:50%,60s:40%,20m@60/10/3:10%", each with the
+    keepalives of its program where it has its own. Raises FactError.
+    """
     words = text.split(",")
     if len(words) > MAX_SHARES:
         raise FactError(f"{key}: more than {MAX_SHARES} durations")
     if len(words) == 1 and ":" not in text:
-        return (Share(seconds_of(key, text), Fraction(1)),)
-    found: dict[int, Fraction] = {}
+        return (_share(key, text, Fraction(1)),)
+    found: list[Share] = []
     for word in words:
         duration, _, share = word.partition(":")
-        seconds = seconds_of(key, duration)
-        if seconds in found:
+        each = _share(key, duration, percent(key, share))
+        if any(each[::2] == other[::2] for other in found):
             raise FactError(f"{key}: {duration!r} stands twice")
-        found[seconds] = percent(key, share)
-    total = sum(found.values(), Fraction(0))
+        found.append(each)
+    total = sum((each.share for each in found), Fraction(0))
     if total != 1:
         raise FactError(f"{key}: the shares add up to {percent_words(total)}, not to 100%")
-    return tuple(Share(seconds, share) for seconds, share in sorted(found.items()) if share)
+    return tuple(sorted((each for each in found if each.share), key=lambda each: each.seconds))
+
+
+def _share(key: str, text: str, share: Fraction) -> Share:
+    """A duration, and the keepalives of the program behind an @."""
+    duration, sign, keepalive = text.partition("@")
+    own: Keepalive | Literal["off"] | None = None
+    if sign:
+        own = keepalive_of(keepalive) or OFF
+    return Share(seconds_of(key, duration), share, own)
 
 
 def percent(key: str, text: str) -> Fraction:
@@ -161,14 +185,18 @@ def in_time(seconds: int, kernel: KernelProfile) -> int:
     return max(8 * seconds - 1, 0) // 9
 
 
-def between_packets(silent: Silences, keepalive: int | None) -> Silences:
-    """How long no packet passes where a probe comes after so many seconds: that, or less."""
-    if keepalive is None:
-        return silent
+def between_packets(
+    silent: Silences, usual: Keepalive | None, settings: Settings, *, with_late: bool = False
+) -> Silences:
+    """How long no packet passes where keepalives come, ``with_late`` as late as they may."""
     shortened: dict[int, Fraction] = {}
-    for seconds, share in silent:
-        least = min(seconds, keepalive)
-        shortened[least] = shortened.get(least, Fraction(0)) + share
+    for each in silent:
+        least = each.seconds
+        keepalive = each.keepalive_or(usual)
+        time = None if keepalive is None else keepalive.of(settings).time
+        if time is not None:
+            least = min(least, late(time, settings.kernel) if with_late else time)
+        shortened[least] = shortened.get(least, Fraction(0)) + each.share
     return tuple(Share(*item) for item in sorted(shortened.items()))
 
 

@@ -50,7 +50,7 @@ from ctlint.analysis.retransmission import (
     pause_of_syn_ack,
 )
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, RTO_MAX, SYNACK_RETRIES, Settings
-from ctlint.analysis.silence import Silences, Usage, between_packets, late, share_from
+from ctlint.analysis.silence import Silences, Usage, between_packets, share_from
 from ctlint.finding import Confidence, Role, Stranded
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.features import Feature
@@ -146,12 +146,7 @@ def silences_in(
     where they do not. ``with_late``: where keepalives are as late as they may be.
     """
     told = {IDLE: usage.idle, HALF_CLOSED: usage.half_close}.get(phase, ())
-    if usage.keepalive is None:
-        return told
-    time = usage.keepalive.of(settings).time
-    return between_packets(
-        told, late(time, settings.kernel) if with_late and time is not None else time
-    )
+    return between_packets(told, usage.keepalive, settings, with_late=with_late)
 
 
 def pause_in(phase: Phase, settings: Settings) -> Pause | None:

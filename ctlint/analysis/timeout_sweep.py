@@ -150,7 +150,10 @@ def _edges(wanted: Sweep, question: Question, lowest: Answer, highest: Answer) -
     found.update(each.seconds for each in (*usage.idle, *usage.half_close))
     for answer in (lowest, highest):
         settings = answer.settings
-        found.update(v for v in (usage.keepalive or Keepalive()).of(settings) if v is not None)
+        theirs = {each.keepalive_or(usage.keepalive) for each in (*usage.idle, *usage.half_close)}
+        for keepalive in theirs | {usage.keepalive or Keepalive()}:
+            if keepalive is not None:
+                found.update(v for v in keepalive.of(settings) if v is not None)
         found.update(
             settings.value(name) for name in TIMEOUTS.values() if settings.kernel.has_sysctl(name)
         )

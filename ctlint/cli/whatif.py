@@ -109,7 +109,8 @@ Examples:
     "--idle",
     callback=_told(lambda text: silences("idle", text)),
     metavar="TIME",
-    help="How long open connections are silent: 15m, or shares, 1s:50%,60s:40%,20m:10%.",
+    help="How long open connections are silent: 15m, or shares, 1s:50%,60s:40%,20m:10%; "
+    "with keepalives of their own, 20m@60/10/3:10%.",
 )
 @click.option(
     "--half-close",

@@ -12,7 +12,7 @@ from typing import Final
 from ctlint.analysis.both_sides import BothSides
 from ctlint.analysis.occupancy import Occupancy
 from ctlint.analysis.phase import setters
-from ctlint.analysis.silence import Keepalive, Silences, Usage
+from ctlint.analysis.silence import OFF, Keepalive, Share, Silences, Usage
 from ctlint.analysis.threshold import Threshold
 from ctlint.analysis.timeout_sweep import Change, Swept
 from ctlint.analysis.whatif import Alternative, Answer, Question, Shown
@@ -189,7 +189,16 @@ def _change(change: Change, sides: BothSides | None) -> dict[str, object]:
 
 
 def _silences(told: Silences) -> list[dict[str, object]]:
-    return [{"seconds": each.seconds, "share": _number(each.share)} for each in told]
+    return [_share(each) for each in told]
+
+
+def _share(each: Share) -> dict[str, object]:
+    shown: dict[str, object] = {"seconds": each.seconds, "share": _number(each.share)}
+    if each.keepalive == OFF:
+        shown["keepalive"] = OFF
+    elif each.keepalive is not None:
+        shown["keepalive"] = _keepalive(each.keepalive)
+    return shown
 
 
 def _keepalive(keepalive: Keepalive) -> dict[str, object]:

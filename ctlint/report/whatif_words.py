@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from ctlint.analysis.occupancy import Occupancy
 from ctlint.analysis.override import Override
 from ctlint.analysis.phase import Phase, setters
-from ctlint.analysis.silence import Keepalive, Silences, Usage, percent_words
+from ctlint.analysis.silence import OFF, Keepalive, Share, Silences, Usage, percent_words
 from ctlint.analysis.threshold import Threshold, Verdict
 from ctlint.analysis.whatif import Alternative, Answer, Question, Shown
 from ctlint.finding import Location, PacketKind, Role
@@ -117,8 +117,16 @@ def say_usage(usage: Usage) -> list[str]:
 def say_silences(told: Silences) -> str:
     """As they are told: "15m", "1s:50%,60s:50%"."""
     if len(told) == 1:
-        return short_duration(told[0].seconds)
-    return ",".join(f"{short_duration(s)}:{percent_words(share)}" for s, share in told)
+        return _say_share(told[0])
+    return ",".join(f"{_say_share(each)}:{percent_words(each.share)}" for each in told)
+
+
+def _say_share(each: Share) -> str:
+    said = short_duration(each.seconds)
+    if each.keepalive is None:
+        return said
+    own = each.keepalive
+    return f"{said}@{OFF if own == OFF else say_keepalive(own)}"
 
 
 def say_keepalive(keepalive: Keepalive) -> str:

@@ -13,6 +13,7 @@ from ctlint.analysis.life import Life, NotShownError, life
 from ctlint.analysis.override import Override, Sweep
 from ctlint.analysis.phase import IDLE, TIMEOUTS
 from ctlint.analysis.settings import Settings
+from ctlint.analysis.silence import Keepalive, Silences, between_packets
 from ctlint.analysis.timeout_sweep import Swept, curves
 from ctlint.analysis.whatif import Answer, Question, Shown, WhatIf
 from ctlint.finding import Finding
@@ -93,7 +94,8 @@ class Desk:
         found += self._whatif.connections(question)
         usage = question.usage
         idle = usage.idle[-1].seconds if usage.idle else USUAL_IDLE
-        keepalive = usage.keepalive and usage.keepalive.of(answer.settings)
+        usual = usage.idle[-1].keepalive_or(usage.keepalive) if usage.idle else usage.keepalive
+        keepalive = usual and usual.of(answer.settings)
         why = "the rules let no connection be opened"
         for chains, connection in found:
             try:
@@ -125,7 +127,7 @@ class Desk:
                 self.host.rulesets,
                 _with_overrides(self.host.sysctls, question.overrides),
                 Facts(sets=self.host.sets),
-                _circumstances(question),
+                _circumstances(question, self._whatif.settings(question)),
                 self.host.saved_sets,
             )
             result = lint([host], question.kernel, shipped_rules())
@@ -170,12 +172,17 @@ def _with_overrides(sysctls: SysctlSet, overrides: Sequence[Override]) -> Sysctl
     return SysctlSet((*sysctls.runs, SysctlRun((parse_sysctl(text, "(tried)"),))))
 
 
-def _circumstances(question: Question) -> Circumstances:
+def _longest(told: Silences, usual: Keepalive | None, settings: Settings) -> int | None:
+    between = between_packets(told, usual, settings)
+    return between[-1].seconds if between else None
+
+
+def _circumstances(question: Question, settings: Settings) -> Circumstances:
     usage = question.usage
     return Circumstances(
         keepalive=None if usage.keepalive is None else usage.keepalive.time,
-        idle=usage.idle[-1].seconds if usage.idle else None,
-        half_close=usage.half_close[-1].seconds if usage.half_close else None,
+        idle=_longest(usage.idle, usage.keepalive, settings),
+        half_close=_longest(usage.half_close, usage.keepalive, settings),
         roles=question.roles,
     )
 

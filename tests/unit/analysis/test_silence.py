@@ -12,6 +12,7 @@ from fractions import Fraction
 import pytest
 
 from ctlint.analysis.circumstances import FactError
+from ctlint.analysis.settings import Settings
 from ctlint.analysis.silence import (
     Keepalive,
     Share,
@@ -22,6 +23,8 @@ from ctlint.analysis.silence import (
     share_from,
     silences,
 )
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.model.kernel.profiles import profile
 
 HALF = Fraction(1, 2)
 
@@ -93,10 +96,27 @@ def test_numbers_are_exact() -> None:
         percent("vanish", "100.1%")
 
 
+SETTINGS = Settings(SysctlSet(()), profile("4.7"))
+"""Of a kernel whose timers are in time."""
+
+
 def test_a_probe_ends_the_silence() -> None:
     told = silences("idle", "1s:50%,60s:25%,20m:25%")
-    assert between_packets(told, 30) == (Share(1, HALF), Share(30, HALF))
-    assert between_packets(told, None) == told
+    assert between_packets(told, Keepalive(30), SETTINGS) == (Share(1, HALF), Share(30, HALF))
+    assert between_packets(told, None, SETTINGS) == told
+
+
+def test_programs_may_have_keepalives_of_their_own() -> None:
+    told = silences("idle", "20m@60/10/3:25%,20m@off:25%,20m:50%")
+    assert between_packets(told, Keepalive(300), SETTINGS) == (
+        Share(60, HALF / 2),
+        Share(300, HALF),
+        Share(1200, HALF / 2),
+    )
+    assert silences("idle", "20m@sysctl")[0].keepalive == Keepalive()
+    for text in ("20m@60:50%,20m@60:50%", "20m@", "20m@0", "@60"):
+        with pytest.raises(FactError):
+            silences("idle", text)
 
 
 def test_an_entry_is_gone_at_the_second_of_its_timeout() -> None:

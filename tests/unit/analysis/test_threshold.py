@@ -48,6 +48,9 @@ def one() -> WhatIf:
         (432000, "5d", 1),
         (120, "1s:50%,60s:40%,20m:10%", Fraction(1, 10)),
         (60, "1s:50%,60s:40%,20m:10%", Fraction(1, 2)),
+        (120, "20m@60", 0),
+        (120, "20m@120", 1),
+        (120, "20m@60:90%,20m@off:10%", Fraction(1, 10)),
     ],
 )
 def test_silences_that_an_entry_does_not_outlast(

@@ -126,7 +126,7 @@ def test_bad_input_is_2(tmp_path: Path) -> None:
 def test_what_is_exported_asks_the_same() -> None:
     arguments = (
         *("--set", "tcp_timeout_established=1200", "--idle", "1s:50%,20m:50%"),
-        *("--half-close", "5m", "--keepalive", "60/10/3", "--rate", "0.5", "--vanish", "1%"),
+        *("--half-close", "5m@off", "--keepalive", "60/10/3", "--rate", "0.5", "--vanish", "1%"),
         *("--role", "client", "--role", "router"),
     )
     question = asked("tcp_timeout_established=1200", idle="1s:50%,20m:50%")
