@@ -159,7 +159,7 @@ def seconds_of(key: str, text: str) -> int:
     form = "a whole number of seconds, or one with s, m, h or d behind it (90, 15m, 2h)"
     found = _DURATION.fullmatch(text)
     if found is None:
-        may_be_off = FACTS[key].form is FactForm.DURATION_OR_OFF
+        may_be_off = key in FACTS and FACTS[key].form is FactForm.DURATION_OR_OFF
         what = f"neither off nor {form}" if may_be_off else f"not {form}"
         raise FactError(f"{key}: {text!r} is {what}")
     seconds = int(found[1]) * _UNITS[found[2]]

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
@@ -143,6 +143,20 @@ class SysctlSet:
             if found := run.effective(canonical):
                 return found
         return None
+
+    def replaced(self, others: SysctlFile) -> SysctlSet:
+        """The set with the settings of a file in place of those of the same keys."""
+        keys = {entry.key for entry in others.entries}
+        runs = [
+            SysctlRun(
+                tuple(
+                    replace(file, entries=tuple(e for e in file.entries if e.key not in keys))
+                    for file in run.files
+                )
+            )
+            for run in self.runs
+        ]
+        return SysctlSet((*runs, SysctlRun((others,))))
 
     def overridden(self, key: str) -> tuple[Setting, ...]:
         """The settings that cover a key and do not take effect, in the order of the text."""

@@ -17,7 +17,7 @@ from ctlint.analysis.silence import Keepalive, Silences, between_packets
 from ctlint.analysis.timeout_sweep import Swept, curves
 from ctlint.analysis.whatif import Answer, Question, Shown, WhatIf
 from ctlint.finding import Finding
-from ctlint.ir.sysctl import SysctlRun, SysctlSet
+from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.runner import Host, lint
 from ctlint.model.kernel.sysctls import Unit, resolve
@@ -169,7 +169,7 @@ def _with_overrides(sysctls: SysctlSet, overrides: Sequence[Override]) -> Sysctl
     if not overrides:
         return sysctls
     text = "".join(f"{name} = {value}\n" for name, value in overrides)
-    return SysctlSet((*sysctls.runs, SysctlRun((parse_sysctl(text, "(tried)"),))))
+    return sysctls.replaced(parse_sysctl(text, "(tried)"))
 
 
 def _longest(told: Silences, usual: Keepalive | None, settings: Settings) -> int | None:
