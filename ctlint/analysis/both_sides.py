@@ -17,6 +17,7 @@ from ctlint.analysis.phase import (
     MAX_RETRANS,
     Next,
     Phase,
+    ends_at_once,
     keepalive,
     packet_next,
     packets_into,
@@ -36,9 +37,9 @@ from ctlint.wire.moments import SECOND
 
 
 class BothSides(NamedTuple):
-    """The two witnesses; ``within`` is None where the entry ends at once."""
+    """The two witnesses."""
 
-    within: Witness | None
+    within: Witness
     beyond: Witness
 
 
@@ -51,25 +52,24 @@ class Stage:
         self._settings = settings
 
     def both_sides(self, threshold: Threshold, loss: Loss) -> BothSides | None:
-        """Witnesses of one loss; None where what is played hangs on undecided matches.
+        """Witnesses of one loss; None where what is played hangs on undecided matches, or a timeout
+        is 0: then there may be no entry when the phase begins.
 
         Raises AnalysisFault where the model does not do what the threshold says.
         """
         seconds = threshold.lifetime
-        if seconds * SECOND > MAX_WAIT:
+        if seconds * SECOND > MAX_WAIT or ends_at_once(self._settings):
             return None
         beyond = self._side(threshold.phase, loss, seconds, is_lost=True)
-        if beyond is None or not seconds:
-            return None if beyond is None else BothSides(None, beyond)
         within = self._side(threshold.phase, loss, seconds - 1, is_lost=False)
-        return None if within is None else BothSides(within, beyond)
+        return None if within is None or beyond is None else BothSides(within, beyond)
 
     def keepalives(self, threshold: Threshold, loss: Loss) -> BothSides | None:
         """Witnesses for keepalives on an idle connection: with probes a second before the entry's
         end a FIN arrives; a probe at the end finds no entry, whether the rules let it pass or not.
         """
         seconds = threshold.lifetime
-        if not 0 < seconds <= MAX_WAIT // SECOND:
+        if seconds > MAX_WAIT // SECOND or ends_at_once(self._settings):
             return None
         home = home_of(loss.role)
         probe, answer = keepalive(home)

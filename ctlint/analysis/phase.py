@@ -218,6 +218,13 @@ def played_sysctls(settings: Settings) -> dict[str, int]:
     return {name: value for name, value in found.items() if value != kernel.sysctl_default(name)}
 
 
+def ends_at_once(settings: Settings) -> bool:
+    """Whether a timeout is 0, so that an entry is gone as soon as it comes to that state."""
+    return any(
+        settings.value(name) == 0 for name in TIMEOUTS.values() if settings.kernel.has_sysctl(name)
+    )
+
+
 def _value(name: str, settings: Settings) -> int:
     return min(settings.value(name), highest_value(resolve(name).sysctl))
 
@@ -228,7 +235,7 @@ def lifetime(phase: Phase, settings: Settings) -> int:
     Raises BadSettingError.
     """
     sysctls = played_sysctls(settings)
-    if all(sysctls.get(name) != 0 for name in TIMEOUTS.values()):
+    if not ends_at_once(settings):
         # The other timeouts are those of states that are passed in no time.
         names = {*_setting_names(phase), *PLAYED[len(TIMEOUTS) :]}
         sysctls = {name: value for name, value in sysctls.items() if name in names}

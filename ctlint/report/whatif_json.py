@@ -109,8 +109,7 @@ def _loss(each: Shown) -> dict[str, object]:
 
 
 def _sides(sides: BothSides) -> dict[str, object]:
-    within = None if sides.within is None else _witness(sides.within)
-    return {"within": within, "beyond": _witness(sides.beyond)}
+    return {"within": _witness(sides.within), "beyond": _witness(sides.beyond)}
 
 
 def _witness(witness: Witness) -> dict[str, object]:
@@ -183,7 +182,7 @@ def _change(change: Change, sides: BothSides | None) -> dict[str, object]:
         if sides is None
         else {
             "before": _witness(sides.beyond),
-            "after": None if sides.within is None else _witness(sides.within),
+            "after": _witness(sides.within),
         },
     }
 

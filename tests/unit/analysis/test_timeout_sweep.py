@@ -69,7 +69,6 @@ def test_the_threshold_is_an_edge_and_played_on_both_sides(one: WhatIf) -> None:
         Verdict.SAFE,
     )
     assert sides is not None
-    assert sides.within is not None
     # The same silence, a timeout that is a second longer.
     for side, timeout in ((sides.beyond, 900), (sides.within, 901)):
         assert side.scenario["packets"][-1]["dt"] == 900

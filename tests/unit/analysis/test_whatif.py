@@ -65,7 +65,6 @@ def test_keepalives_below_each_timeout_make_it_safe(one: WhatIf, timeout: int) -
     assert each.keepalive_most == sure - 75
     sides = one.keepalives(answer, each)
     assert sides is not None
-    assert sides.within is not None
     packets = sides.within.scenario["packets"]
     assert [packet.get("dt", 0) for packet in packets[3:]] == [timeout - 1, 0] * 2 + [timeout - 1]
     assert last_answer(sides.within.scenario) == ("ESTABLISHED", True)
@@ -85,7 +84,6 @@ def test_every_loss_is_played_on_both_sides(one: WhatIf) -> None:
     assert shown
     for each in shown:
         assert each.sides is not None
-        assert each.sides.within is not None
         seconds = each.threshold.lifetime
         for side, wait, arrives in (
             (each.sides.within, seconds - 1, True),
@@ -146,3 +144,11 @@ COMMIT
     answer = asking.answer(asked(idle="5m"))
     assert answer.share == 1
     assert any(each.sides is not None for each in asking.shown(answer))
+
+
+def test_an_entry_that_ends_at_once_has_no_witness() -> None:
+    """The SYN/ACK already finds no entry: there is no phase to be in."""
+    asking = incident()
+    answer = asking.answer(asked("tcp_timeout_syn_sent=0", idle="15m"))
+    assert {one.sides for one in asking.shown(answer)} == {None}
+    assert [asking.keepalives(answer, each) for each in answer.alternatives] == [None] * 4
