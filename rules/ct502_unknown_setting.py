@@ -59,7 +59,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from ctlint.finding import Finding, Severity
 from ctlint.ir.sysctl import Setting
@@ -90,40 +90,55 @@ def check(ctx: Context) -> Iterator[Finding]:
             continue
         if not setting.key.startswith(_OURS):
             continue
-        found = _fault(setting, ctx.settings.kernel)
-        if found is not None:
-            message, remedy = found
-            yield ctx.setting_finding(
-                setting, Severity.WARNING, f"{message}: this sets nothing", remedy
-            )
+        fault = _fault(setting, ctx.settings.kernel)
+        if fault is None:
+            continue
+        fix = None
+        if fault.instead and ctx.settings.kernel.has_sysctl(fault.instead):
+            fix = ctx.renaming_fix(setting, fault.instead)
+        yield ctx.setting_finding(
+            setting,
+            Severity.WARNING,
+            f"{fault.what}: this sets nothing",
+            fault.remedy or f"write {fault.instead}",
+            fix,
+        )
 
 
-def _fault(setting: Setting, kernel: KernelProfile) -> tuple[str, str] | None:
-    """What is wrong with a key, and what to write instead."""
+class _Fault(NamedTuple):
+    """What is wrong with a key; the key that is meant for certain, or what else to do."""
+
+    what: str
+    instead: str = ""
+    remedy: str = ""
+
+
+def _fault(setting: Setting, kernel: KernelProfile) -> _Fault | None:
     key = setting.key
     try:
         sysctl, full = resolve(key)
     except UnknownSysctl as error:
         return _misspelled(key, error.suggestions)
     if full != key:  # the last part alone
-        return f"no kernel has a sysctl {key}", f"write {full}"
+        return _Fault(f"no kernel has a sysctl {key}", full)
     if kernel.has_sysctl(key) or setting.ignore_errors:
         return None
     if key in sysctl.obsolete:
-        return f"kernel {kernel.name} does not know this old name", f"write {sysctl.name}"
+        return _Fault(f"kernel {kernel.name} does not know this old name", sysctl.name)
     return _of_another_kernel(sysctl, kernel)
 
 
-def _of_another_kernel(sysctl: Sysctl, kernel: KernelProfile) -> tuple[str, str]:
-    instead = _INSTEAD.get(sysctl.name, "leave it out")
+def _of_another_kernel(sysctl: Sysctl, kernel: KernelProfile) -> _Fault:
+    remedy = _INSTEAD.get(sysctl.name, "leave it out")
     if sysctl.vendor is not None:
         only = f"only kernels of {sysctl.vendor} have {sysctl.name}"
-        return only, "nf_conntrack_tcp_be_liberal = 1 comes nearest to it"
+        return _Fault(only, remedy="nf_conntrack_tcp_be_liberal = 1 comes nearest to it")
     if sysctl.gone is not None and _is_past(sysctl.gone, kernel):
-        return f"Linux {_release(sysctl.gone)} dropped {sysctl.name}", instead
+        return _Fault(f"Linux {_release(sysctl.gone)} dropped {sysctl.name}", remedy=remedy)
     if sysctl.since is None:
-        return f"kernel {kernel.name} has no {sysctl.name}", instead
-    return f"{sysctl.name} came with Linux {_release(sysctl.since)}", "leave it out, or use -KEY"
+        return _Fault(f"kernel {kernel.name} has no {sysctl.name}", remedy=remedy)
+    came = f"{sysctl.name} came with Linux {_release(sysctl.since)}"
+    return _Fault(came, remedy="leave it out, or use -KEY")
 
 
 def _is_past(change: Feature | Version, kernel: KernelProfile) -> bool:
@@ -134,19 +149,21 @@ def _release(change: Feature | Version) -> str:
     return ".".join(map(str, change.since if isinstance(change, Feature) else change))
 
 
-def _misspelled(key: str, suggestions: tuple[str, ...]) -> tuple[str, str] | None:
+def _misspelled(key: str, suggestions: tuple[str, ...]) -> _Fault | None:
     """None for keys of others: only what is nearly one of ours is taken for it."""
     what = f"no kernel has a sysctl {key[:128]}"
     last = key.rpartition(".")[2]
     try:
-        return what, f"write {resolve(last).sysctl.name}"
+        return _Fault(what, resolve(last).sysctl.name)
     except UnknownSysctl as error:
         suggestions = suggestions or error.suggestions
-    remedy = f"did you mean {suggestions[0]}?" if suggestions else "leave it out"
+    fault = _Fault(
+        what, remedy=f"did you mean {suggestions[0]}?" if suggestions else "leave it out"
+    )
     if key.startswith((*_FOLDERS, _OLD_FOLDER)):
-        return what, remedy
+        return fault
     if key.startswith(IPV4 + "tcp_") and key not in OTHER_TCP and suggestions:
         ratio = difflib.SequenceMatcher(None, last, suggestions[0].rpartition(".")[2]).ratio()
         if ratio >= CLOSE:
-            return what, remedy
+            return fault
     return None

@@ -37,7 +37,7 @@ from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
 from ctlint.ir.values import Range
 from ctlint.lint.allowing import NOTHING_ALLOWED, HostAllowing
-from ctlint.lint.editing import RuleEditor, setting_edit
+from ctlint.lint.editing import RuleEditor, renamed_edit, setting_edit
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore, RuleRef
@@ -319,6 +319,14 @@ class Context:
             return None
         done = f"set {setting.raw_key} to {value}"
         return Fix(f"{done}; {what}" if what else done, (edit,), is_safe)
+
+    def renaming_fix(self, setting: Setting, name: str) -> Fix | None:
+        """The same value for another key, where its line can be edited."""
+        text = self.subject.texts.get(setting.span.file)
+        edit = None if text is None else renamed_edit(setting, name, text)
+        if edit is None:
+            return None
+        return Fix(f"write {name} for {setting.raw_key}", (edit,), is_safe=False)
 
     def setting_finding(
         self,

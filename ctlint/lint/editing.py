@@ -180,6 +180,16 @@ def setting_edit(setting: Setting, value: int, text: str) -> Edit | None:
     return Edit(setting.span.file, setting.span.line, 1, (new,))
 
 
+def renamed_edit(setting: Setting, name: str, text: str) -> Edit | None:
+    """The edit that sets another key to the same value; None where the key is not to be found."""
+    line = text.split("\n")[setting.span.line - 1].rstrip("\r")
+    head, equals, tail = line.partition("=")
+    if setting.is_glob or not equals or head.strip().removeprefix("-") != setting.raw_key:
+        return None
+    new = f"{head.replace(setting.raw_key, name)}={tail}"
+    return Edit(setting.span.file, setting.span.line, 1, (new,))
+
+
 def _inserting(lines: tuple[str, ...], number: str | None) -> tuple[str, ...]:
     """The rules as ``-I`` puts them in their order: the last one first, each at the same number."""
     found = []

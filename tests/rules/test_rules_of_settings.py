@@ -99,6 +99,25 @@ def test_keys_by_kernel() -> None:
     assert not found("CT502", vendor, kernel="openwrt-5.15")
 
 
+@pytest.mark.parametrize(
+    ("line", "edited"),
+    [
+        ("net.ipv4.netfilter.ip_conntrack_max = 9", "net.netfilter.nf_conntrack_max = 9"),
+        (
+            "net/ipv4/netfilter/ip_conntrack_tcp_loose=0",
+            "net.netfilter.nf_conntrack_tcp_loose=0",
+        ),
+        ("-nf_conntrack_max =9", "-net.netfilter.nf_conntrack_max =9"),
+        # Only likely, or nothing to put in its place.
+        ("net.netfilter.nf_conntrack_be_liberal = 1", None),
+        ("net.netfilter.nf_conntrack_helper = 1", None),
+    ],
+)
+def test_names_are_put_right(line: str, edited: str | None) -> None:
+    (one,) = found("CT502", f"{line}\n")
+    assert (one.fix and one.fix.edits[0].insert) == (edited and (edited,))
+
+
 # CT503
 
 
