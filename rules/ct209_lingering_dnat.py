@@ -85,7 +85,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     ]
     if not found:
         return
-    more = f" (and of {len(found) - 1:,} more rules)" if len(found) > 1 else ""
+    more = f" (and of {len(found) - 1:,} more)" if len(found) > 1 else ""
     yield rule_finding(
         ctx,
         found[0],

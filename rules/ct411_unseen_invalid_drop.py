@@ -87,13 +87,13 @@ def check(ctx: Context) -> Iterator[Finding]:
     ]
     if not found:
         return
-    more = f", and {len(found) - 1:,} more rules," if len(found) > 1 else ""
+    which = "this drops" if len(found) == 1 else f"this and {len(found) - 1:,} more drop"
     yield rule_finding(
         ctx,
         found[0],
         Severity.NOTE,
-        f"this{more} drops INVALID packets and nothing logs them, nor does kernel {kernel.name} "
-        "those without an entry",
+        f"{which} INVALID packets and nothing logs them, nor does kernel {kernel.name} those "
+        "without an entry",
         "-m conntrack --ctstate INVALID -m limit … -j LOG before it",
     )
 

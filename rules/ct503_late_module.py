@@ -68,7 +68,7 @@ def check(ctx: Context) -> Iterator[Finding]:
     ]
     if not lines:
         return
-    more = f", and {len(lines) - 1} more," if len(lines) > 1 else ""
+    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
     finding = ctx.setting_finding(
         lines[0],
         Severity.NOTE,
