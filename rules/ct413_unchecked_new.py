@@ -53,6 +53,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
+from typing import Final
 
 from ctlint.analysis.losses import Case
 from ctlint.analysis.mid_stream import first_ack
@@ -64,6 +66,9 @@ from ctlint.lint.structure import rule_finding
 from ctlint.model.netfilter.chains import RuleRef, ref_named
 from ctlint.model.netfilter.targets import Action, action
 
+MAX_TRIED: Final = 100
+"""Connections of each role that are played."""
+
 
 @rule("CT413", "unchecked-new", severity=Severity.NOTE, since="0.1.0", persona=Persona.PEDANTIC)
 def check(ctx: Context) -> Iterator[Finding]:
@@ -71,17 +76,19 @@ def check(ctx: Context) -> Iterator[Finding]:
     for role in (Role.SERVER, Role.FORWARD):
         if not ctx.circumstances.has_role(role):
             continue
-        cases = ctx.subject.report(role).cases
+        cases = islice(filter(_is_plain, ctx.subject.report(role).cases), MAX_TRIED)
         found = next((one for case in cases if (one := _finding(ctx, role, case))), None)
         if found is not None:
             yield found
 
 
+def _is_plain(case: Case) -> bool:
+    return case.confidence is Confidence.CERTAIN and case.connection.translated is None
+
+
 def _finding(ctx: Context, role: Role, case: Case) -> Finding | None:
     """None where the ACK of this connection is not let in by a rule that asks for NEW."""
     subject, connection = ctx.subject, case.connection
-    if case.confidence is not Confidence.CERTAIN or connection.translated is not None:
-        return None
     ack = first_ack(connection, subject.chains, ctx.settings, subject.witnesses)
     if ack is None or ack.delivered is not True:
         return None
