@@ -27,7 +27,9 @@ def found(
     kernel: str = "7.3",
     facts: Sequence[tuple[str, str]] = (),
 ) -> list[Finding]:
-    """The findings of a rule where these sysctl files, a.conf, b.conf …, are read one by one."""
+    """The findings of a rule, or of all whose ids begin so, where these sysctl files, a.conf, b.conf
+    …, are read one by one.
+    """
     runs = [
         SysctlRun((parse_sysctl(text, f"{name}.conf"),))
         for name, text in zip("abc", files, strict=False)
@@ -38,5 +40,5 @@ def found(
         circumstances=circumstances(facts),
         texts={f"{name}.conf": text for name, text in zip("abc", files, strict=False)},
     )
-    chosen = [one for one in shipped_rules() if one.id == rule]
+    chosen = [one for one in shipped_rules() if one.id.startswith(rule)]
     return list(lint([host], profile(kernel), chosen, persona=Persona.PEDANTIC).findings)

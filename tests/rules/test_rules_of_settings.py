@@ -7,6 +7,8 @@ import pytest
 
 from ctlint.analysis.settings import BadSettingError
 from ctlint.finding import Confidence
+from ctlint.model.kernel.profiles import KernelProfile, all_profiles
+from ctlint.model.kernel.sysctls import SYSCTLS
 from tests.rules.asking import OPEN, found
 
 CONNTRACK = "net.netfilter.nf_conntrack_"
@@ -409,3 +411,19 @@ def test_the_range_and_reserved_ports_are_read() -> None:
 def test_values_that_are_no_ports_are_refused(line: str) -> None:
     with pytest.raises(BadSettingError, match="is not"):
         found("CT510", f"{line}\n")
+
+
+# All together
+
+
+@pytest.mark.parametrize("kernel", all_profiles()[::4], ids=lambda kernel: kernel.name)
+def test_what_a_kernel_has_by_itself_is_nobodys_fault(kernel: KernelProfile) -> None:
+    lines = "".join(
+        f"{name} = {default}\n"
+        for name in SYSCTLS
+        if (default := kernel.sysctl_default(name)) is not None
+    )
+    # A file with these lines may come before the module: that is the only thing to say.
+    assert not found("CT2", lines, kernel=kernel.name)
+    assert {one.rule for one in found("CT5", lines, kernel=kernel.name)} == {"CT503"}
+    assert not found("CT5", READ + lines, kernel=kernel.name)
