@@ -27,8 +27,8 @@ def found(
     kernel: str = "7.3",
     facts: Sequence[tuple[str, str]] = (),
 ) -> list[Finding]:
-    """The findings of a rule, or of all whose ids begin so, where these sysctl files, a.conf, b.conf
-    …, are read one by one.
+    """The findings of a rule, or of all whose ids begin so, where these sysctl files, a.conf,
+    b.conf …, are read one by one.
     """
     runs = [
         SysctlRun((parse_sysctl(text, f"{name}.conf"),))
