@@ -55,6 +55,7 @@ kube-proxy does for UDP.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from ctlint.analysis.settings import SYN_SENT
@@ -70,7 +71,7 @@ DEFAULT: Final = 120
 
 @rule("CT209", "lingering-dnat", severity=Severity.NOTE, since="0.1.0", persona=Persona.PEDANTIC)
 def check(ctx: Context) -> Iterator[Finding]:
-    """The first DNAT rule of a rule set, for all."""
+    """The first DNAT rule of a rule set, for all but those that are allowed."""
     kernel, timeout = ctx.settings.kernel, ctx.settings.value(SYN_SENT)
     if Feature.SYN_RETRANSMISSION_KEEPS_TIMER not in kernel:
         kept = f"kernel {kernel.name} renews it with every repeated SYN"
@@ -83,14 +84,15 @@ def check(ctx: Context) -> Iterator[Finding]:
         for ref in rules_from(ctx, "nat", "PREROUTING", "OUTPUT")
         if isinstance(ref.rule.target, Target) and ref.rule.target.name == "DNAT"
     ]
-    if not found:
-        return
-    more = f" (and of {len(found) - 1:,} more)" if len(found) > 1 else ""
-    yield rule_finding(
-        ctx,
-        found[0],
-        Severity.NOTE,
-        f"a connection of this rule{more} that nobody answers stays with the address that it was "
-        f"given first, and {kept}",
-        "delete such entries when a backend goes: conntrack -D -p tcp --state SYN_SENT -q ADDRESS",
-    )
+    for group in ctx.subject.together(found):
+        more = f" (and of {len(group) - 1:,} more)" if len(group) > 1 else ""
+        finding = rule_finding(
+            ctx,
+            group[0],
+            Severity.NOTE,
+            f"a connection of this rule{more} that nobody answers stays with the address that it "
+            f"was given first, and {kept}",
+            "delete such entries when a backend goes: conntrack -D -p tcp --state SYN_SENT -q "
+            "ADDRESS",
+        )
+        yield replace(finding, further=ctx.subject.further(group))

@@ -50,6 +50,7 @@ Where the counters are watched, or where a log would be too much: scans are INVA
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Finding, Severity
@@ -73,7 +74,7 @@ _INVALID = frozenset({"INVALID"})
     persona=Persona.PEDANTIC,
 )
 def check(ctx: Context) -> Iterator[Finding]:
-    """The first such rule of a rule set, for all."""
+    """The first such rule of a rule set, for all but those that are allowed."""
     kernel = ctx.settings.kernel
     if Feature.LOG_INVALID_NEW in kernel:
         return
@@ -85,17 +86,17 @@ def check(ctx: Context) -> Iterator[Finding]:
         and named_states(ref.rule) == _INVALID
         and not _is_logged(ruleset.chain("filter", ref.chain), ref.position)
     ]
-    if not found:
-        return
-    which = "this drops" if len(found) == 1 else f"this and {len(found) - 1:,} more drop"
-    yield rule_finding(
-        ctx,
-        found[0],
-        Severity.NOTE,
-        f"{which} INVALID packets and nothing logs them, nor does kernel {kernel.name} those "
-        "without an entry",
-        "-m conntrack --ctstate INVALID -m limit … -j LOG before it",
-    )
+    for group in ctx.subject.together(found):
+        which = "this drops" if len(group) == 1 else f"this and {len(group) - 1:,} more drop"
+        finding = rule_finding(
+            ctx,
+            group[0],
+            Severity.NOTE,
+            f"{which} INVALID packets and nothing logs them, nor does kernel {kernel.name} those "
+            "without an entry",
+            "-m conntrack --ctstate INVALID -m limit … -j LOG before it",
+        )
+        yield replace(finding, further=ctx.subject.further(group))
 
 
 def _is_logged(chain: Chain | None, position: int) -> bool:

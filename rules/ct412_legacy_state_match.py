@@ -64,10 +64,7 @@ def check(ctx: Context) -> Iterator[Finding]:
         for table, chain, position, rule in ruleset.rules()
         if any(isinstance(match, Match) and match.name == "state" for match in rule.matches)
     ]
-    groups: dict[object, list[RuleRef]] = {}
-    for ref in found:
-        groups.setdefault(ctx.subject.apart(ref), []).append(ref)
-    for group in groups.values():
+    for group in ctx.subject.together(found):
         more = f", and {len(group) - 1:,} more rules" if len(group) > 1 else ""
         yield Finding(
             rule=ctx.info.id,

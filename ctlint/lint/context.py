@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -129,6 +129,13 @@ class Subject:
         if not isinstance(cause, RuleRef):
             return None
         return self._allowing.apart(self.ruleset.file, cause)
+
+    def together(self, refs: Iterable[RuleRef]) -> Collection[Sequence[RuleRef]]:
+        """Rules that one finding is about: all, but for those at which something is allowed."""
+        groups: dict[Hashable, list[RuleRef]] = {}
+        for ref in refs:
+            groups.setdefault(self.apart(ref), []).append(ref)
+        return groups.values()
 
     def further(self, causes: Sequence[Cause]) -> tuple[int, ...]:
         """The lines of the rules behind the first, where something is allowed at each of them."""

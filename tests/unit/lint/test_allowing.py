@@ -11,7 +11,7 @@ from ctlint.lint.allowing import Allow
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
 from ctlint.lint.runner import Host, Terms, lint
-from ctlint.model.kernel.profiles import NEWEST
+from ctlint.model.kernel.profiles import NEWEST, profile
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.sysctl import parse_sysctl
 
@@ -138,6 +138,26 @@ def test_findings_about_several_rules_of_other_kinds() -> None:
     assert said_of(result, "CT412") == [("CT412", 6, True), ("CT412", 7, False)]
     assert [each[2] for each in said_of(result, "CT414")] == [True, False]
     assert said_of(result, "CT903") == []
+
+
+def test_one_finding_for_all_rules_but_those_that_are_allowed() -> None:
+    """CT411, on a kernel that does not log what opens no connection; CT209, likewise."""
+    drop = "-A INPUT -i eth{} -m conntrack --ctstate INVALID -j DROP\n"
+    dnat = "-A PREROUTING -p tcp --dport {} -j DNAT --to-destination 10.0.0.1\n"
+    allow = "# ctlint: allow CT411, CT209 because x\n"
+    rules = (
+        f"{HEAD}{allow}{drop.format(0)}{drop.format(1)}{drop.format(2)}COMMIT\n"
+        f"*nat\n{allow}{dnat.format(1)}{dnat.format(2)}{dnat.format(3)}COMMIT\n"
+    )
+    host = Host(parse_rulesets(rules, "rules"), SysctlSet(), texts={"rules": rules})
+    wanted = [info for info in RULES if info.id in ("CT411", "CT209")]
+    result = lint([host], profile("3.10"), wanted, persona=Persona.PEDANTIC)
+    assert said_of(result, "CT") == [
+        ("CT209", 12, True),
+        ("CT209", 13, False),
+        ("CT411", 6, True),
+        ("CT411", 7, False),
+    ]
 
 
 @pytest.mark.parametrize(
