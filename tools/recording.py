@@ -50,7 +50,8 @@ async def record() -> list[str]:
     async with view.run_test(size=SIZE) as pilot:
         for number, (words, keys) in enumerate(COURSE):
             await pilot.press(*keys)
-            await view.workers.wait_for_complete()
+            while view.is_busy:
+                await pilot.pause(0.05)
             await pilot.pause()
             drawn.append(draw(view, words, f"whatif{number}"))
     return drawn

@@ -241,6 +241,8 @@ def _open_view(
     with reader_may_leave():
         for line in app.exported:
             sys.stdout.write(f"{visible(line, sys.stdout.encoding)}\n")
+    if app.is_answering():
+        os._exit(EXIT_CLEAN)
     return EXIT_CLEAN
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The interactive view: knobs on the left, what they do on the right.
 
-Every change is answered in a thread of its own, one after the other; an answer that comes too late
-is not shown.
+Changes are answered in a thread of their own (:mod:`ctlint.tui.answering`); an answer that comes
+too late is not shown.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.events import Resize
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
-from textual.worker import get_current_worker
 
 from ctlint.analysis.circumstances import FactError
-from ctlint.analysis.settings import BadSettingError
 from ctlint.analysis.whatif import Question
-from ctlint.model.netfilter.traverse import EndlessWalkError
 from ctlint.report.escape import visible
 from ctlint.report.whatif_words import command_line
+from ctlint.tui.answering import Answered, Answering, Failed, Request
 from ctlint.tui.desk import Desk
 from ctlint.tui.knobs import Knob, knobs, turned
-from ctlint.tui.panes import Pane, pane_text, status_text
+from ctlint.tui.panes import Pane
 
 NARROW: Final = 60
 """Below so many cells knobs and pane do not stand side by side."""
+
+_PATIENCE: Final = 0.5
+"""Seconds for which the end of the view waits for an answer."""
 
 LEAST_WIDTH: Final = 16
 """Below so many cells nothing is answered."""
@@ -104,23 +103,6 @@ class KnobList(OptionList):
         self.highlighted = min(max(place, 0), self.option_count - 1)
 
 
-class Answered(Message):
-    """What the pane and the line below it show from now on."""
-
-    def __init__(self, status: Text, text: Text) -> None:
-        super().__init__()
-        self.status = status
-        self.text = text
-
-
-class Failed(Message):
-    """A fault of our own."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
 class WhatIfApp(App[None]):
     """The view of one host. ``paths``, ``sysctls`` and ``sets`` are its files, for the command line
     that asks the same; ``exported`` are those that were asked for. ``fault`` is an error of our
@@ -176,6 +158,9 @@ class WhatIfApp(App[None]):
         self._knobs = knobs()
         self._reads = False
         self._is_ready = False
+        self._answering = Answering(desk, self.post_message)
+        self.is_busy = False
+        """Whether an answer is being worked out."""
 
     # ---- what is shown
 
@@ -190,11 +175,22 @@ class WhatIfApp(App[None]):
         yield Static("", id="keys", markup=False)
         yield Input(id="entry", compact=True)
 
+    def is_answering(self) -> bool:
+        """Whether an answer is still being worked out, that nobody waits for any more."""
+        if self._answering.is_alive():
+            self._answering.join(_PATIENCE)
+        return self._answering.is_alive()
+
+    def on_unmount(self) -> None:
+        """Nothing more will be asked."""
+        self._answering.end()
+
     def on_mount(self) -> None:
         """The first answer."""
         # A thread that works holds the interpreter for so long while keys wait; usual are 5 ms.
         sys.setswitchinterval(0.001)
         self._is_ready = True
+        self._answering.start()
         self.query_one("#knobs", OptionList).focus()
         self.query_one("#knobs", OptionList).highlighted = 0
         self._refresh_all()
@@ -243,28 +239,15 @@ class WhatIfApp(App[None]):
         is_narrow = self.size.width < NARROW
         width = self.size.width - (0 if is_narrow else KNOBS_WIDTH + 1) - 2
         height = scroll.size.height or self.size.height - 3
-        self._find(self.question, self.pane, self.knob.sysctl, max(width, 1), max(height, 1))
-
-    @work(thread=True, exclusive=True, group="answers")
-    def _find(
-        self, question: Question, pane: Pane, sysctl: str | None, width: int, height: int
-    ) -> None:
-        worker = get_current_worker()
-        try:
-            status = status_text(self.desk.answer(question))
-            if worker.is_cancelled:
-                return
-            text = pane_text(pane, self.desk, question, sysctl, width, height)
-        except (BadSettingError, EndlessWalkError) as error:
-            status = text = Text(visible(str(error)), "bold red")
-        except Exception as error:  # a fault of our own, told where the view has ended
-            self.post_message(Failed(error))
-            return
-        if not worker.is_cancelled:
-            self.post_message(Answered(status, text))
+        request = Request(self.question, self.pane, self.knob.sysctl, max(width, 1), max(height, 1))
+        self.is_busy = True
+        self._answering.ask(request)
 
     def on_answered(self, message: Answered) -> None:
-        """An answer is there."""
+        """An answer is there, unless another question has been asked since."""
+        if message.request is not self._answering.wanted:
+            return
+        self.is_busy = False
         self.query_one("#status", Static).update(message.status)
         self.query_one("#text", Static).update(message.text)
 

@@ -23,7 +23,13 @@ HOST = "examples/fin-wait-1"
 
 
 def on_terminal(
-    arguments: list[str], keys: bytes, *, rows: int = 24, columns: int = 80, **environment: str
+    arguments: list[str],
+    keys: bytes,
+    *,
+    rows: int = 24,
+    columns: int = 80,
+    ready: bytes = b"established 120",
+    **environment: str,
 ) -> tuple[int, str]:
     """Runs ctlint on a terminal of its own: its exit code, and all that it wrote there. Keys are
     typed one by one once the view is there.
@@ -59,7 +65,7 @@ def on_terminal(
                 if not chunk:
                     break
                 written += chunk
-            elif waiting and b"established 120" in written:
+            elif waiting and ready in written:
                 os.write(terminal, bytes([waiting.pop(0)]))
         return process.wait(timeout=30), written.decode("utf-8", "replace")
     finally:
@@ -78,6 +84,22 @@ def test_it_opens_and_ends(size: tuple[int, int]) -> None:
     assert written.rstrip().endswith(
         f"ctlint whatif --rules {HOST} --kernel 7.3 --idle 15m --format text"
     )
+
+
+def test_who_leaves_does_not_wait(tmp_path: Path) -> None:
+    """Rules that take seconds: the process ends at once, and well."""
+    lines = ["*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", ":OUTPUT ACCEPT [0:0]"]
+    for number in range(3000):
+        source = f"10.{number % 250}.{number // 250}.0/24"
+        lines.append(f"-A FORWARD -s {source} -p tcp -m tcp --dport {number + 1} -j ACCEPT")
+        lines.append(f"-A INPUT -s {source} -p tcp -m tcp --dport {number + 1} -j ACCEPT")
+    file = tmp_path / "rules.v4"
+    file.write_text("\n".join([*lines, "COMMIT", ""]))
+    began = time.monotonic()
+    code, written = on_terminal([str(file)], b"q", ready=b"looking at the rules")
+    assert code == 0
+    assert "Traceback" not in written
+    assert time.monotonic() - began < 30
 
 
 def test_without_colour_no_colour_is_written() -> None:

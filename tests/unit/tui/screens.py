@@ -31,7 +31,9 @@ def lines(view: WhatIfApp) -> list[str]:
 
 async def settled(view: WhatIfApp, pilot: Pilot[None]) -> None:
     """Waits until all that was asked is shown."""
-    await view.workers.wait_for_complete()
+    await pilot.pause()
+    while view.is_busy and view.is_running:
+        await pilot.pause(0.02)
     await pilot.pause()
 
 

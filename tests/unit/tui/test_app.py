@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import shlex
+import time
 
 import pytest
 from textual.pilot import Pilot
@@ -170,6 +171,25 @@ def test_it_works_without_colour(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "100% stranded" in screen
 
     run(app(), course)
+
+
+def test_who_leaves_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = app()
+    began = time.monotonic()
+
+    def slow(*_: object) -> None:
+        time.sleep(60)
+
+    async def course(view: WhatIfApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(view.desk, "findings", slow)
+        await pilot.press("4")
+        await pilot.pause(0.2)
+        assert view.is_busy
+        await pilot.press("q")
+
+    run(view, course)
+    assert time.monotonic() - began < 50
+    assert view.fault is None
 
 
 def test_a_fault_of_our_own_ends_it_without_a_traceback(
