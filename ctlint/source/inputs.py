@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -92,9 +93,23 @@ class HostInput:
 
 
 class _Dump(NamedTuple):
+    """``is_hint``: the family is what a name of the user's own choice tells."""
+
     file: str
     text: str
     family: Family | None
+    is_hint: bool = False
+
+    def rulesets(self) -> tuple[Ruleset, ...]:
+        """Raises ParseError."""
+        try:
+            return parse_rulesets(self.text, self.file, self.family)
+        except ParseError:
+            if not self.is_hint:
+                raise
+            with suppress(ParseError):
+                return parse_rulesets(self.text, self.file)
+            raise
 
 
 class _Host(NamedTuple):
@@ -165,7 +180,7 @@ class _InputReader:
                 require_dump(dump.text, path)
             except SourceError as error:
                 self.unread.append(error)
-            self.hosts.append(_Host(path, (dump,), (), ()))
+            self.hosts.append(_Host(path, (dump._replace(is_hint=True),), (), ()))
 
     def dump(self, path: str, family: Family | None) -> Iterator[_Dump]:
         """The text of a file; nothing where it cannot be read."""
@@ -220,7 +235,7 @@ class _InputReader:
         rulesets: list[Ruleset] = []
         for dump in host.dumps:
             try:
-                rulesets += parse_rulesets(dump.text, dump.file, dump.family)
+                rulesets += dump.rulesets()
             except ParseError as error:
                 self.problems.extend(error.problems)
         ipsets = {**self.ipsets(host.sets), **common}

@@ -46,6 +46,16 @@ def test_files(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_is_a_hint_that_operands_refute(tmp_path: Path) -> None:
+    # A test of firehol has "ipv6-disable" in its name, and rules of IPv4.
+    text = "*filter\n-A INPUT -s 10.0.0.1/32 -p icmp -m icmp --icmp-type 8 -j ACCEPT\nCOMMIT\n"
+    _write(tmp_path, {"ipv6-disable.conf": text, "bad-ipv6": "*filter\n-A INPUT -x\nCOMMIT\n"})
+    (host,) = read_inputs([f"{tmp_path}/ipv6-disable.conf"])
+    assert [ruleset.family for ruleset in host.rulesets] == [Family.IPV4]
+    with pytest.raises(ParseError):
+        read_inputs([f"{tmp_path}/bad-ipv6"])
+
+
 @pytest.mark.parametrize("name", ["ip6tables-save", "rules-v6.txt", "host.ipv6", "IP6TABLES"])
 def test_a_name_tells_the_family(tmp_path: Path, name: str) -> None:
     _write(tmp_path, {name: _V6})
