@@ -21,6 +21,7 @@ from ctlint.cli.options import (
     console,
     kernel_named,
     no_garbage_collection,
+    one_by_one,
     sets_option,
     sysctl_option,
     unusable_input,
@@ -185,7 +186,7 @@ def _of_rules(
             Host(one.rulesets, one.sysctls, Facts(sets=one.sets), saved_sets=one.saved_sets)
             for one in read_inputs([found.path], sysctls, sets, found.texts)
         ]
-        result = lint(hosts, kernel, shipped_rules())
+        result = lint(one_by_one(hosts), kernel, shipped_rules())
     for finding in result.findings:
         if finding.witness is None:
             sums.without += 1

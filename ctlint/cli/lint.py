@@ -14,7 +14,13 @@ import click
 from ctlint import __version__
 from ctlint.cli.configured import Configured, with_configuration
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
-from ctlint.cli.options import color_option, console, no_garbage_collection, unusable_input
+from ctlint.cli.options import (
+    color_option,
+    console,
+    no_garbage_collection,
+    one_by_one,
+    unusable_input,
+)
 from ctlint.cli.streams import reader_may_leave, tell
 from ctlint.finding import LintResult, Severity
 from ctlint.lint.baseline import Baseline, baseline_of, compared
@@ -110,7 +116,7 @@ def command(
     with unusable_input(), no_garbage_collection():
         known = {file: _known(file, new_baseline) for file in baselines}
         hosts = [_host(one, configured) for one in read_inputs(paths, sysctls, sets)]
-        result = lint(hosts, kernel, rules, persona=persona)
+        result = lint(one_by_one(hosts), kernel, rules, persona=persona)
         result = replace(result, config=configured.file.configuration.file)
         for file, baseline in known.items():
             asked = {info.id for host in hosts if host.terms for info in host.terms.rules}
