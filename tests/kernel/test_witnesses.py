@@ -202,13 +202,9 @@ def replay(finding: Finding, kernel: Lab, backend: Backend | None = None) -> Non
     if witness is None:
         assert finding.role is None, "a finding about packets has a witness"
         return
-    try:
-        played = kernel.play(scenario_from_json(witness.scenario), backend)
-    except CannotLoadError as error:
-        pytest.skip(f"the real restore refuses the rules: {error}")
-    answers = of_packets(played.packets)
     # What comes before the first packet of which something is expected comes through.
     first = min(wanted["packet"] for wanted in witness.expect)
+    answers = opened_by(kernel, witness.scenario, first, backend)
     opened = all(answer.delivered for answer in answers[:first])
     if finding.confidence is Confidence.CERTAIN:
         assert opened, answers[:first]
@@ -231,6 +227,27 @@ def replay(finding: Finding, kernel: Lab, backend: Backend | None = None) -> Non
             assert list(answer.rules) == wanted["rules"], where
 
 
+def opened_by(
+    kernel: Lab, scenario: Mapping[str, Any], packets: int, backend: Backend | None = None
+) -> list[PacketAnswer]:
+    """The answers to a scenario that begins with so many packets that should come through.
+
+    It is played once more where one does not: with the addresses of the play before, which are
+    taken away, the kernel flushes masqueraded entries, from a queue that may come late
+    (nf_nat_masquerade.c, iterate_cleanup_work).
+    """
+    answers: list[PacketAnswer] = []
+    for _ in range(2):
+        try:
+            played = kernel.play(scenario_from_json(scenario), backend)
+        except CannotLoadError as error:
+            pytest.skip(f"the real restore refuses the rules: {error}")
+        answers = of_packets(played.packets)
+        if all(answer.delivered for answer in answers[:packets]):
+            break
+    return answers
+
+
 def expected_here(witness: Witness) -> list[Mapping[str, Any]]:
     """What the witness of a fault of another kernel expects of this one: what the model says of
     this one, where the two differ in the packet's ctstate.
@@ -242,7 +259,8 @@ def expected_here(witness: Witness) -> list[Mapping[str, Any]]:
     expected: list[Mapping[str, Any]] = []
     for wanted in witness.expect:
         model = played[wanted["packet"]]
-        if model.ctstate == wanted["ctstate"]:
+        if model.ctstate == wanted["ctstate"] or model.delivered is None:
+            # What the model leaves open it does not say otherwise.
             expected.append(wanted)
         else:
             told = {"ctstate": model.ctstate, "delivered": model.delivered}
@@ -302,10 +320,7 @@ def judge_case(
     later = [(sender, kind) for sender in (Dir.REPLY, Dir.ORIGINAL) for kind in Kind]
     packets = CONVERSATION + [first_packet(sender, kind) for sender, kind in later]
     scenario = {**firewall, **stage(case.connection), "packets": packets}
-    try:
-        answers = of_packets(kernel.play(scenario_from_json(scenario)).packets)
-    except CannotLoadError as error:
-        pytest.skip(f"the real restore refuses the rules: {error}")
+    answers = opened_by(kernel, scenario, len(CONVERSATION))
     opening, rest = answers[: len(CONVERSATION)], answers[len(CONVERSATION) :]
     if case.confidence is Confidence.CERTAIN:
         assert all(answer.delivered for answer in opening), (case.connection, opening)
