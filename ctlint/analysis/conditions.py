@@ -101,7 +101,7 @@ class Conditions:
 
     def of(self, rule: ReadyRule, key: Key) -> tuple[Condition, Sequence[Open]]:
         """The connections whose packets match a rule; and the matches that leave that open."""
-        asked = self._asked(rule)
+        asked = self.asked(rule)
         found, is_open = asked.condition, asked.is_open
         if not asked.others or found.possible.is_empty():
             return found, is_open
@@ -128,7 +128,7 @@ class Conditions:
             is_open.append(Open(rule.ref, match, why))
         return found, is_open
 
-    def _asked(self, rule: ReadyRule) -> Asked:
+    def asked(self, rule: ReadyRule) -> Asked:
         """What a rule asks."""
         found = self._known.get(id(rule))
         if found is None:

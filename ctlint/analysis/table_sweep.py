@@ -17,7 +17,7 @@ from ctlint.analysis.flows import Bounds, Condition, Flows, Gathered, Key, Kindr
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.swept import Effect, Swept
 from ctlint.headerspace.space import PacketSet, TooLargeError
-from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Rule, Target
+from ctlint.ir.rule import Goto, Jump, Match, Rule, Target
 from ctlint.model.netfilter.chains import Question, ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
 from ctlint.model.netfilter.transit import Transit
@@ -279,23 +279,9 @@ class TableSweep:
         known = self.sweeper.joined
         if key not in known:
             self.sweeper.spend(len(run))
-            everything: PacketSet = self.sweeper.space.everything
-            found: list[PacketSet] = []
-            is_exact = True
-            for rule in run:
-                met = everything
-                last: AnyMatch | None = None
-                for predicate, match in rule.open:
-                    is_of_points = self.conditions.is_of_points(predicate, match)
-                    if is_of_points and match is last:
-                        continue
-                    last = match
-                    each = self.conditions.compiled(match) if is_of_points else None
-                    if each is None:
-                        is_exact = False
-                    else:
-                        met = each if met is everything else met & each
-                found.append(met)
+            asked_of = [self.conditions.asked(rule) for rule in run]
+            is_exact = not any(each.others or each.is_open for each in asked_of)
+            found = [each.condition.possible for each in asked_of]
             known[key] = self.sweeper.space.union(found), is_exact
         return known[key]
 
