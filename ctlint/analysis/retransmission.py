@@ -16,6 +16,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Final, NamedTuple
 
+from ctlint.model.endpoint.tcp_timer import tcp_model_timeout
+
 RTO_MIN_MS: Final = 200
 RTO_MAX_MS: Final = 120_000
 DEFAULT_ORPHAN_RETRIES: Final = 8
@@ -35,11 +37,8 @@ class Pause(NamedTuple):
 
 
 def model_timeout_ms(retries: int, rto_max_ms: int = RTO_MAX_MS) -> int:
-    """Port of tcp_model_timeout: for how long repeats go on, counted from the first one."""
-    doublings = (rto_max_ms // RTO_MIN_MS).bit_length() - 1
-    if retries <= doublings:
-        return ((2 << retries) - 1) * RTO_MIN_MS
-    return ((2 << doublings) - 1) * RTO_MIN_MS + (retries - doublings) * rto_max_ms
+    """For how long repeats go on, counted from the first one."""
+    return tcp_model_timeout(retries, RTO_MIN_MS, rto_max_ms)
 
 
 @cache

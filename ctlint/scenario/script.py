@@ -40,7 +40,7 @@ from ctlint.scenario.rule_index import RuleIndex
 from ctlint.scenario.scenario import Scenario, ScenarioError
 from ctlint.scenario.script_claims import ClaimReader
 from ctlint.scenario.script_segments import SegmentWriter, flags_of
-from ctlint.scenario.script_settings import Reference, Setting, Stage, key_of
+from ctlint.scenario.script_settings import Reference, Setting, Stage, key_of, references_of
 from ctlint.scenario.script_words import (
     KEY_OF_MESSAGE,
     StatementError,
@@ -93,11 +93,7 @@ class Script:
     @property
     def references(self) -> tuple[Reference, ...]:
         """The files that it names, in the order of the text."""
-        return tuple(
-            Reference(each.kind, each.path.text, each.path.span)
-            for each in self.statements
-            if isinstance(each, FileText)
-        )
+        return references_of(self.statements)
 
 
 def read_script(text: str, file: str) -> Script:

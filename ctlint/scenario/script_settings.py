@@ -46,6 +46,15 @@ class Reference(NamedTuple):
     span: Span
 
 
+def references_of(statements: Iterable[object]) -> tuple[Reference, ...]:
+    """The files that statements name, in the order of the text."""
+    return tuple(
+        Reference(each.kind, each.path.text, each.path.span)
+        for each in statements
+        if isinstance(each, FileText)
+    )
+
+
 def key_of(setting: Setting) -> str:
     if isinstance(setting, FileText):
         return setting.kind

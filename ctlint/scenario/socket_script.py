@@ -31,7 +31,7 @@ from ctlint.parse.socket_script import (
 )
 from ctlint.scenario.rule_index import RuleIndex
 from ctlint.scenario.script_claims import ClaimReader
-from ctlint.scenario.script_settings import Reference, Stage, key_of
+from ctlint.scenario.script_settings import Reference, Stage, key_of, references_of
 from ctlint.scenario.script_words import StatementError
 from ctlint.scenario.socket_acts import ActWriter
 from ctlint.scenario.socket_hosts import HostWriter
@@ -52,11 +52,7 @@ class SocketScript:
     @property
     def references(self) -> tuple[Reference, ...]:
         """The files that it names, in the order of the text."""
-        return tuple(
-            Reference(each.kind, each.path.text, each.path.span)
-            for each in self.statements
-            if isinstance(each, FileText)
-        )
+        return references_of(self.statements)
 
 
 def read_socket_script(text: str, file: str) -> SocketScript:

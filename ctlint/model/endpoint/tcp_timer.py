@@ -26,21 +26,20 @@ from ctlint.wire.moments import Micros
 
 if TYPE_CHECKING:
     from ctlint.model.endpoint.socket import Socket
-    from ctlint.model.endpoint.tcp_host import TcpHost
 
 _OPENING = (SYN_SENT, SYN_RECV)
 _SAFE_RETRIES = 8
 """tcp_orphan_retries where it is 0: more than 100 s with the shortest timeout."""
 
 
-def tcp_model_timeout(host: TcpHost, boundary: int, rto_base: int) -> int:
+def tcp_model_timeout(boundary: int, rto_base: int, rto_max: int) -> int:
     """Port of tcp_model_timeout: how long so many retransmissions take that begin with this
-    timeout, in ticks.
+    timeout and wait for at most ``rto_max``, in the unit of both.
     """
-    threshold = (host.rto_max // rto_base).bit_length() - 1
+    threshold = (rto_max // rto_base).bit_length() - 1
     if boundary <= threshold:
         return ((2 << boundary) - 1) * rto_base
-    return ((2 << threshold) - 1) * rto_base + (boundary - threshold) * host.rto_max
+    return ((2 << threshold) - 1) * rto_base + (boundary - threshold) * rto_max
 
 
 def retransmits_timed_out(sk: Socket, boundary: int, now: Micros) -> bool:
@@ -52,7 +51,7 @@ def retransmits_timed_out(sk: Socket, boundary: int, now: Micros) -> bool:
     if sk.state in _OPENING and Feature.SYN_TIME_BOUND_BASE in host.kernel:
         base = host.timeout_init
     start = sk.rtx[0].sent_at if sk.retrans_stamp is None else sk.retrans_stamp
-    return now - start >= host.tick.micros(tcp_model_timeout(host, boundary, base))
+    return now - start >= host.tick.micros(tcp_model_timeout(boundary, base, host.rto_max))
 
 
 def tcp_orphan_retries(sk: Socket, *, is_alive: bool) -> int:
