@@ -58,6 +58,7 @@ from ctlint.ir.rule import Rule, Target
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import rule
 from ctlint.lint.structure import matches, protocol, rule_finding, rules_from
+from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.wire.protocols import TCP, UDP
@@ -101,8 +102,8 @@ def _finding(ctx: Context, ref: RuleRef, which: str, example: str) -> Finding:
 def _is_automatic(settings: Settings) -> bool:
     """Whether the kernel gives connections their helpers by port."""
     if not settings.kernel.has_sysctl(HELPER):
-        # Gone in newer kernels; those before 3.5 always did.
-        return settings.kernel.version < (3, 5)
+        # Gone in newer kernels; those before it always did.
+        return Feature.HELPER_SYSCTL not in settings.kernel
     return settings.value(HELPER) != 0
 
 

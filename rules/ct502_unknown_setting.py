@@ -133,16 +133,12 @@ def _of_another_kernel(sysctl: Sysctl, kernel: KernelProfile) -> _Fault:
     if sysctl.vendor is not None:
         only = f"only kernels of {sysctl.vendor} have {sysctl.name}"
         return _Fault(only, remedy="nf_conntrack_tcp_be_liberal = 1 comes nearest to it")
-    if sysctl.gone is not None and _is_past(sysctl.gone, kernel):
+    if sysctl.gone is not None and kernel.is_past(sysctl.gone):
         return _Fault(f"Linux {_release(sysctl.gone)} dropped {sysctl.name}", remedy=remedy)
     if sysctl.since is None:
         return _Fault(f"kernel {kernel.name} has no {sysctl.name}", remedy=remedy)
     came = f"{sysctl.name} came with Linux {_release(sysctl.since)}"
     return _Fault(came, remedy="leave it out, or use -KEY")
-
-
-def _is_past(change: Feature | Version, kernel: KernelProfile) -> bool:
-    return change in kernel if isinstance(change, Feature) else kernel.version >= change
 
 
 def _release(change: Feature | Version) -> str:

@@ -51,7 +51,7 @@ class KernelProfile:
     def __contains__(self, feature: Feature) -> bool:
         return feature in self.features
 
-    def _has(self, since: Feature | Version) -> bool:
+    def is_past(self, since: Feature | Version) -> bool:
         """Whether this kernel is past a change, given by name or by its first release."""
         return since in self.features if isinstance(since, Feature) else self.version >= since
 
@@ -65,9 +65,9 @@ class KernelProfile:
             return full in dict(self.patches)
         if full in sysctl.obsolete and Feature.IP_CONNTRACK_NAMES_GONE in self.features:
             return False
-        if sysctl.since is not None and not self._has(sysctl.since):
+        if sysctl.since is not None and not self.is_past(sysctl.since):
             return False
-        return sysctl.gone is None or not self._has(sysctl.gone)
+        return sysctl.gone is None or not self.is_past(sysctl.gone)
 
     def sysctl_default(self, name: str) -> int | None:
         """The default of a sysctl, in its own unit.
