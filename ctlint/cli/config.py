@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import click
 
-from ctlint.cli.configured import Configured, with_configuration
+from ctlint.cli.configured import with_configuration
 from ctlint.lint.config_schema import json_schema
 from ctlint.report.config import render_json, render_toml
+from ctlint.source.configured import Configured
 
 
 @click.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -13,20 +13,13 @@ from ctlint.analysis.circumstances import FACTS, FactError, circumstances
 from ctlint.cli.options import kernel_named, sets_option, sysctl_option, unusable_input
 from ctlint.finding import Severity
 from ctlint.lint.config_kinds import fits, one_of, rule_hint
-from ctlint.lint.configuration import FACT, Effective, Said, Values
+from ctlint.lint.configuration import FACT, Said
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
-from ctlint.lint.runner import Terms
-from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
+from ctlint.model.kernel.profiles import NEWEST
 from ctlint.report.escape import visible
-from ctlint.source.config_files import (
-    NO_CONFIG,
-    ConfigFile,
-    beside,
-    found_config,
-    named_config,
-    seen_from,
-)
+from ctlint.source.config_files import NO_CONFIG, ConfigFile, found_config, named_config
+from ctlint.source.configured import Configured
 
 _SAID: Final = (
     *("sysctls", "sets", "kernel", "facts", "select", "ignore", "persona", "fail_on"),
@@ -35,42 +28,6 @@ _SAID: Final = (
 """The parameters that say what a configuration can say too."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class Configured(NamedTuple):
-    """A configuration and the options that were given."""
-
-    file: ConfigFile
-    options: Values
-
-    def effective(self, names: Sequence[str] = ()) -> Effective:
-        """What holds for an input, by the names of its files and its own; for all without names."""
-        paths = [path for name in names for path in seen_from(self.file.folder, name)]
-        return self.file.configuration.effective(self.options, paths)
-
-    def terms(self, effective: Effective) -> Terms:
-        """How an input is judged."""
-        rules = effective.rules(shipped_rules())
-        return Terms(rules, effective.severities, effective.allows)
-
-    @property
-    def kernel(self) -> KernelProfile:
-        """The kernel."""
-        return profile(self.effective()["kernel"])
-
-    def paths(self, key: str) -> tuple[str, ...]:
-        """The files that an option or the configuration names."""
-        value = self.effective()[key]
-        named = (value,) if isinstance(value, str) else value or ()
-        if key in self.options:
-            return tuple(named)
-        return tuple(beside(self.file.folder, path) for path in named)
-
-    @property
-    def read(self) -> tuple[str, ...]:
-        """The file of the configuration, which no output may replace."""
-        name = self.file.configuration.file
-        return (name,) if name else ()
 
 
 def with_configuration(command: _F) -> _F:

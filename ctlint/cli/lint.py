@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 import click
 
 from ctlint import __version__
-from ctlint.cli.configured import Configured, with_configuration
+from ctlint.cli.configured import with_configuration
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
 from ctlint.cli.options import (
     color_option,
@@ -28,11 +28,11 @@ from ctlint.lint.config_schema import FORMATS
 from ctlint.lint.fixing import Patch, patch
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
-from ctlint.lint.runner import Host, lint
-from ctlint.model.netfilter.transit import Facts
+from ctlint.lint.runner import lint
 from ctlint.report.baseline import render_baseline
 from ctlint.source.baseline_files import read_baseline
-from ctlint.source.inputs import HostInput, read_inputs
+from ctlint.source.configured import Configured
+from ctlint.source.inputs import read_inputs
 from ctlint.source.outputs import opened_output
 
 
@@ -115,7 +115,7 @@ def command(
     baselines = configured.paths("baseline")
     with unusable_input(), no_garbage_collection():
         known = {file: _known(file, new_baseline) for file in baselines}
-        hosts = [_host(one, configured) for one in read_inputs(paths, sysctls, sets)]
+        hosts = [configured.host(one) for one in read_inputs(paths, sysctls, sets)]
         result = lint(one_by_one(hosts), kernel, rules, persona=persona)
         result = replace(result, config=configured.file.configuration.file)
         for file, baseline in known.items():
@@ -136,21 +136,6 @@ def command(
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
     return EXIT_CLEAN
-
-
-def _host(one: HostInput, configured: Configured) -> Host:
-    """What is checked of an input, and how."""
-    files = dict.fromkeys(ruleset.file for ruleset in one.rulesets)
-    holds = configured.effective((one.name, *files))
-    return Host(
-        one.rulesets,
-        one.sysctls,
-        Facts(sets=one.sets),
-        holds.circumstances,
-        one.saved_sets,
-        one.texts,
-        configured.terms(holds),
-    )
 
 
 def _known(file: str, new_baseline: str | None) -> Baseline:

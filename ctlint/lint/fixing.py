@@ -77,9 +77,9 @@ def patch(
     for host in hosts:
         texts.update(host.texts)
         families.update({ruleset.file: ruleset.family for ruleset in host.rulesets})
-    chosen, left_out = _choose(result.findings)
+    chosen, left_out = chosen_fixes(result.findings)
     files: list[FilePatch] = []
-    for file, edits in _by_file(chosen).items():
+    for file, edits in edits_by_file(chosen).items():
         each = FilePatch(file, texts[file], edits)
         if file not in families or read_again(each.edited, file, families[file]):
             files.append(each)
@@ -111,7 +111,7 @@ def patch(
     )
 
 
-def _choose(findings: Iterable[Finding]) -> tuple[list[Applied], list[LeftOut]]:
+def chosen_fixes(findings: Iterable[Finding]) -> tuple[list[Applied], list[LeftOut]]:
     """The fixes that go together, in the order of the findings."""
     chosen: dict[tuple[Edit, ...], Applied] = {}
     left_out: list[LeftOut] = []
@@ -133,7 +133,7 @@ def _choose(findings: Iterable[Finding]) -> tuple[list[Applied], list[LeftOut]]:
     return _without_narrower(chosen), left_out
 
 
-def _by_file(chosen: Iterable[Applied]) -> dict[str, tuple[Edit, ...]]:
+def edits_by_file(chosen: Iterable[Applied]) -> dict[str, tuple[Edit, ...]]:
     """The edits of each file in the order of its lines, each once."""
     found: dict[str, dict[Edit, None]] = {}
     for applied in chosen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -52,9 +53,20 @@ def found_config() -> ConfigFile:
         start = Path.cwd()
     except OSError:
         return NO_CONFIG
+    return _nearest(start, lambda path: os.path.relpath(path, start))
+
+
+def config_of(folder: str) -> ConfigFile:
+    """The configuration of a folder, an absolute path, as found_config finds that of the working
+    directory; its file has its absolute name. Raises SourceError, ParseError.
+    """
+    return _nearest(Path(folder), str)
+
+
+def _nearest(start: Path, shown: Callable[[Path], str]) -> ConfigFile:
     for folder in (start, *start.parents):
         if not _is_shared(folder):
-            found = _config_in(folder, start)
+            found = _config_in(folder, shown)
             if found is not None:
                 return ConfigFile(found, str(folder))
         if _is_there(folder / ".git"):
@@ -75,7 +87,7 @@ def _is_there(path: Path) -> bool:
     return False
 
 
-def _config_in(folder: Path, start: Path) -> Configuration | None:
+def _config_in(folder: Path, shown: Callable[[Path], str]) -> Configuration | None:
     for name, section in ((CONFIG_NAME, ()), (PROJECT_NAME, SECTION)):
         path = folder / name
         try:
@@ -83,12 +95,12 @@ def _config_in(folder: Path, start: Path) -> Configuration | None:
                 continue
         except OSError:
             continue  # A folder that may not be looked into.
-        shown = os.path.relpath(path, start)
-        text = _text(shown)
+        name = shown(path)
+        text = _text(name)
         # A broken pyproject.toml that says nothing to ctlint is not for ctlint to refuse.
         if section and "ctlint" not in text:
             continue
-        found = read_config(text, shown, section)
+        found = read_config(text, name, section)
         if found is not None:
             return found
     return None

@@ -26,7 +26,7 @@ from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, first_line, is_dump, read_text, require_dump
-from ctlint.source.sysctl_files import read_sysctls
+from ctlint.source.sysctl_files import read_sysctls, sysctl_names
 from ctlint.wire.addresses import Family
 
 FOLDER_RULES: Final[Mapping[Family, tuple[str, ...]]] = {
@@ -131,8 +131,8 @@ def read_inputs(
     or ip6tables-save, ``-`` for standard input, or the folder of a host.
 
     ``sysctls`` are files of settings, ``sets`` of ``ipset save``, for all hosts; they win over what
-    a host's folder has, and a later one over an earlier. ``known`` are the texts of paths that were
-    read before.
+    a host's folder has, and a later one over an earlier. ``known`` are texts in the place of what
+    files hold, by name: what was read before, or what an editor has not saved yet.
 
     Raises SourceError with all inputs that cannot be read, else ParseError with the problems of all
     that cannot be understood.
@@ -167,7 +167,7 @@ class _InputReader:
     def host(self, path: str) -> None:
         try:
             if path not in ("", STANDARD_INPUT) and Path(path).is_dir():
-                self.hosts.append(_read_folder(Path(path)))
+                self.hosts.append(_read_folder(Path(path), self.known))
                 return
         except SourceError as error:
             self.unread.append(error)
@@ -201,7 +201,7 @@ class _InputReader:
         if key not in self.known_settings:
             self.known_settings[key] = SysctlSet(())
             try:
-                self.known_settings[key] = read_sysctls(paths, self.texts)
+                self.known_settings[key] = read_sysctls(paths, self.texts, self.known)
             except SourceError as error:
                 self.unread.append(error)
             except ParseError as error:
@@ -261,12 +261,23 @@ def _family(name: str) -> Family | None:
 # Folders
 
 
-def _read_folder(folder: Path) -> _Host:
+def host_files(folder: str, known: Mapping[str, str] = NO_TEXTS) -> tuple[str, ...]:
+    """The files that a host's folder is read from. Raises SourceError, also for a folder without
+    rules.
+    """
+    try:
+        host = _read_folder(Path(folder), known)
+    except OSError as error:
+        raise SourceError(f"{error.filename}: {error.strerror}") from error
+    return (*(dump.file for dump in (*host.dumps, *host.sets)), *sysctl_names(host.settings))
+
+
+def _read_folder(folder: Path, known: Mapping[str, str]) -> _Host:
     """Raises SourceError, also for a folder without rules."""
-    found, listing = _sos_dumps(folder)
+    found, listing = _sos_dumps(folder, known)
     for family, names in FOLDER_RULES.items():
         # A sosreport also has the files that are loaded at boot.
-        dump = None if family in found else _first_dump(folder, names, family)
+        dump = None if family in found else _first_dump(folder, names, family, known)
         if dump is not None:
             found[family] = dump
     if not found:
@@ -281,7 +292,7 @@ def _read_folder(folder: Path) -> _Host:
             "a host's folder has iptables-save or rules.v4, ip6tables-save or rules.v6, sysctl, "
             "ipset-save",
         )
-    sets = _first_text(folder, FOLDER_SETS)
+    sets = _first_text(folder, FOLDER_SETS, known)
     return _Host(
         str(folder),
         tuple(found[family] for family in sorted(found)),
@@ -290,26 +301,35 @@ def _read_folder(folder: Path) -> _Host:
     )
 
 
-def _first_dump(folder: Path, names: Sequence[str], family: Family) -> _Dump | None:
+def _first_dump(
+    folder: Path, names: Sequence[str], family: Family, known: Mapping[str, str]
+) -> _Dump | None:
     """The first file in which there are rules, or text that is meant to be rules."""
     for name in names:
-        found = _first_text(folder, (name,))
+        found = _first_text(folder, (name,), known)
         if found is not None and first_line(found[1]):
             require_dump(found[1], found[0])
             return _Dump(*found, family)
     return None
 
 
-def _first_text(folder: Path, names: Sequence[str]) -> tuple[str, str] | None:
+def _first_text(
+    folder: Path, names: Sequence[str], known: Mapping[str, str]
+) -> tuple[str, str] | None:
     for name in names:
         path = folder / name
         if path.is_file():
             _require_inside(folder, path)
-            return str(path), read_text(str(path))
+            return str(path), _text(path, known)
     return None
 
 
-def _sos_dumps(folder: Path) -> tuple[dict[Family, _Dump], str | None]:
+def _text(path: Path, known: Mapping[str, str]) -> str:
+    name = str(path)
+    return known[name] if name in known else read_text(name)
+
+
+def _sos_dumps(folder: Path, known: Mapping[str, str]) -> tuple[dict[Family, _Dump], str | None]:
     """The dumps among the outputs in an unpacked sosreport, and the name of a mere listing."""
     found: dict[Family, _Dump] = {}
     listing: str | None = None
@@ -321,7 +341,7 @@ def _sos_dumps(folder: Path) -> tuple[dict[Family, _Dump], str | None]:
             if not path.name.startswith(("iptables", "ip6tables")) or not path.is_file():
                 continue
             _require_inside(folder, path)
-            text = read_text(str(path))
+            text = _text(path, known)
             family = Family.IPV6 if path.name.startswith("ip6") else Family.IPV4
             if is_dump(text):
                 found.setdefault(family, _Dump(str(path), text, family))

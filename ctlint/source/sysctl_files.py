@@ -12,9 +12,11 @@ PRECEDENCE").
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from ctlint.ir.sysctl import SysctlFile, SysctlRun, SysctlSet
@@ -38,29 +40,46 @@ _MAX_LINKS: Final = 40
 """Links in a row, as the kernel follows (path_resolution(7))."""
 
 
-def read_sysctls(paths: Sequence[str], texts: dict[str, str] | None = None) -> SysctlSet:
+def read_sysctls(
+    paths: Sequence[str],
+    texts: dict[str, str] | None = None,
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> SysctlSet:
     """Reads settings. A path is a file in any of the formats, a sysctl.d folder, or the root folder
     of a host (``/``, or an unpacked image). Later paths win over earlier ones; sysctl.d folders
     that follow each other are read as one tree, in which a standard place has its precedence and
     any other folder a higher one, the later the higher. What was read goes to ``texts``, by name.
+    ``known`` are texts that stand in the place of what files hold, by name.
 
     Raises SourceError for what cannot be read, ParseError with the problems of all files.
     """
     problems: list[Problem] = []
     runs: list[SysctlRun] = []
-    try:
+    with _readable(paths):
         for files in _runs(paths):
-            read = [(name, _read(path)) for name, path in files]
+            read = [(name, known[name] if name in known else _read(path)) for name, path in files]
             runs.append(SysctlRun(tuple(_parsed(read, problems))))
             if texts is not None:
                 texts.update(read)
+    if problems:
+        raise ParseError(tuple(problems))
+    return SysctlSet(tuple(runs))
+
+
+def sysctl_names(paths: Sequence[str]) -> tuple[str, ...]:
+    """The files that read_sysctls reads, by name. Raises SourceError."""
+    with _readable(paths):
+        return tuple(name for files in _runs(paths) for name, _ in files)
+
+
+@contextmanager
+def _readable(paths: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SourceError(f"{error.filename}: {error.strerror}") from error
     except ValueError as error:
         raise SourceError(f"{', '.join(map(repr, paths))}: {error}") from error
-    if problems:
-        raise ParseError(tuple(problems))
-    return SysctlSet(tuple(runs))
 
 
 def _parsed(texts: Iterable[tuple[str, str]], problems: list[Problem]) -> Iterator[SysctlFile]:

@@ -13,6 +13,7 @@ from ctlint.source.config_files import (
     MAX_CONFIG,
     NO_CONFIG,
     beside,
+    config_of,
     found_config,
     named_config,
     seen_from,
@@ -134,3 +135,11 @@ def test_files_beside_a_configuration(work: Path) -> None:
     assert beside(str(work.parent), "sysctl.d") == "../sysctl.d"
     assert beside(str(work), "./sysctl.d") == "sysctl.d"
     assert beside(str(work), "/etc/sysctl.d") == "/etc/sysctl.d"
+
+
+def test_the_configuration_of_a_folder_has_its_whole_name(work: Path) -> None:
+    (work.parent / "ctlint.toml").write_text(TOP)
+    config = config_of(f"{work}")
+    assert config.configuration.file == f"{work.parent}/ctlint.toml"
+    assert config.folder == str(work.parent)
+    assert config_of(f"{work.parent.parent}") == NO_CONFIG

@@ -11,7 +11,7 @@ import pytest
 
 from ctlint.parse.errors import ParseError
 from ctlint.source.errors import SourceError
-from ctlint.source.inputs import HostInput, read_inputs
+from ctlint.source.inputs import HostInput, host_files, read_inputs
 from ctlint.wire.addresses import Family
 from tests.corpus import corpus_files
 from tests.unit.source.folders import write
@@ -226,3 +226,46 @@ def test_corpus(path: Path) -> None:
             counts[family] = sum(line.startswith("-A ") for line in text.splitlines())
     assert dict(_rules(host)) == counts
     assert _value(host, "net.netfilter.nf_conntrack_tcp_timeout_established") is not None
+
+
+def test_texts_that_are_known_win_over_files(tmp_path: Path) -> None:
+    files = {
+        "iptables-save": _V4,
+        "etc/sysctl.conf": "net.ipv4.tcp_retries1 = 3\n",
+        "etc/sysctl.d/x.conf": "net.ipv4.tcp_retries2 = 15\n",
+        "ipset-save": "create a hash:ip\n",
+        "sos_commands/networking/ip6tables-save": _V6,
+    }
+    host = _write(tmp_path / "host", files)
+    other = _write(tmp_path, {"more": "net.ipv4.tcp_retries1 = 4\n"})
+    known = {
+        f"{host}/iptables-save": _V6,
+        f"{host}/etc/sysctl.d/x.conf": "net.ipv4.tcp_retries2 = 8\n",
+        f"{host}/ipset-save": "create b hash:ip\n",
+        f"{host}/sos_commands/networking/ip6tables-save": _V4.replace("10.0.0.1", "fe80::1"),
+        f"{other}/more": "net.ipv4.tcp_retries1 = 5\n",
+    }
+    (found,) = read_inputs([host], [f"{other}/more"], known=known)
+    assert _rules(found) == [(Family.IPV4, 2), (Family.IPV6, 1)]
+    assert _value(found, "net.ipv4.tcp_retries1") == "5"
+    assert _value(found, "net.ipv4.tcp_retries2") == "8"
+    assert list(found.sets) == ["b"]
+
+    assert found.texts[f"{host}/iptables-save"] == _V6
+
+
+def test_the_files_of_a_host(tmp_path: Path) -> None:
+    files = {
+        "iptables-save": _V4,
+        "rules.v4": _V4,
+        "rules.v6": _V6,
+        "ipset-save": "create a hash:ip\n",
+        "etc/sysctl.conf": "",
+        "etc/sysctl.d/x.conf": "",
+        "etc/sysctl.d/README": "",
+    }
+    host = _write(tmp_path, files)
+    wanted = {name for name in files if name not in ("rules.v4", "etc/sysctl.d/README")}
+    assert set(host_files(host)) == {f"{host}/{name}" for name in wanted}
+    with pytest.raises(SourceError, match="no rules in this folder"):
+        host_files(f"{host}/etc")
