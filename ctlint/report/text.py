@@ -14,17 +14,26 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from ctlint.finding import Finding, LintResult, Location, Role, Severity, Undecided
+from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
 from ctlint.report.escape import is_unicode, visible
+from ctlint.report.places import (
+    FULL_SHOWN,
+    group_by_place,
+    known_of,
+    losses_of,
+    place_of,
+    related_of,
+    remedies_of,
+    roles_of,
+    say_rest,
+    say_undecided,
+    split_messages,
+)
 from ctlint.report.sentence import (
-    say_chain,
     say_facts,
     say_gone,
-    say_packet,
-    say_packets,
     say_place,
     say_rules,
-    say_stranded,
     say_summary,
     say_suppressed,
 )
@@ -34,23 +43,11 @@ if TYPE_CHECKING:
     from rich.style import StyleType
     from rich.text import Text
 
-PACKETS_SHOWN = 6
-"""How many further groups of packets of one finding are named; the rest is counted."""
-
 RELATED_SHOWN = 4
 """How many related places of one finding are shown; the rest is counted."""
 
-UNDECIDED_SHOWN = 10
-"""How many kinds of undecided matches are listed; the rest is counted."""
-
-PLACES_SHOWN = 3
-"""How many places of one kind of undecided match are named; the rest is counted."""
-
 GONE_SHOWN = 10
 """How many entries of a baseline that are gone are listed; the rest is counted."""
-
-FULL_SHOWN = 10
-"""How many places of one rule are shown in full; the rest has one line each."""
 
 SUMMED_FROM = 10
 """With more findings than this, they are summed up by rule at the end."""
@@ -59,7 +56,6 @@ _LEAST_ROOM = 20
 """A line is never cut or wrapped below so many cells."""
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
-_ROLES = tuple(Role)
 _FRAME = "blue"
 _HELP = "green"
 
@@ -79,7 +75,7 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
     page = _Page(console)
     shown: Counter[str] = Counter()
     rest: list[list[Finding]] = []
-    for group in _group_by_place(result.findings):
+    for group in group_by_place(result.findings):
         shown[group[0].rule] += 1
         if shown[group[0].rule] <= FULL_SHOWN:
             page.print_findings(group)
@@ -98,32 +94,6 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
     if result.config:
         page.print_line(f"configuration: {result.config}")
     page.print_line(say_summary(result), style="bold")
-
-
-def _group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that are not suppressed, those of one rule at one place side by side by role."""
-    groups: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in findings:
-        if finding.suppressed is None:
-            key = (finding.rule, finding.severity, finding.location, finding.family)
-            groups.setdefault(key, []).append(finding)
-    for group in groups.values():
-        group.sort(key=lambda finding: _ROLES.index(finding.role) if finding.role else 0)
-    return list(groups.values())
-
-
-def _split_messages(messages: Sequence[str]) -> tuple[list[str], str]:
-    """What each message says for itself, and the clauses at their end that all have.
-
-    Of one message, and of the first clause of each, nothing is shared.
-    """
-    clauses = [message.split("; ") for message in messages]
-    most = min(len(parts) for parts in clauses) - 1 if len(messages) > 1 else 0
-    shared = 0
-    while shared < most and len({parts[-1 - shared] for parts in clauses}) == 1:
-        shared += 1
-    own = ["; ".join(parts[: len(parts) - shared]) for parts in clauses]
-    return own, "; ".join(clauses[0][len(clauses[0]) - shared :])
 
 
 class Excerpt(NamedTuple):
@@ -192,34 +162,25 @@ class _Page:
         self._add_header(group)
         digits = len(str(first.location.line))
         self._add_location(first.location, digits, _STYLES[first.severity])
-        own, shared = _split_messages([finding.message for finding in group])
+        own, shared = split_messages([finding.message for finding in group])
         for finding, message in zip(group, own, strict=True):
             role = finding.role.value if finding.role else ""
             whose = f" ({role})" if len(group) > 1 and role else ""
             self._add_item(digits, f"what happens{whose}", message)
-            self._add_loss(finding, digits)
+            for item in losses_of(finding):
+                self._add_item(digits, *item)
         if shared:
             self._add_item(digits, "in each case", shared)
         self._add_related(group, digits)
-        self._add_help(group, digits)
+        for item in remedies_of(group):
+            self._add_item(digits, *item, style=_HELP)
         self._add_item(digits, "rule", f"ctlint rules {first.rule}")
         self.lines.append(Text())
         self._flush()
 
-    def _add_help(self, group: Sequence[Finding], digits: int) -> None:
-        """Adds the remedies, each once; where roles need different ones, for which it is."""
-        remedies: dict[str, list[str]] = {}
-        for finding in group:
-            if finding.remedy:
-                role = [finding.role.value] if finding.role else []
-                remedies.setdefault(finding.remedy, []).extend(role)
-        for remedy, roles in remedies.items():
-            whose = f" ({', '.join(roles)})" if len(remedies) > 1 and roles else ""
-            self._add_item(digits, f"help{whose}", remedy, style=_HELP)
-
     def _add_related(self, group: Sequence[Finding], digits: int) -> None:
         """Adds the places that the findings name, what is said of several in a row said once."""
-        places = list(dict.fromkeys(place for finding in group for place in finding.related))
+        places = related_of(group)
         said = None
         for place in places[:RELATED_SHOWN]:
             message = place.message or "see also"
@@ -227,25 +188,8 @@ class _Page:
                 self._add_item(digits, "note", message)
             said = message
             self._add_location(place, digits, _FRAME, underline=False)
-        if rest := _say_rest(places, RELATED_SHOWN, ""):
+        if rest := say_rest(places, RELATED_SHOWN, ""):
             self._add_item(digits, "note", f"{rest} places")
-
-    def _add_loss(self, finding: Finding, digits: int) -> None:
-        """Adds what one finding says of packets and sockets."""
-        if finding.packet:
-            # What has no entry never comes to the table nat, where the cause may stand.
-            is_seen = finding.packet.ctstate != "INVALID" or finding.location.table != "nat"
-            chain = say_chain(finding.location) if is_seen else ""
-            said = say_packet(finding.packet) + (f" in {chain}" if chain else "")
-            self._add_item(digits, "packet", said)
-        further = say_packets([kind for kind in finding.packets if kind != finding.packet])
-        if further:
-            said = "; ".join(further[:PACKETS_SHOWN]) + _say_rest(further, PACKETS_SHOWN, "; ")
-            self._add_item(digits, "also lost", said)
-        if stranded := say_stranded(finding):
-            self._add_item(digits, "stranded", stranded)
-        if finding.ports:
-            self._add_item(digits, "ports", ", ".join(finding.ports))
 
     def print_rest(self, groups: Sequence[Sequence[Finding]]) -> None:
         """Prints findings of rules that were shown often enough, a line each place."""
@@ -257,8 +201,8 @@ class _Page:
         for group in groups:
             first = group[0]
             where = first.location
-            roles = ", ".join(each.role.value for each in group if each.role)
-            place = f"{where.file}:{where.line}:{where.column}"
+            roles = ", ".join(roles_of(group))
+            place = place_of(where)
             head = Text.assemble(
                 "  ",
                 (
@@ -305,7 +249,7 @@ class _Page:
         self.lines.append(Text("in the baseline, and gone (write it again):", "bold"))
         for said in gone[:GONE_SHOWN]:
             self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "))
-        if rest := _say_rest(gone, GONE_SHOWN, ""):
+        if rest := say_rest(gone, GONE_SHOWN, ""):
             self.lines.append(Text(f"  {rest}"))
         self.lines.append(Text())
         self._flush()
@@ -326,19 +270,9 @@ class _Page:
             return
         from rich.text import Text
 
-        groups: dict[tuple[str, str], list[Location]] = {}
-        for what in undecided:
-            groups.setdefault((what.match, what.why), []).append(what.location)
-        title = Text("not decided, could change what is said above:", "bold")
-        self.lines.append(title)
-        for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
-            named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
-            where = ", ".join(named) + _say_rest(places, PLACES_SHOWN, " ")
-            said = f"{match}: {why}" if match else why
-            said = visible(f"{said} ({where})", self.encoding)
-            self._add_wrapped(said, indents=("  ", "    "))
-        if rest := _say_rest(list(groups), UNDECIDED_SHOWN, ""):
-            self.lines.append(Text(f"  {rest} kinds"))
+        self.lines.append(Text("not decided, could change what is said above:", "bold"))
+        for said in say_undecided(undecided):
+            self._add_wrapped(visible(said, self.encoding), indents=("  ", "    "))
         self.lines.append(Text())
         self._flush()
 
@@ -375,13 +309,9 @@ class _Page:
         finding = group[0]
         style = _STYLES[finding.severity]
         lead = Text(f"{finding.severity.value}[{visible(finding.rule, self.encoding)}]", style)
-        known = list(dict.fromkeys(each.confidence.value for each in group))
-        known += [each.role.value for each in group if each.role]
-        if finding.family:
-            known.append(f"IPv{finding.family.value}")
         name = f": {visible(finding.name, self.encoding)}"
         lead.append(name, "bold")
-        self._add_wrapped(f" ({', '.join(known)})", indents=("", "  "), lead=lead)
+        self._add_wrapped(f" ({', '.join(known_of(group))})", indents=("", "  "), lead=lead)
 
     def _add_location(
         self, location: Location, digits: int, style: str, *, underline: bool = True
@@ -389,8 +319,8 @@ class _Page:
         from rich.text import Text
 
         margin = " " * digits
-        place = f"{location.file}:{location.line}:{location.column}"
-        arrow = Text.assemble((f"{margin}--> ", _FRAME), visible(place, self.encoding))
+        place = visible(place_of(location), self.encoding)
+        arrow = Text.assemble((f"{margin}--> ", _FRAME), place)
         if said := say_place(location):
             arrow.append(visible(f" ({said})", self.encoding))
         self.lines.append(arrow)
@@ -423,7 +353,3 @@ class _Page:
         text = Text("\n").join(self.lines)
         self.console.print(text, highlight=False, soft_wrap=True, overflow="ignore")
         self.lines.clear()
-
-
-def _say_rest(items: Sequence[object], shown: int, separator: str) -> str:
-    return f"{separator}and {len(items) - shown} more" if len(items) > shown else ""

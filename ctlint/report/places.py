@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Findings as reports for people show them: those of one rule at one place stand together, and
+what holds for all of them is said once. The results hold untrusted text as it stands in the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from ctlint.finding import Finding, Location, Role, Undecided
+from ctlint.report.sentence import say_chain, say_packet, say_packets, say_stranded
+
+PACKETS_SHOWN: Final = 6
+"""How many further groups of packets of one finding are named; the rest is counted."""
+
+UNDECIDED_SHOWN: Final = 10
+"""How many kinds of undecided matches are listed; the rest is counted."""
+
+PLACES_SHOWN: Final = 3
+"""How many places of one kind of undecided match are named; the rest is counted."""
+
+FULL_SHOWN: Final = 10
+"""How many places of one rule are shown in full; the rest is shown in short."""
+
+_ROLES: Final = tuple(Role)
+
+
+class Item(NamedTuple):
+    """Something that is said of a finding, under its label."""
+
+    label: str
+    text: str
+
+
+def group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that are not suppressed, those of one rule at one place side by side by role."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        if finding.suppressed is None:
+            key = (finding.rule, finding.severity, finding.location, finding.family)
+            groups.setdefault(key, []).append(finding)
+    for group in groups.values():
+        group.sort(key=lambda finding: _ROLES.index(finding.role) if finding.role else 0)
+    return list(groups.values())
+
+
+def split_messages(messages: Sequence[str]) -> tuple[list[str], str]:
+    """What each message says for itself, and the clauses at their end that all have.
+
+    Of one message, and of the first clause of each, nothing is shared.
+    """
+    clauses = [message.split("; ") for message in messages]
+    most = min(len(parts) for parts in clauses) - 1 if len(messages) > 1 else 0
+    shared = 0
+    while shared < most and len({parts[-1 - shared] for parts in clauses}) == 1:
+        shared += 1
+    own = ["; ".join(parts[: len(parts) - shared]) for parts in clauses]
+    return own, "; ".join(clauses[0][len(clauses[0]) - shared :])
+
+
+def known_of(group: Sequence[Finding]) -> list[str]:
+    """How sure the findings are, for which roles and which family: certain, client, IPv4."""
+    known = list(dict.fromkeys(each.confidence.value for each in group))
+    known += roles_of(group)
+    family = group[0].family
+    return [*known, f"IPv{family.value}"] if family else known
+
+
+def roles_of(group: Sequence[Finding]) -> list[str]:
+    """The roles of findings that have one."""
+    return [each.role.value for each in group if each.role]
+
+
+def place_of(location: Location) -> str:
+    """FILE:LINE:COLUMN."""
+    return f"{location.file}:{location.line}:{location.column}"
+
+
+def losses_of(finding: Finding) -> list[Item]:
+    """What one finding says of packets and sockets."""
+    items = []
+    if finding.packet:
+        # What has no entry never comes to the table nat, where the cause may stand.
+        is_seen = finding.packet.ctstate != "INVALID" or finding.location.table != "nat"
+        chain = say_chain(finding.location) if is_seen else ""
+        items.append(Item("packet", say_packet(finding.packet) + (f" in {chain}" if chain else "")))
+    further = say_packets([kind for kind in finding.packets if kind != finding.packet])
+    if further:
+        said = "; ".join(further[:PACKETS_SHOWN]) + say_rest(further, PACKETS_SHOWN, "; ")
+        items.append(Item("also lost", said))
+    if stranded := say_stranded(finding):
+        items.append(Item("stranded", stranded))
+    if finding.ports:
+        items.append(Item("ports", ", ".join(finding.ports)))
+    return items
+
+
+def remedies_of(group: Sequence[Finding]) -> list[Item]:
+    """The remedies, each once; where roles need different ones, for which it is."""
+    remedies: dict[str, list[str]] = {}
+    for finding in group:
+        if finding.remedy:
+            remedies.setdefault(finding.remedy, []).extend(roles_of([finding]))
+    return [
+        Item(f"help ({', '.join(roles)})" if len(remedies) > 1 and roles else "help", remedy)
+        for remedy, roles in remedies.items()
+    ]
+
+
+def related_of(group: Sequence[Finding]) -> list[Location]:
+    """The places that the findings name, each once."""
+    return list(dict.fromkeys(place for finding in group for place in finding.related))
+
+
+def say_undecided(undecided: Sequence[Undecided]) -> list[str]:
+    """What was not decided, a line for each match and reason with the places where it stands."""
+    groups: dict[tuple[str, str], list[Location]] = {}
+    for what in undecided:
+        groups.setdefault((what.match, what.why), []).append(what.location)
+    lines = []
+    for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
+        named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
+        where = ", ".join(named) + say_rest(places, PLACES_SHOWN, " ")
+        lines.append(f"{f'{match}: {why}' if match else why} ({where})")
+    if rest := say_rest(list(groups), UNDECIDED_SHOWN, ""):
+        lines.append(f"{rest} kinds")
+    return lines
+
+
+def say_rest(items: Sequence[object], shown: int, separator: str) -> str:
+    """`and 3 more` of items of which so many are shown; "" where all are."""
+    return f"{separator}and {len(items) - shown} more" if len(items) > shown else ""
