@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.losses import Case
 from ctlint.analysis.settings import Settings
-from ctlint.analysis.stage import HANDSHAKE, stage
+from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Role, Witness
 from ctlint.model.conntrack.status import CtState, Dir
@@ -30,8 +30,6 @@ from ctlint.wire.tcp_flags import TcpFlags
 
 MAX_TRIED: Final = 8
 """Rules of each way of translating that are tried until one shows an escape."""
-_BEYOND: Final = 20_000_000
-"""So far behind what was acknowledged no window reaches, on any kernel."""
 
 
 class Way(Enum):
@@ -54,16 +52,46 @@ class Escape(NamedTuple):
 
 
 class _Try(NamedTuple):
-    """A packet to be tried after the handshake."""
+    """A conversation whose last packet is tried: this end sends it, with these flags, when the
+    connection's entry has this state.
+    """
 
+    name: str
     sender: Dir
     flags: TcpFlags
     entry: str
-    fields: dict[str, Any]
+    packets: tuple[dict[str, Any], ...]
 
 
-_FIN: Final = TcpFlags.FIN | TcpFlags.ACK
-_DATA: Final = TcpFlags.PSH | TcpFlags.ACK
+def _fin(name: str, sender: Dir) -> _Try:
+    """The FIN of a connection that conntrack has forgotten."""
+    seq, ack = NEXT[sender]
+    packet = {"dir": DIR_NAMES[sender], "flags": "FA", "seq": seq, "ack": ack, "win": 502}
+    fin = TcpFlags.FIN | TcpFlags.ACK
+    return _Try(name, sender, fin, "none", (*HANDSHAKE, packet | {"expire": True}))
+
+
+_SMALL: Final = {"win": 1000, "opts": {"mss": 1460}}
+_LATE: Final = _Try(
+    "data of the server that come again, late",
+    Dir.REPLY,
+    TcpFlags.PSH | TcpFlags.ACK,
+    "ESTABLISHED",
+    (
+        {"dir": "orig", "flags": "S", "seq": 1000, **_SMALL},
+        {"dir": "reply", "flags": "SA", "seq": 5000, "ack": 1001, **_SMALL},
+        {"dir": "orig", "flags": "A", "seq": 1001, "ack": 5001, "win": 1000},
+        {"dir": "reply", "flags": "PA", "seq": 5001, "ack": 1001, "win": 1000, "len": 100},
+        {"dir": "orig", "flags": "A", "seq": 1001, "ack": 5101, "win": 1000},
+        {"dir": "reply", "flags": "PA", "seq": 5101, "ack": 1001, "win": 1000, "len": 1000},
+        {"dir": "orig", "flags": "A", "seq": 1001, "ack": 6101, "win": 1000},
+        {"dir": "reply", "flags": "PA", "seq": 6101, "ack": 1001, "win": 1000, "len": 100},
+        {"dir": "reply", "flags": "PA", "seq": 5001, "ack": 1001, "win": 1000, "len": 100},
+    ),
+)
+"""The client's window is small, so that little data must come in between until the first lie more
+than a window behind the last (tcp_in_window(), "SEQ is under the lower bound").
+"""
 
 
 class Router:
@@ -98,24 +126,17 @@ class Router:
     def after_expiry(self) -> Iterator[Escape]:
         """FINs of forgotten connections that leave with the address that NAT was to hide."""
         tries = {
-            Way.SOURCE: _Try(
-                Dir.ORIGINAL, _FIN, "none", {"seq": 1001, "ack": 5001, "expire": True}
-            ),
-            Way.DESTINATION: _Try(
-                Dir.REPLY, _FIN, "none", {"seq": 5001, "ack": 1001, "expire": True}
-            ),
+            Way.SOURCE: _fin("FA of the client, untranslated", Dir.ORIGINAL),
+            Way.DESTINATION: _fin("FA of the server, untranslated", Dir.REPLY),
         }
         return self._escapes(tries)
 
     def out_of_window(self) -> Iterator[Escape]:
-        """Answers outside the window of a live connection: they come to the box itself, or to the
-        client with the address of a server that it does not know, and whoever gets them resets the
-        connection.
+        """Answers that come again late, behind the window of a live connection: they come to the
+        box itself, or to the client with the address of a server that it does not know, and whoever
+        gets them resets the connection.
         """
-        answer = _Try(
-            Dir.REPLY, _DATA, "ESTABLISHED", {"seq": 5001 + _BEYOND, "ack": 1001, "len": 100}
-        )
-        return self._escapes(dict.fromkeys(Way, answer))
+        return self._escapes(dict.fromkeys(Way, _LATE))
 
     def _escapes(self, tries: dict[Way, _Try]) -> Iterator[Escape]:
         done: set[Way] = set()
@@ -137,17 +158,11 @@ class Router:
         last: _Try,
     ) -> Escape | None:
         """The escape of a connection's packet; None where it does not escape or is left open."""
-        packet = {
-            "dir": DIR_NAMES[last.sender],
-            "flags": last.flags.letters,
-            "win": 502,
-            **last.fields,
-        }
         scenario: dict[str, Any] = {
-            "name": f"{last.flags.letters} of the {_ENDS[last.sender]}, untranslated",
+            "name": last.name,
             "kernel": self._settings.kernel.name,
             **stage(connection),
-            "packets": [*HANDSHAKE, packet],
+            "packets": [dict(packet) for packet in last.packets],
         }
         try:
             read = scenario_from_json(scenario)
@@ -179,9 +194,6 @@ class Router:
         expect["rules"] = [name for name in matched if name.partition("/")[0] in tables]
         kind = PacketKind(last.flags.letters, DIR_NAMES[last.sender], last.entry, end.ctstate)
         return Escape(ref, way, kind, Witness(scenario, [expect]), to_host)
-
-
-_ENDS: Final = {Dir.ORIGINAL: "client", Dir.REPLY: "server"}
 
 
 def _is_untranslated(

@@ -21,7 +21,6 @@ from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family
 
-SETTINGS = Settings(SysctlSet(), profile("5.15"))
 MASQUERADE = "POSTROUTING -s 192.168.1.0/24 -o wan0 -j MASQUERADE"
 SNAT = "POSTROUTING -s 192.168.1.0/24 -o wan0 -j SNAT --to-source 203.0.113.5"
 DNAT = "PREROUTING -i wan0 -p tcp -m tcp --dport 8088 -j DNAT --to-destination 192.168.1.9:80"
@@ -46,11 +45,12 @@ def rules(nat: list[str], filters: list[str]) -> str:
     )
 
 
-def router(text: str, family: Family = Family.IPV4) -> Router:
+def router(text: str, family: Family = Family.IPV4, kernel: str = "5.15") -> Router:
+    settings = Settings(SysctlSet(), profile(kernel))
     chains = ChainStore(parse_rulesets(text, "rules", family)[0], Facts())
-    reports = [examine(chains, role, SETTINGS) for role in Role]
+    reports = [examine(chains, role, settings) for role in Role]
     cases = [case for each in reports for case in each.cases]
-    return Router(chains, SETTINGS, Witnesses(chains, SETTINGS), lambda: cases)
+    return Router(chains, settings, Witnesses(chains, settings), lambda: cases)
 
 
 def shown(escapes: list[Escape]) -> list[tuple[str, str, str, bool]]:
@@ -74,6 +74,13 @@ def test_an_answer_comes_to_the_router_or_from_a_stranger() -> None:
     (strange,) = router(rules([DNAT], [])).out_of_window()
     assert shown([strange]) == [("nat/PREROUTING#1", "PA", "reply", False)]
     assert strange.witness.expect[0]["as"][:2] == ["192.168.1.9", 80]
+
+
+@pytest.mark.parametrize("nat", [MASQUERADE, DNAT])
+def test_what_comes_late_tells_kernels_apart(nat: str) -> None:
+    # Linux commit d9a6f0d0df18 (6.1): old segments are ignored, and pass translated.
+    for kernel, escapes in (("5.10", 1), ("6.0", 1), ("6.1", 0), ("6.18", 0)):
+        assert len(list(router(rules([nat], []), kernel=kernel).out_of_window())) == escapes
 
 
 @pytest.mark.parametrize(
