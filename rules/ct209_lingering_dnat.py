@@ -2,7 +2,7 @@
 """
 ## What it does
 Flags DNAT where a connection that is never answered stays with the address it was given first: on
-kernels that renew its entry with every repeated SYN, or with a timeout of SYN_SENT above the
+kernels that renew its entry with every repeated SYN, or where such an entry lives longer than the
 kernel's 120 s.
 
 ## Why it matters
@@ -10,6 +10,9 @@ A rule of the table nat is asked once for each connection, at its first packet. 
 lives, repeated SYNs go where the first one went, even if the backend has died and the rule names
 another one by now. Before Linux 5.14 (and its repairs elsewhere) each of them renews the entry: a
 client that goes on trying with the same port never gets to the new backend.
+
+An entry without an answer lives for `nf_conntrack_tcp_timeout_syn_sent`, since Linux 4.15 for no
+longer than `nf_conntrack_tcp_timeout_max_retrans` (300 s): no window is known of it.
 
 ## Bad
 ```sysctl
@@ -47,6 +50,7 @@ Where backends do not change, or what changes them also deletes their entries (c
 kube-proxy does for UDP.
 
 ## References
+- Linux commit fbcd253d2448 (4.15): with no window known, max_retrans bounds the timeout
 - Linux commit e15d4cdf27cb (5.14): a repeated SYN does not refresh the timer of SYN_SENT
 - net/netfilter/nf_nat_core.c, nf_nat_inet_fn(): rules are asked for NEW connections alone
 - https://github.com/bottlerocket-os/bottlerocket-core-kit/issues/907
@@ -58,7 +62,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from ctlint.analysis.settings import SYN_SENT
+from ctlint.analysis.phase import SYN_SENT, lifetime
 from ctlint.finding import Finding, Severity
 from ctlint.ir.rule import Target
 from ctlint.lint.context import Context
@@ -72,7 +76,7 @@ DEFAULT: Final = 120
 @rule("CT209", "lingering-dnat", severity=Severity.NOTE, since="0.1.0", persona=Persona.PEDANTIC)
 def check(ctx: Context) -> Iterator[Finding]:
     """The first DNAT rule of a rule set, for all but those that are allowed."""
-    kernel, timeout = ctx.settings.kernel, ctx.settings.value(SYN_SENT)
+    kernel, timeout = ctx.settings.kernel, lifetime(SYN_SENT, ctx.settings)
     if Feature.SYN_RETRANSMISSION_KEEPS_TIMER not in kernel:
         kept = f"kernel {kernel.name} renews it with every repeated SYN"
     elif timeout > DEFAULT:

@@ -50,6 +50,18 @@ def test_dnat_by_kernel_and_timeout() -> None:
     assert not found("CT209", f"{line}121\n", rules=DNAT.format("REDIRECT"))
 
 
+def test_dnat_lasts_no_longer_than_the_kernel_keeps_the_entry() -> None:
+    # fbcd253d2448 (4.15): no window is known, so max_retrans, 300 s, bounds it (seen on 6.18).
+    rules = DNAT.format("DNAT --to-destination 10.0.0.1")
+    line = "net.netfilter.nf_conntrack_tcp_timeout_{} = {}\n".format
+    (one,) = found("CT209", line("syn_sent", 600), rules=rules)
+    assert "its entry lives for 300 s" in one.message
+    both = line("syn_sent", 600) + line("max_retrans", 500)
+    (one,) = found("CT209", both, rules=rules)
+    assert "its entry lives for 500 s" in one.message
+    assert not found("CT209", line("syn_sent", 600) + line("max_retrans", 60), rules=rules)
+
+
 # CT309
 
 SYNPROXY = (
