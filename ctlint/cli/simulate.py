@@ -109,10 +109,11 @@ def command(
 ) -> int:
     """Play scenarios on the model of conntrack, and sockets on that of TCP.
 
-    FILE holds scenarios as JSON (one object, a list, or JSON Lines), or is a connection script;
-    - is standard input. A scenario is a firewall, its kernel settings, and packets in time:
-    docs/scenario.md; a script is its short form: docs/scripts.md. Shows what conntrack calls each
-    packet and why, and what becomes of its entry.
+    FILE holds scenarios as JSON (one object, a list, or JSON Lines), is a connection script, or has
+    the findings of `ctlint lint --format json`, whose witnesses are played; - is standard input. A
+    scenario is a firewall, its kernel settings, and packets in time: docs/scenario.md; a script is
+    its short form: docs/scripts.md. Shows what conntrack calls each packet and why, and what
+    becomes of its entry.
 
     A FILE whose name ends in .ctw is a socket script: what programs do to their sockets, when;
     docs/sockets.md. Shows what both hosts send, and what becomes of the sockets.
@@ -309,7 +310,7 @@ def _tests(
             except ScenarioError as error:
                 raise told.fault(error) from None
             yield TestResult(
-                opened.path,
+                told.file,
                 told.line,
                 told.title,
                 told.scenario,

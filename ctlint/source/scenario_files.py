@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios from files: JSON, and connection scripts with the files that they name.
+"""Scenarios from files: JSON, connection scripts with the files that they name, and the witnesses
+in what ``ctlint lint --format json`` has printed.
 
 A file is a script where its name ends in ``.ct``, JSON where it ends in ``.json`` or ``.jsonl``;
 otherwise a script is what begins with a word of one.
@@ -13,11 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
+from ctlint.analysis.replay import expectations
 from ctlint.ir.span import Span
 from ctlint.parse.connection_script import begins_as_script
 from ctlint.parse.errors import ParseError, Problem
 from ctlint.scenario.document import ScenarioSyntaxError
-from ctlint.scenario.reader import MAX_TEXT, ScenarioReader, read_scenarios
+from ctlint.scenario.reader import (
+    MAX_TEXT,
+    ScenarioReader,
+    read_scenarios,
+    scenario_from_json,
+)
 from ctlint.scenario.rule_index import RuleIndex, index_rules
 from ctlint.scenario.rulesets import rulesets_of
 from ctlint.scenario.scenario import Scenario, ScenarioError
@@ -25,6 +32,7 @@ from ctlint.scenario.script import read_script, script_tests
 from ctlint.scenario.script_settings import Reference
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, read_document
+from ctlint.source.lint_results import Witnessed, lint_result, witnesses
 from ctlint.source.script_contents import contents_of
 from ctlint.wire.addresses import Family
 
@@ -42,7 +50,8 @@ _NAME_SHOWN: Final = 80
 class Told:
     """A scenario, and where it is told: `line` counts from 1, `number` is that in its file.
 
-    `places` are those of the steps of a script, without any in JSON.
+    `places` are those of the steps of a script, without any in JSON. A witness is told where its
+    finding stands.
     """
 
     scenario: Scenario
@@ -146,6 +155,13 @@ class ScenarioFile:
         return self._tests() if self.script is not None else self._scenarios()
 
     def _scenarios(self) -> Iterator[Told]:
+        result = lint_result(self._text, self.path)
+        if result is not None:
+            del self._text
+            for found in witnesses(result, self.path):
+                if found is not None:
+                    yield _of_witness(found)
+            return
         reader = read_scenarios(self._text)
         del self._text
         try:
@@ -175,6 +191,17 @@ class ScenarioFile:
 
         for number, test in enumerate(script_tests(script, contents, index), 1):
             yield Told(test.scenario, self.path, test.span.line, number, test.places)
+
+
+def _of_witness(found: Witnessed) -> Told:
+    """Raises SourceError."""
+    document = {**found.witness.scenario, "expect": expectations(found.witness)}
+    name = f"{found.rule}: {document.get('name') or 'witness'}"
+    try:
+        scenario = scenario_from_json({**document, "name": name})
+    except ScenarioError as error:
+        raise _fault(error, found.file, found.line, found.number, name) from None
+    return Told(scenario, found.file, found.line, found.number)
 
 
 def is_script(path: str, text: str) -> bool:

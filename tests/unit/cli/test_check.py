@@ -247,3 +247,27 @@ def test_colours() -> None:
     assert "\x1b[" not in check("-", stdin=BAD).stdout
     assert "\x1b[1;31mFAIL" in check("-", "--color", "always", stdin=BAD).stdout
     assert "\x1b[32mpass" in check("-", "--color", "always", stdin=GOOD).stdout
+
+
+def test_the_witnesses_of_findings_are_tests(tmp_path: Path) -> None:
+    """As lint has found them they pass; where the rules have changed, they do not."""
+    rules = REPOSITORY / "examples" / "fin-wait-1"
+    found = ctlint(["lint", rules, "--format", "json", "--select", "CT101"]).stdout
+    done = ctlint(["simulate", "--check", "-"], stdin=found)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "3 tests, 3 passed, 0 failed"
+    assert f"{rules / 'iptables-save'}:22  CT101: FIN of the " in done.stdout
+    mended = found.replace("--state INVALID -j DROP", "--state INVALID -j ACCEPT")
+    done = ctlint(["simulate", "--check", "-"], stdin=mended)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1] == "3 tests, 0 passed, 3 failed"
+
+
+def test_findings_without_packets_have_nothing_to_play(tmp_path: Path) -> None:
+    (tmp_path / "sysctl.conf").write_text("net.ipv4.tcp_syncookies = 0\n", encoding="utf-8")
+    rules = REPOSITORY / "examples" / "fin-wait-1" / "iptables-save"
+    words = ["lint", str(rules), "--sysctl", str(tmp_path / "sysctl.conf"), "--select", "CT506"]
+    found = ctlint([*words, "--format", "json"]).stdout
+    assert '"CT506"' in found
+    done = ctlint(["simulate", "-"], stdin=found)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
