@@ -9,6 +9,9 @@ Conntrack follows both directions or neither. Where the SYN is not tracked, its 
 without a connection and is INVALID; where the SYN/ACK is not, the client's ACK is. A rule or policy
 that drops INVALID then keeps every such connection from being opened.
 
+Where another rule has the other direction not tracked, but by one interface alone, the finding is a
+note: whether such connections come by another, only the routes tell.
+
 ## Bad
 ```iptables-save
 *raw
@@ -66,16 +69,27 @@ def check(ctx: Context) -> Iterator[Finding]:
     subject = ctx.subject
     for found in half_tracked(subject.chains, ctx.settings, subject.witnesses, subject.reports):
         lost, untracked = ("SYN/ACK", "SYN") if found.packet.flags == "SA" else ("ACK", "SYN/ACK")
+        message = (
+            f"this has the {untracked} of a connection not tracked, but its {lost} is: that is "
+            "INVALID and lost, and the connection is never opened"
+        )
+        related = [ctx.location(found.loses, "loses the other direction")]
+        if found.pair is not None:
+            message = (
+                f"this has the {untracked} of a connection not tracked, and its {lost} is not "
+                f"tracked where it comes in by {found.by}; by another interface it is INVALID and "
+                "lost, and the connection is never opened"
+            )
+            related.append(ctx.location(found.pair, "has the other direction not tracked"))
         yield Finding(
             rule=ctx.info.id,
             name=ctx.info.name,
-            severity=Severity.ERROR,
+            severity=Severity.ERROR if found.pair is None else Severity.NOTE,
             confidence=Confidence.CERTAIN,
-            message=f"this has the {untracked} of a connection not tracked, but its {lost} is: "
-            "that is INVALID and lost, and the connection is never opened",
+            message=message,
             remedy="have the packets of the other direction not tracked either, or none",
             location=ctx.location(found.untracks),
-            related=(ctx.location(found.loses, "loses the other direction"),),
+            related=tuple(related),
             family=ctx.subject.ruleset.family,
             role=found.role,
             packet=found.packet,

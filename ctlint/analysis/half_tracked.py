@@ -37,7 +37,8 @@ MAX_TRIED: Final = 40
 
 class HalfTracked(NamedTuple):
     """A connection that cannot be opened because one direction is tracked. ``untracks`` is the rule
-    that takes the other, ``loses`` what drops the tracked packet, ``packet`` that packet.
+    that takes the other, ``loses`` what drops the tracked packet, ``packet`` that packet. ``pair``
+    takes that one too where it comes in by another interface, ``by``; None where nothing does.
     """
 
     role: Role
@@ -45,6 +46,8 @@ class HalfTracked(NamedTuple):
     loses: Cause
     packet: PacketKind
     witness: Witness
+    pair: RuleRef | None
+    by: str
 
 
 class _Shown(NamedTuple):
@@ -81,7 +84,10 @@ def half_tracked(
                 scenario = _scenario(witnesses, settings, connection, found.number + 1)
                 answer = {"packet": found.number, "ctstate": "INVALID", "delivered": False}
                 witness = Witness(scenario, [answer])
-                yield HalfTracked(role, found.untracks, found.loses, found.packet, witness)
+                pair, by = _pair(chains, settings, connection, found, untracking)
+                yield HalfTracked(
+                    role, found.untracks, found.loses, found.packet, witness, pair, by
+                )
 
 
 def _untracking(chains: ChainStore) -> dict[str, RuleRef]:
@@ -192,6 +198,38 @@ def _shown(
         kind = PacketKind(str(packet["flags"]), DIR_NAMES[sender], entry, "INVALID")
         return _Shown(number, untracks, end.cause, kind)
     return None
+
+
+def _pair(
+    chains: ChainStore,
+    settings: Settings,
+    connection: Connection,
+    shown: _Shown,
+    untracking: dict[str, RuleRef],
+) -> tuple[RuleRef | None, str]:
+    """The rule that takes the lost packet too, where its sender is behind another interface and so
+    the connection is opened; and that interface.
+    """
+    if connection.role is not Role.FORWARD:
+        return None, ""
+    loose = settings.value(TCP_LOOSE) != 0
+    coordinates = Coordinates(connection.role, connection.family, chains.interfaces)
+    for name in coordinates.interfaces:
+        if shown.packet.dir == "reply":
+            other = connection._replace(reply_interface=name)
+        else:
+            other = connection._replace(orig_interface=name)
+        opening = [
+            fate for _, fate in handshake(chains, other, loose=loose, kernel=settings.kernel)
+        ]
+        if len(opening) <= shown.number or any(
+            fate.delivered is not Tern.TRUE or fate.translated for fate in opening
+        ):
+            continue
+        taken = [untracking[each] for each in opening[shown.number].matched if each in untracking]
+        if taken and opening[shown.number].was_untracked:
+            return taken[0], name
+    return None, ""
 
 
 def _scenario(

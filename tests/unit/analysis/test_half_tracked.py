@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.analysis.half_tracked import half_tracked
+from ctlint.analysis.half_tracked import HalfTracked, half_tracked
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import examine
 from ctlint.analysis.witness import Witnesses
@@ -40,14 +40,18 @@ def rules(untracks: list[str], filters: list[str]) -> str:
     )
 
 
-def found(text: str) -> list[tuple[Role, str, str, str]]:
+def half_tracked_of(text: str) -> list[HalfTracked]:
     ruleset = parse_rulesets(text, "rules")[0]
     chains = ChainStore(ruleset, Facts())
     settings = Settings(SysctlSet(), NEWEST)
     reports = [examine(chains, role, settings) for role in Role]
+    return list(half_tracked(chains, settings, Witnesses(chains, settings), reports))
+
+
+def found(text: str) -> list[tuple[Role, str, str, str]]:
     return [
         (one.role, one.packet.flags, str(one.untracks), str(one.loses))
-        for one in half_tracked(chains, settings, Witnesses(chains, settings), reports)
+        for one in half_tracked_of(text)
     ]
 
 
@@ -79,3 +83,25 @@ def test_a_policy_may_lose_it() -> None:
     ).replace("0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT", "0]\n:OUTPUT DROP [0:0]\n-A OUTPUT")
     expected = (Role.SERVER, "SA", "raw/PREROUTING#1", "filter/OUTPUT policy")
     assert found(text) == [expected]
+
+
+def test_the_other_direction_may_be_untracked_by_one_interface_alone() -> None:
+    drop = f"FORWARD {INVALID}"
+    there = "PREROUTING -s 10.1.0.2/32 -i lan0"
+    back = "PREROUTING -d 10.1.0.2/32 -i wan0"
+    pairs = {
+        (str(one.untracks), str(one.pair), one.by)
+        for one in half_tracked_of(rules([there, back], [drop]))
+        if one.role is Role.FORWARD
+    }
+    both = {
+        ("raw/PREROUTING#1", "raw/PREROUTING#2", "wan0"),
+        ("raw/PREROUTING#2", "raw/PREROUTING#1", "lan0"),
+    }
+    # Which of the two is shown is left open.
+    assert pairs
+    assert pairs <= both
+    alone = half_tracked_of(rules([there], [drop]))
+    assert {(str(one.untracks), one.pair, one.by) for one in alone} == {
+        ("raw/PREROUTING#1", None, "")
+    }
