@@ -36,17 +36,20 @@ def _resets_sender(stranding: Stranding) -> bool:
     router it passes OUTPUT, which says nothing of forwarded connections: there no RST is assumed.
     """
     lost = stranding.decisive
-    rule = lost.dropped_by.rule if isinstance(lost.dropped_by, RuleRef) else None
-    target = rule.target if rule is not None else None
-    option = target.get("reject-with") if isinstance(target, Target) else None
     return (
-        lost.rejected
+        is_reset(lost)
         and lost.kind in (Kind.FIN, Kind.DATA)
-        and option is not None
-        and option.value == "tcp-reset"
         and stranding.role is not Role.FORWARD
         and (lost.sender.other, Kind.RST) in stranding.case.passed
     )
+
+
+def is_reset(lost: Lost) -> bool:
+    """Whether a lost packet is answered with a RST by what loses it."""
+    rule = lost.dropped_by.rule if isinstance(lost.dropped_by, RuleRef) else None
+    target = rule.target if rule is not None else None
+    option = target.get("reject-with") if isinstance(target, Target) else None
+    return lost.rejected and option is not None and option.value == "tcp-reset"
 
 
 def stranded_by(lost: Lost, role: Role, settings: Settings) -> Stranded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from ctlint.finding import Severity
 from tests.rules.asking import found
 
 DROP = "-m conntrack --ctstate INVALID -j DROP"
@@ -32,6 +33,25 @@ def test_an_entry_that_goes_with_its_socket_hinders_nobody() -> None:
     # TCP_TIMEWAIT_LEN is 60 s.
     assert not found("CT208", f"{line}60\n", rules=rules, kernel="3.16")
     assert found("CT208", f"{line}61\n", rules=rules, kernel="3.16")
+
+
+# CT108
+
+
+def test_rejects_by_answer_and_kernel() -> None:
+    invalid = "INPUT -p tcp -m conntrack --ctstate INVALID -j REJECT --reject-with"
+
+    def worst(answer: str, kernel: str, *sysctl: str) -> set[Severity]:
+        rules = filtering(f"{invalid} {answer}")
+        return {one.severity for one in found("CT108", *sysctl, rules=rules, kernel=kernel)}
+
+    # d9a6f0d0df18 (6.1): what comes late is not INVALID any more.
+    assert worst("tcp-reset", "6.0") == {Severity.ERROR}
+    assert worst("tcp-reset", "6.1") == {Severity.WARNING}
+    # RFC 5927, section 5.2, and tcp_v4_err(): an ICMP error ends no open connection.
+    assert worst("icmp-port-unreachable", "6.0") == {Severity.NOTE}
+    short = "net.netfilter.nf_conntrack_tcp_timeout_established = 120\n"
+    assert worst("icmp-port-unreachable", "6.18", short) == {Severity.ERROR}
 
 
 # CT209
