@@ -255,6 +255,14 @@ def _render(result: LintResult, form: str, stream: TextIO, look: Look) -> None:
         from ctlint.report.gitlab import render_gitlab
 
         stream.write(render_gitlab(result))
+    elif form == "markdown":
+        from ctlint.report.markdown import render_markdown
+
+        stream.write(render_markdown(result))
+    elif form == "html":
+        from ctlint.report.lint_html import render_html
+
+        stream.write(render_html(result, version=__version__, rules=shipped_rules()))
     else:
         from ctlint.report.concise import render_concise
 

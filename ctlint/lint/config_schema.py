@@ -24,7 +24,9 @@ from ctlint.lint.config_kinds import (
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
 
-FORMATS: Final = ("text", "concise", "json", "sarif", "github", "junit", "gitlab")
+FORMATS: Final = (
+    *("text", "concise", "json", "sarif", "github", "junit", "gitlab", "markdown", "html"),
+)
 """The forms of a report: docs/formats.md."""
 
 SEVERITIES: Final = tuple(severity.value for severity in Severity)

@@ -109,7 +109,7 @@ class Numbers:
         seq = packet.seq - self._first[rung.line, side]
         other = self._first.get((rung.line, side.other))
         ack = packet.ack - other if other is not None else packet.ack
-        return _signed(seq), _signed(ack) if packet.flags & TcpFlags.ACK else 0
+        return distance(seq), distance(ack) if packet.flags & TcpFlags.ACK else 0
 
     def _inherited(self, line: Line, side: Side, seq: int) -> int:
         key = line.client.key
@@ -206,9 +206,8 @@ class _Ladder:
         if packet.flags is None or numbers is None:
             return f"ICMP {packet.icmp_type}/{packet.icmp_code}"
         seq, ack = numbers
-        length = f"({packet.payload})" if packet.payload else ""
-        ending = f":{ack}" if packet.flags & TcpFlags.ACK else ""
-        return f"{say_flags(packet.flags.letters)} {seq}{length}{ending}"
+        acked = ack if packet.flags & TcpFlags.ACK else None
+        return f"{say_flags(packet.flags.letters)} {say_numbers(seq, packet.payload, acked)}"
 
     def deed(self, deed: Deed) -> Row:
         _, words = statement_of(self.story, deed, self.lines)
@@ -246,6 +245,12 @@ def statement_of(story: Story, deed: Deed, lines: Sequence[str]) -> tuple[Span, 
     return span, text.split("=>")[0].strip()
 
 
+def say_numbers(seq: int, length: int, ack: int | None) -> str:
+    """Where a segment begins, what it carries and what it acknowledges: "1(10):1"."""
+    load = f"({length})" if length else ""
+    return f"{seq}{load}" + (f":{ack}" if ack is not None else "")
+
+
 def _side_of(rung: Rung) -> Side:
     """Who sent a packet; of one that the box made, for whom it speaks."""
     if rung.half is not None:
@@ -254,7 +259,7 @@ def _side_of(rung: Rung) -> Side:
     return Side.SERVER if key is not None and rung.packet.dport == key[2] else Side.CLIENT
 
 
-def _signed(number: int) -> int:
-    """The nearest number of the same remainder."""
+def distance(number: int) -> int:
+    """A difference of sequence numbers, the shorter way around their circle."""
     number %= MODULUS
     return number - MODULUS if number >= MODULUS // 2 else number

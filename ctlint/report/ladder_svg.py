@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple
 
 from ctlint.report.escape import visible
 from ctlint.report.ladder import Row, RowKind, ladder
@@ -15,12 +15,27 @@ from ctlint.report.ladder_text import say_moment
 from ctlint.report.outcome import say_ending, say_line, say_tally
 from ctlint.scenario.socket_story import Story
 
+
+class Frame(NamedTuple):
+    """How wide a picture is, where the lanes of both ends stand, where the moments of rows end
+    (None: they have none), and how far a packet comes that is lost.
+    """
+
+    width: int
+    left: int
+    right: int
+    moments: int | None
+    broken: int
+
+
 WIDTH: Final = 960
-_LEFT: Final = 240
-_RIGHT: Final = 720
-_STEP: Final = 26
+STEP: Final = 26
+"""From row to row."""
+
+_FRAME: Final = Frame(WIDTH, 240, 720, 96, 170)
 _TOP: Final = 62
-_MIDDLE: Final = (_LEFT + _RIGHT) // 2
+_CHARACTER: Final = 8
+"""Width of a character at most."""
 _WORDS_A_LINE: Final = 118
 
 # Class, then its colour in light and in dark. Plain rules: not every viewer knows variables.
@@ -39,7 +54,7 @@ _COLOURS: Final = (
 _DARK: Final = "".join(f".ladder {name}{{{what}:{dark}}}" for name, what, _, dark in _COLOURS)
 STYLE: Final = (
     "".join(f".ladder {name}{{{what}:{light}}}" for name, what, light, _ in _COLOURS)
-    + ".ladder .state,.ladder .head{font-weight:bold}.ladder path,.ladder line{fill:none}"
+    + ".ladder .state,.ladder .head{font-weight:bold}.ladder path{fill:none}"
     + f"@media (prefers-color-scheme:dark){{{_DARK}}}"
 )
 _FONT: Final = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -64,22 +79,28 @@ def render_svg(stories: Sequence[tuple[Story, Sequence[str]]]) -> str:
 def draw_story(story: Story, lines: Sequence[str]) -> tuple[str, int]:
     """One ladder as the inside of a picture, and its height."""
     rows = ladder(story, lines)
-    bottom = _TOP + _STEP * len(rows) + 8
+    bottom = _TOP + STEP * len(rows) + 8
     parts = [
-        _text(16, 24, story.plan.name or "sockets", "head"),
-        _text(_LEFT, 48, "client", "head", "middle"),
-        _text(_RIGHT, 48, "server", "head", "middle"),
-        f'<line class="lane" x1="{_LEFT}" x2="{_LEFT}" y1="54" y2="{bottom}"/>',
-        f'<line class="lane" x1="{_RIGHT}" x2="{_RIGHT}" y1="54" y2="{bottom}"/>',
+        text_at(16, 24, story.plan.name or "sockets", "head"),
+        text_at(_FRAME.left, 48, "client", "head", "middle"),
+        text_at(_FRAME.right, 48, "server", "head", "middle"),
+        draw_rows(rows, _FRAME, _TOP),
     ]
-    for number, row in enumerate(rows):
-        parts += _draw_row(row, _TOP + _STEP * number + 16)
     y = bottom + 22
     for words in outcome_lines(story):
         for piece in _wrapped(words):
-            parts.append(_text(16, y, piece))
+            parts.append(text_at(16, y, piece))
             y += 18
     return "".join(parts), y + 8
+
+
+def draw_rows(rows: Sequence[Row], frame: Frame, top: int) -> str:
+    """Rows between their lanes, STEP pixels each."""
+    bottom = top + STEP * len(rows) + 8
+    parts = [f'<path class="lane" d="M{x} {top - 8}V{bottom}"/>' for x in (frame.left, frame.right)]
+    for number, row in enumerate(rows):
+        parts += _draw_row(row, frame, top + STEP * number + 16)
+    return "".join(parts)
 
 
 def outcome_lines(story: Story) -> Iterator[str]:
@@ -90,56 +111,64 @@ def outcome_lines(story: Story) -> Iterator[str]:
     yield say_ending(story)
 
 
-def _draw_row(row: Row, y: int) -> Iterator[str]:
+def _draw_row(row: Row, frame: Frame, y: int) -> Iterator[str]:
+    middle = (frame.left + frame.right) // 2
     if row.kind in (RowKind.SILENCE, RowKind.LEFT_OUT):
-        for x in (_LEFT, _RIGHT):
+        for x in (frame.left, frame.right):
             yield (
-                f'<line class="gap" x1="{x}" x2="{x}" y1="{y - 14}" y2="{y + 8}" '
+                f'<path class="gap" d="M{x} {y - 14}V{y + 8}" '
                 'stroke-width="2" stroke-dasharray="3 4"/>'
             )
-        yield _text(_MIDDLE, y, row.words, "dim", "middle")
+        yield text_at(middle, y, _cut(row.words, frame.width // _CHARACTER), "dim", "middle")
         return
-    yield _text(96, y, say_moment(row.at), "dim", "end")
+    if frame.moments is not None:
+        yield text_at(frame.moments, y, say_moment(row.at), "dim", "end")
     for state, x, anchor in zip(
-        row.states, (_LEFT - 10, _RIGHT + 10), ("end", "start"), strict=True
+        row.states, (frame.left - 10, frame.right + 10), ("end", "start"), strict=True
     ):
         if state is not None:
-            yield _text(x, y, state or "gone", "state" if state else "dim", anchor)
+            yield text_at(x, y, state or "gone", "state" if state else "dim", anchor)
     label = f"[{row.line}] " if row.line else ""
     if row.kind is not RowKind.PACKET:
         end = f": {row.end}" if row.end and row.kind is RowKind.DEED else ""
         style = "bad" if row.is_lost else "head"
-        yield _text(_MIDDLE, y, f"{label}{row.words}{end}", style, "middle")
+        said = _cut(f"{label}{row.words}{end}", frame.width // _CHARACTER)
+        yield text_at(middle, y, said, style, "middle")
         return
-    yield from _draw_packet(row, y, f"{label}{'box: ' if row.is_boxs else ''}{row.words}")
+    yield from _draw_packet(row, frame, y, f"{label}{'box: ' if row.is_boxs else ''}{row.words}")
 
 
-def _draw_packet(row: Row, y: int, words: str) -> Iterator[str]:
-    begin, end = (_LEFT, _RIGHT) if row.to_server else (_RIGHT, _LEFT)
+def _draw_packet(row: Row, frame: Frame, y: int, words: str) -> Iterator[str]:
+    begin, end = (frame.left, frame.right) if row.to_server else (frame.right, frame.left)
     way = 1 if row.to_server else -1
     anchor = "start" if row.to_server else "end"
-    yield _text(begin + 8 * way, y - 5, words, "", anchor)
+    yield text_at(begin + 8 * way, y - 5, words, "", anchor)
     style = {"INVALID": "bad", "NEW": "new"}.get(row.ctstate, "dim")
     if row.is_lost:
-        stop = begin + 170 * way
-        yield f'<line class="broken" x1="{begin}" x2="{stop}" y1="{y}" y2="{y}"/>'
+        stop = begin + frame.broken * way
+        yield f'<path class="broken" d="M{begin} {y}H{stop}"/>'
         yield (
             f'<path class="broken" d="M{stop - 5} {y - 5}l10 10m0 -10l-10 10" stroke-width="2"/>'
         )
-        said = f"{row.ctstate} {row.end}".strip()
-        yield _text(stop + 12 * way, y + 4, said, "bad", anchor)
+        room = (frame.width - stop if row.to_server else stop) // _CHARACTER - 3
+        said = _cut(f"{row.ctstate} {row.end}".strip(), room)
+        yield text_at(stop + 12 * way, y + 4, said, "bad", anchor)
         return
-    yield f'<line class="way" x1="{begin}" x2="{end}" y1="{y}" y2="{y}"/>'
-    yield f'<path class="way" d="M{end - 8 * way} {y - 4}L{end} {y}L{end - 8 * way} {y + 4}"/>'
+    yield f'<path class="way" d="M{begin} {y}H{end}m{-8 * way} -4l{8 * way} 4l{-8 * way} 4"/>'
     if row.ctstate:
         other = "end" if row.to_server else "start"
-        yield _text(end - 14 * way, y - 5, row.ctstate, style, other)
+        yield text_at(end - 14 * way, y - 5, row.ctstate, style, other)
 
 
-def _text(x: int, y: int, words: str, style: str = "", anchor: str = "start") -> str:
+def text_at(x: int, y: int, words: str, style: str = "", anchor: str = "start") -> str:
+    """A text of an input or of ours, and where it begins, or ends, or has its middle."""
     kind = f' class="{style}"' if style else ""
     place = "" if anchor == "start" else f' text-anchor="{anchor}"'
     return f'<text x="{x}" y="{y}"{kind}{place}>{escape(visible(words))}</text>'
+
+
+def _cut(words: str, room: int) -> str:
+    return words if len(words) <= room else f"{words[: room - 1]}…"
 
 
 def _wrapped(words: str) -> Iterator[str]:

@@ -101,6 +101,20 @@ def _row(row: Row, signs: _Signs, room: int) -> list[Piece]:
     return [moment, left, "  ", (f"{words[:room]:^{room}}", style), "  ", right]
 
 
+def plain_ladder(rows: Sequence[Row], room: int = _MOST) -> list[str]:
+    """The rows without times and states, as lines of plain text between the lanes of both ends."""
+    lines = []
+    for row in rows:
+        if row.kind is RowKind.PACKET:
+            pieces = _arrow(row, _UNICODE, room, over=0)
+            words = "".join(piece if isinstance(piece, str) else piece[0] for piece in pieces)
+        else:
+            words = f"{row.words:^{room}}"
+        sign = _UNICODE.fold if row.kind is RowKind.SILENCE else _UNICODE.bar
+        lines.append(f"{sign} {words} {sign}")
+    return lines
+
+
 def _length(pieces: Sequence[Piece]) -> int:
     return sum(len(piece if isinstance(piece, str) else piece[0]) for piece in pieces)
 
@@ -111,8 +125,10 @@ def _state(state: str | None, signs: _Signs, layout: str) -> Piece:
     return (format(state or "-", layout), _STATE)
 
 
-def _arrow(row: Row, signs: _Signs, room: int) -> list[Piece]:
-    """A packet as an arrow: its flags where it starts, what the box called it, and its point."""
+def _arrow(row: Row, signs: _Signs, room: int, over: int = _SIDE + 2) -> list[Piece]:
+    """A packet as an arrow: its flags where it starts, what the box called it, and its point. What
+    ends on the way may take so many cells behind the room too.
+    """
     label = f"[{row.line}] " if row.line else ""
     words = f"{label}{'box: ' if row.is_boxs else ''}{row.words}"
     style = _CTSTATE.get(row.ctstate, "")
@@ -120,7 +136,7 @@ def _arrow(row: Row, signs: _Signs, room: int) -> list[Piece]:
     taken = len(words) + len(ctstate) + 2
     if row.is_lost:
         # It may take the place of the other end's state, and is cut where that is not enough.
-        spare = room + _SIDE + 2 - taken - 3
+        spare = room + over - taken - 3
         lead = signs.line * (3 if len(row.end) + 3 <= spare else 1)
         most = max(spare - len(lead) + 1, _LEAST_END)
         end = row.end if len(row.end) <= most else row.end[: most - 1] + signs.dots

@@ -139,7 +139,7 @@ def render_diff(file: str, text: str, edits: Iterable[Edit]) -> str:
     if not ends_open:
         lines.pop()
     changes = list(_changes(edits, lines))
-    name = _file_name(file)
+    name = file_name(file)
     parts = [f"--- {name}\n+++ {name}\n"]
     shift = 0
     for group in _groups(changes):
@@ -204,7 +204,7 @@ def _range(start: int, size: int) -> str:
     return f"{start if size == 0 else start + 1},{size}"
 
 
-def _file_name(file: str) -> str:
+def file_name(file: str) -> str:
     """A name as patch and git read it; relative, for they refuse others."""
     if file == STANDARD_INPUT:
         return STANDARD_INPUT_NAME

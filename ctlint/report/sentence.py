@@ -143,14 +143,23 @@ def say_suppressed(why: Suppressed) -> str:
 
 def say_summary(result: LintResult) -> str:
     """The last line: "2 errors, 1 warning in 1 file (24 rules), kernel 6.18"."""
+    return f"{say_found(result)} in {say_scope(result)}"
+
+
+def say_found(result: LintResult) -> str:
+    """How much was found: "2 errors, 1 warning"."""
     numbers = {severity: result.count(severity) for severity in Severity}
-    found = _say_severities(numbers) or "no findings"
-    files = _count(len({summary.file for summary in result.inputs}), "file")
-    rules = _count(sum(summary.rules for summary in result.inputs), "rule")
+    return _say_severities(numbers) or "no findings"
+
+
+def say_scope(result: LintResult) -> str:
+    """What was looked at: "1 file (24 rules), kernel 6.18; 1 suppressed"."""
+    files = say_count(len({summary.file for summary in result.inputs}), "file")
+    rules = say_count(sum(summary.rules for summary in result.inputs), "rule")
     tail = f"; {result.allowed} suppressed" if result.allowed else ""
     if result.baseline is not None:
         tail += f"; {result.baseline.hidden} in the baseline"
-    return f"{found} in {files} ({rules}), kernel {result.kernel}{tail}"
+    return f"{files} ({rules}), kernel {result.kernel}{tail}"
 
 
 def say_gone(compared: Compared) -> list[str]:
@@ -179,21 +188,22 @@ def say_rules(result: LintResult) -> list[str]:
 
 
 def _say_severities(numbers: Mapping[Severity, int]) -> str:
-    counts = [_count(numbers[each], each.value) for each in Severity if numbers[each]]
+    counts = [say_count(numbers[each], each.value) for each in Severity if numbers[each]]
     return ", ".join(counts)
 
 
 def say_facts(result: LintResult) -> str:
     """What was told of the hosts: "told: idle=600 s (10 min), role=server"; "" for nothing."""
     told = dict.fromkeys(
-        ", ".join(f"{key}={_say_fact(value)}" for key, value in summary.facts.items())
+        ", ".join(f"{key}={say_fact(value)}" for key, value in summary.facts.items())
         for summary in result.inputs
         if summary.facts
     )
     return f"told: {'; '.join(told)}" if told else ""
 
 
-def _say_fact(value: object) -> str:
+def say_fact(value: object) -> str:
+    """The value of a fact."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -201,5 +211,6 @@ def _say_fact(value: object) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _count(number: int, noun: str) -> str:
+def say_count(number: int, noun: str) -> str:
+    """A number of things: "1 rule", "2 rules"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
