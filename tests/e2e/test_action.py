@@ -62,7 +62,8 @@ def _run(step: dict[str, Any], folder: Path, temp: Path, **inputs: str) -> Ran:
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
         env=os.environ
@@ -73,7 +74,7 @@ def _run(step: dict[str, Any], folder: Path, temp: Path, **inputs: str) -> Ran:
     outputs = files["GITHUB_OUTPUT"].read_text(encoding="utf-8").splitlines()
     return Ran(
         done.returncode,
-        done.stdout + done.stderr,
+        done.stdout,
         files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8"),
         dict(line.split("=", 1) for line in outputs),
     )
@@ -153,24 +154,27 @@ def test_findings_are_annotations_a_summary_and_a_log(sample: Path, temp: Path) 
     assert {one["ruleId"] for one in log["runs"][0]["results"]} >= {"CT102", "CT111"}
 
 
-def test_rules_give_the_runner_no_commands(sample: Path, temp: Path) -> None:
-    """A comment in a rule is anybody's text. Behind line breaks of the report it must not become a
-    command: the runner takes `::` behind blanks.
+def test_inputs_give_the_runner_no_commands(sample: Path, temp: Path) -> None:
+    """Comments and names are anybody's text. Where the log begins a line with one it must not
+    become a command: the runner takes `::` behind blanks.
     """
-    rules = sample / "hosts/web/iptables-save"
-    words = " ".join(["::add-mask::x ::error::pwned ::stop-commands::x"] * 4)
-    rules.write_text(
-        rules.read_text(encoding="utf-8").replace(
-            "COMMIT",
-            f'-A OUTPUT -m conntrack --ctstate INVALID -m comment --comment "{words}" -j DROP\n'
-            "COMMIT",
-        ),
-        encoding="utf-8",
+    (sample / "hosts/web").rename(sample / "::error::pwned")
+    rules = sample / "::error::pwned/iptables-save"
+    comment = (
+        '-A OUTPUT -m comment --comment "::add-mask::x" -m conntrack --ctstate INVALID -j DROP'
     )
-    ran = _run(LINT, sample, temp, paths="hosts/web")
-    assert ran.code == 1
-    assert "::error::pwned" in ran.log
-    assert all(line.startswith(("::error file=", "::notice file=")) for line in ran.commands())
+    good = rules.read_text(encoding="utf-8")
+    for text, code in ((good.replace("COMMIT", f"{comment}\nCOMMIT"), 1), ("*filter\n-X\n", 2)):
+        rules.write_text(text, encoding="utf-8")
+        ran = _run(
+            LINT, sample, temp, paths="::error::pwned", args="--format\nconcise\n--output\n-"
+        )
+        assert ran.code == code
+        assert "\n::error::pwned/iptables-save:" in ran.log
+        assert all(
+            line.startswith(("::error file=", "::warning file=", "::notice file="))
+            for line in ran.commands()
+        )
 
 
 def test_names_with_blanks_and_dashes_are_paths(sample: Path, temp: Path) -> None:
