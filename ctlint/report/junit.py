@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Findings as JUnit XML, for build servers that show test results.
 
-There is no standard of this format; the elements and attributes are those that Jenkins, GitLab
-and Azure Pipelines read: a suite for each file, a test case for each finding.
+There is no standard of this format. A suite stands for each file, a test case for each finding,
+with the elements and attributes that the schema of Jenkins knows (xunit-plugin, junit-10.xsd; so no
+``file`` and ``line`` of a case). GitLab ("Unit test reports") and Azure Pipelines read the same.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
@@ -27,12 +29,21 @@ def render_junit(result: LintResult) -> str:
     cases = sum(max(len(findings), 1) for findings in suites.values())
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        _open_tag("testsuites", "ctlint", cases, result.findings),
+        f"<testsuites{_attributes(name='ctlint')}{_counts(cases, result.findings)}>",
     ]
     for file, findings in suites.items():
-        lines.append(_open_tag("testsuite", file, max(len(findings), 1), findings))
+        skipped = sum(finding.suppressed is not None for finding in findings)
+        counts = _counts(max(len(findings), 1), findings)
+        lines.append(
+            f'<testsuite{_attributes(name=file)}{counts} skipped="{skipped}"'
+            f"{_attributes(file=file)}>"
+        )
+        seen: Counter[str] = Counter()
         for finding in findings:
-            lines += _case(finding)
+            name = _name(finding)
+            seen[name] += 1
+            # Of cases with one name GitLab takes the first alone.
+            lines += _case(finding, name if seen[name] == 1 else f"{name} ({seen[name]})")
         if not findings:
             lines.append(f"<testcase{_attributes(name='no findings', classname=file)}/>")
         lines.append("</testsuite>")
@@ -41,24 +52,23 @@ def render_junit(result: LintResult) -> str:
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _open_tag(tag: str, name: str, cases: int, findings: Sequence[Finding]) -> str:
-    skipped = sum(finding.suppressed is not None for finding in findings)
-    failures = sum(_fails(finding) for finding in findings)
-    return (
-        f"<{tag}{_attributes(name=name)}"
-        f' tests="{cases}" failures="{failures}" errors="0" skipped="{skipped}">'
-    )
+def _counts(cases: int, findings: Sequence[Finding]) -> str:
+    return f' tests="{cases}" failures="{sum(map(_fails, findings))}" errors="0"'
 
 
 def _fails(finding: Finding) -> bool:
     return finding.suppressed is None and finding.severity is not Severity.NOTE
 
 
-def _case(finding: Finding) -> list[str]:
-    where = finding.location
+def _name(finding: Finding) -> str:
+    """What a case is called: it stays the same when lines move, where that can be."""
     role = f" [{finding.role.value}]" if finding.role else ""
-    place = say_place(where) or f"line {where.line}"
-    name = f"{finding.rule} {finding.name}: {place}{role}"
+    place = say_place(finding.location) or f"line {finding.location.line}"
+    return f"{finding.rule} {finding.name}: {place}{role}"
+
+
+def _case(finding: Finding, name: str) -> list[str]:
+    where = finding.location
     said = [
         f"{where.file}:{where.line}:{where.column}: {finding.message}",
         where.text,
@@ -67,13 +77,15 @@ def _case(finding: Finding) -> list[str]:
     ]
     text = "\n".join(escape(visible(line)) for line in said if line)
     if finding.suppressed is not None:
-        inner = f"<skipped{_attributes(message=finding.suppressed.reason)}/>"
+        # Jenkins reads the attribute, GitLab the content.
+        reason = finding.suppressed.reason
+        inner = f"<skipped{_attributes(message=reason)}>{escape(visible(reason))}</skipped>"
     elif _fails(finding):
         kind = _attributes(type=finding.severity.value, message=finding.message)
         inner = f"<failure{kind}>{text}</failure>"
     else:
         inner = f"<system-out>{text}</system-out>"
-    attributes = _attributes(name=name, classname=where.file, file=where.file, line=str(where.line))
+    attributes = _attributes(name=name, classname=where.file)
     return [f"<testcase{attributes}>", inner, "</testcase>"]
 
 

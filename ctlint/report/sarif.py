@@ -2,7 +2,10 @@
 """Findings as SARIF 2.1.0, for code scanning services and editors.
 
 Only what ctlint has to say is written. Section numbers are those of the OASIS standard "Static
-Analysis Results Interchange Format (SARIF) Version 2.1.0 Plus Errata 01".
+Analysis Results Interchange Format (SARIF) Version 2.1.0 Plus Errata 01". What code scanning asks
+beyond stands in GitHub Docs, "SARIF support for code scanning". Its fingerprint, the
+``primaryLocationLineHash``, is left to its own upload action: that warns of each which is not its
+own (github/codeql-action, src/fingerprints.ts).
 """
 
 from __future__ import annotations
@@ -33,6 +36,23 @@ SCHEMA = (
 FINGERPRINT = "ctlint/v1"
 """Name of the partial fingerprint; it changes when the way of making it does (3.27.17)."""
 
+MOST_RESULTS = 25_000
+"""Code scanning refuses a run with more, and shows 5,000."""
+
+MOST_LOCATIONS = 100
+"""Code scanning takes no more of one result."""
+
+MOST_IN_WITNESSES = 20_000_000
+"""Characters of the rule sets of all witnesses in a log: code scanning takes 10 MB, compressed."""
+
+_LINKED = 4
+"""So many related places are linked in a message."""
+
+_DESCRIPTION = 1_000
+"""Characters of a full description that code scanning takes."""
+
+_BRACKETS = re.compile(r"[\[\]\\]")
+_PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "recommendation"}
 _EXTERNAL = (AllowedBy.CONFIG, AllowedBy.BASELINE)
 _TAGS = {
     "CT1": "close-after-expiry",
@@ -63,27 +83,34 @@ def render_sarif(result: LintResult, *, version: str, rules: Sequence[RuleMetada
     """The result as one SARIF log with a final newline; the text is ASCII.
 
     ``version`` is that of ctlint, ``rules`` are those that ran. Suppressed findings are results
-    with a suppression; what was not decided is a notification of the run.
+    with a suppression; what was not decided is a notification of the run, and so is how many
+    results are left out. Those that matter most come first.
     """
     index = {rule.id: number for number, rule in enumerate(rules)}
+    findings = result.findings[:MOST_RESULTS]
+    notifications = [_notification(what) for what in result.undecided]
+    if len(findings) < len(result.findings):
+        notifications.append(_say_left_out(len(result.findings) - len(findings)))
+    witnesses = _Witnesses()
     run = {
         "tool": {
             "driver": {
                 "name": "ctlint",
                 "version": version,
+                "semanticVersion": version,
                 "rules": [_rule(rule) for rule in rules],
             }
         },
         "invocations": [
             {
                 "executionSuccessful": True,
-                "toolExecutionNotifications": [_notification(what) for what in result.undecided],
+                "toolExecutionNotifications": notifications,
             }
         ],
         "columnKind": "unicodeCodePoints",  # 3.14.27: our columns count characters
         "results": [
-            _result(finding, index, is_compared=result.baseline is not None)
-            for finding in result.findings
+            _result(finding, index, witnesses, is_compared=result.baseline is not None)
+            for finding in findings
         ],
         "properties": {"kernel": result.kernel},
     }
@@ -99,10 +126,13 @@ def _rule(rule: RuleMetadata) -> dict[str, object]:
         "id": rule.id,
         "name": rule.name,
         "shortDescription": {"text": rule.summary},
-        "fullDescription": {"text": full},
+        "fullDescription": {"text": full[:_DESCRIPTION]},
         "help": {"text": page or rule.summary, "markdown": page or rule.summary},
         "defaultConfiguration": {"level": rule.severity.value},
-        "properties": {"tags": ["netfilter", *_tags(rule.id)]},
+        "properties": {
+            "tags": ["netfilter", *_tags(rule.id)],
+            "problem.severity": _PROBLEM[rule.severity],
+        },
     }
 
 
@@ -111,19 +141,41 @@ def _tags(rule_id: str) -> list[str]:
     return [tag] if tag else []
 
 
-def _result(finding: Finding, index: Mapping[str, int], *, is_compared: bool) -> dict[str, object]:
+class _Witnesses:
+    """The witnesses of a log, as many as it has room for."""
+
+    def __init__(self) -> None:
+        self.room = MOST_IN_WITNESSES
+
+    def of(self, finding: Finding) -> dict[str, object] | None:
+        """The witness as a property; None where there is none, or no room."""
+        if finding.witness is None:
+            return None
+        scenario = finding.witness.scenario
+        keys = ("ruleset", "ruleset6", "ipsets")
+        size = sum(len(str(scenario.get(key, ""))) for key in keys)
+        if size > self.room:
+            return None
+        self.room -= size
+        return {"scenario": scenario, "expect": finding.witness.expect}
+
+
+def _result(
+    finding: Finding, index: Mapping[str, int], witnesses: _Witnesses, *, is_compared: bool
+) -> dict[str, object]:
     """A result (3.27). Its level is the finding's own: kernel and settings may change it."""
     result: dict[str, object] = {"ruleId": finding.rule}
     if finding.rule in index:
         result["ruleIndex"] = index[finding.rule]
     result["level"] = finding.severity.value
     remedy = [f"Remedy: {finding.remedy}"] if finding.remedy else []
-    result["message"] = _message(finding.message, *remedy)
+    related = finding.related[:MOST_LOCATIONS]
+    result["message"] = _message(finding.message, *remedy, links=_links(related))
     result["locations"] = [_location(finding.location)]
-    if finding.related:
+    if related:
         result["relatedLocations"] = [
-            {"id": number, **_location(related), "message": _message(related.message)}
-            for number, related in enumerate(finding.related)
+            {"id": number, **_location(place), "message": _message(place.message)}
+            for number, place in enumerate(related)
         ]
     result["partialFingerprints"] = {FINGERPRINT: finding.fingerprint}
     if is_compared:  # 3.27.24: in all results of a run, or in none
@@ -132,7 +184,7 @@ def _result(finding: Finding, index: Mapping[str, int], *, is_compared: bool) ->
         result["suppressions"] = [_suppression(finding.suppressed)]
     if finding.fix is not None:
         result["fixes"] = [_fix(finding.fix)]
-    result["properties"] = _properties(finding)
+    result["properties"] = _properties(finding, witnesses.of(finding))
     return result
 
 
@@ -185,7 +237,7 @@ def _replacement(edit: Edit) -> dict[str, object]:
     return {"deletedRegion": region, "insertedContent": {"text": text}}
 
 
-def _properties(finding: Finding) -> dict[str, object]:
+def _properties(finding: Finding, witness: dict[str, object] | None) -> dict[str, object]:
     properties: dict[str, object] = {"confidence": finding.confidence.value}
     if finding.role:
         properties["role"] = finding.role.value
@@ -194,11 +246,8 @@ def _properties(finding: Finding) -> dict[str, object]:
         properties["packet"] = packet_as_json(finding.packet)
     if finding.stranded:
         properties["stranded"] = stranded_json(finding.stranded)
-    if finding.witness:
-        properties["witness"] = {
-            "scenario": finding.witness.scenario,
-            "expect": finding.witness.expect,
-        }
+    if witness is not None:
+        properties["witness"] = witness
     return properties
 
 
@@ -252,11 +301,30 @@ def _notification(undecided: Undecided) -> dict[str, object]:
     }
 
 
-def _message(*paragraphs: str) -> dict[str, str]:
-    """A message (3.11) in plain text, without placeholders (3.11.5) and links (3.11.6)."""
-    text = "\n".join(visible(paragraph) for paragraph in paragraphs)
-    text = text.replace("{", "{{").replace("}", "}}").replace("](", "] (")
-    return {"text": text}
+def _say_left_out(count: int) -> dict[str, object]:
+    return {"level": "warning", "message": _message(f"{count:,} more results are left out.")}
+
+
+def _message(*paragraphs: str, links: str = "") -> dict[str, str]:
+    """A message (3.11) in plain text, without placeholders (3.11.5) and links (3.11.6) but ours."""
+    text = "\n".join(map(_unlinked, paragraphs))
+    return {"text": f"{text}\n{links}" if links else text}
+
+
+def _unlinked(text: str) -> str:
+    return visible(text).replace("{", "{{").replace("}", "}}").replace("](", "] (")
+
+
+def _links(places: Sequence[Location]) -> str:
+    """Links to the first related places, by their ids (3.11.6): code scanning shows no others."""
+    return "; ".join(
+        f"[{_BRACKETS.sub(_escaped, _unlinked(place.message) or 'see also')}]({number})"
+        for number, place in enumerate(places[:_LINKED])
+    )
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
 
 
 def _well_formed(value: object) -> object:
@@ -264,6 +332,8 @@ def _well_formed(value: object) -> object:
     which stand for bytes of an input that were not UTF-8.
     """
     if isinstance(value, str):
+        if value.isascii():
+            return value
         return re.sub("[\ud800-\udfff]", lambda found: visible(found[0]), value)
     if isinstance(value, Mapping):
         return {_well_formed(key): _well_formed(item) for key, item in value.items()}

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""JUnit XML and GitLab Code Quality reports."""
+"""JUnit XML and GitLab Code Quality reports.
+
+No package ships a schema of either. junit.xsd beside this file is ours, written from what Jenkins'
+own says (xunit-plugin, junit-10.xsd) and from GitLab's page "Unit test reports". CODE_QUALITY is
+written from GitLab's page "Code Quality", section "Code Quality report format".
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
+import xmlschema
 
 from ctlint.finding import InputSummary, LintResult, Location, Severity
 from ctlint.report.gitlab import render_gitlab
@@ -19,10 +27,11 @@ from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, LOST_FIN, hostile_
 def test_junit() -> None:
     assert render_junit(EXAMPLE) == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<testsuites name="ctlint" tests="2" failures="1" errors="0" skipped="1">\n'
-        '<testsuite name="rules.v4" tests="1" failures="1" errors="0" skipped="0">\n'
+        '<testsuites name="ctlint" tests="2" failures="1" errors="0">\n'
+        '<testsuite name="rules.v4" tests="1" failures="1" errors="0" skipped="0"'
+        ' file="rules.v4">\n'
         '<testcase name="CT101 output-invalid-drop: filter/OUTPUT, rule 9 [client]"'
-        ' classname="rules.v4" file="rules.v4" line="37">\n'
+        ' classname="rules.v4">\n'
         '<failure type="error" message="After 120 s of silence conntrack has forgotten a'
         ' connection; this rule then drops the FIN that closes it.">'
         "rules.v4:37:1: After 120 s of silence conntrack has forgotten a connection; this rule"
@@ -32,10 +41,9 @@ def test_junit() -> None:
         "help: Accept INVALID packets that have FIN or RST ahead of this rule.</failure>\n"
         "</testcase>\n"
         "</testsuite>\n"
-        '<testsuite name="sysctl" tests="1" failures="0" errors="0" skipped="1">\n'
-        '<testcase name="CT501 tcp-tw-recycle: line 3" classname="sysctl" file="sysctl"'
-        ' line="3">\n'
-        '<skipped message="no clients behind NAT"/>\n'
+        '<testsuite name="sysctl" tests="1" failures="0" errors="0" skipped="1" file="sysctl">\n'
+        '<testcase name="CT501 tcp-tw-recycle: line 3" classname="sysctl">\n'
+        '<skipped message="no clients behind NAT">no clients behind NAT</skipped>\n'
         "</testcase>\n"
         "</testsuite>\n"
         "</testsuites>\n"
@@ -51,13 +59,57 @@ def test_junit_of_a_clean_file_and_of_a_note() -> None:
         "tests": "2",
         "failures": "0",
         "errors": "0",
-        "skipped": "0",
     }
     assert [case.attrib["name"] for case in root.iter("testcase")] == [
         "no findings",
         "CT101 output-invalid-drop: line 1 [client]",
     ]
     assert [child.tag for case in root.iter("testcase") for child in case] == ["system-out"]
+
+
+def test_cases_of_one_name_are_told_apart() -> None:
+    """GitLab takes the first case of each name alone ("File requirements")."""
+    root = ET.fromstring(render_junit(LintResult("6.18", (), (LOST_FIN, LOST_FIN, LOST_FIN))))
+    names = [case.attrib["name"] for case in root.iter("testcase")]
+    first = "CT101 output-invalid-drop: filter/OUTPUT, rule 9 [client]"
+    assert names == [first, f"{first} (2)", f"{first} (3)"]
+
+
+RESULTS = [
+    EXAMPLE,
+    LintResult("6.18", (), ()),
+    *(hostile_result(text) for text in HOSTILE.values()),
+]
+RESULT_IDS = ["example", "empty", *HOSTILE]
+
+
+@pytest.fixture(scope="module")
+def junit_schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=RESULT_IDS)
+def test_the_schema_accepts_junit(junit_schema: xmlschema.XMLSchema, result: LintResult) -> None:
+    junit_schema.validate(render_junit(result))
+
+
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [
+        ("<testsuites ", '<testsuites skipped="1" '),
+        ('classname="rules.v4"', 'classname="rules.v4" line="3"'),
+        ('failures="1"', 'failures="some"'),
+        ("<testsuite ", "<suite "),
+        ("<failure ", "<finding "),
+    ],
+)
+def test_the_schema_can_refuse(junit_schema: xmlschema.XMLSchema, given: str, other: str) -> None:
+    text = render_junit(EXAMPLE)
+    assert given in text
+    changed = text.replace(given, other)
+    if given.startswith("<") and given != "<testsuites ":
+        changed = changed.replace(f"</{given[1:-1]}>", f"</{other[1:-1]}>")
+    assert not junit_schema.is_valid(changed)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -72,6 +124,44 @@ def test_hostile_text_in_junit(text: str) -> None:
     assert message.isprintable()
     if text.isprintable():
         assert message == f"The chain {text} drops it."
+
+
+CODE_QUALITY = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "properties": {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string", "minLength": 1},
+            "fingerprint": {"type": "string", "minLength": 1},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "properties": {
+                    # relative, and not prefixed with ./
+                    "path": {"type": "string", "pattern": r"^(?!\./)"},
+                    "lines": {
+                        "type": "object",
+                        "required": ["begin"],
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=RESULT_IDS)
+def test_the_schema_accepts_code_quality(result: LintResult) -> None:
+    entries = json.loads(render_gitlab(result))
+    validator = jsonschema.Draft7Validator(CODE_QUALITY)
+    assert [error.message for error in validator.iter_errors(entries)] == []
+    for entry in entries:
+        entry["severity"] = "error"
+    assert len(list(validator.iter_errors(entries))) == len(entries)
 
 
 def test_gitlab() -> None:

@@ -87,9 +87,24 @@ def test_hostile_text_stays_data(text: str) -> None:
     assert command.data.count("\n") == 2
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+SIGNS = st.lists(
+    st.sampled_from(
+        [
+            *("\n", "\r", "\r\n", "\u2028", "\u2029", "\x85", "\v", "\f", "\x1c", "\udc85"),
+            *("::", ":", ",", "=", "%", "%0A", "%0D", "%25", "%3A", "%2C", " ", "##[error]"),
+            *("::error::", "::set-output name=a::", "::stop-commands::x", "::add-mask::", "a"),
+        ]
+    )
+).map("".join)
+
+
+@given(st.text() | SIGNS)
 def test_any_text_makes_one_command(text: str) -> None:
-    (command,) = _run(render_github(hostile_result(text)))
+    """Whatever ends a line for anybody: for the runner, for Python, for a terminal."""
+    output = render_github(hostile_result(text))
+    assert output.splitlines() == [output[:-1]]
+    assert output[:-1].isprintable()
+    (command,) = _run(output)
     assert (command.name, command.properties["col"]) == ("error", "1")
     if text.isprintable():
         assert command.properties["file"] == f"f{text}"

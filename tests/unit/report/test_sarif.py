@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.metadata
 import json
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import jsonschema
 import pytest
 
-from ctlint.finding import Confidence, Finding, LintResult, Location, Severity
-from ctlint.report.sarif import artifact_uri, render_sarif
-from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, RULES, hostile_result
+from ctlint.finding import Confidence, Finding, LintResult, Location, Severity, Witness
+from ctlint.lint.registry import shipped_rules
+from ctlint.report import sarif
+from ctlint.report.sarif import MOST_IN_WITNESSES, artifact_uri, render_sarif
+from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, LOST_FIN, RULES, hostile_result
 
 
 def _log(result: LintResult) -> Any:
@@ -79,7 +83,10 @@ def test_a_rule_becomes_a_descriptor() -> None:
         "fullDescription": {"text": "Flags the rule."},
         "help": {"text": page, "markdown": page},
         "defaultConfiguration": {"level": "warning"},
-        "properties": {"tags": ["netfilter", "close-after-expiry"]},
+        "properties": {
+            "tags": ["netfilter", "close-after-expiry"],
+            "problem.severity": "warning",
+        },
     }
 
 
@@ -91,7 +98,8 @@ def test_a_finding_becomes_a_result() -> None:
         "message": {
             "text": "After 120 s of silence conntrack has forgotten a connection; this rule then "
             "drops the FIN that closes it.\n"
-            "Remedy: Accept INVALID packets that have FIN or RST ahead of this rule."
+            "Remedy: Accept INVALID packets that have FIN or RST ahead of this rule.\n"
+            "[entries live for 120 s](0)"
         },
         "locations": [
             {
@@ -295,12 +303,72 @@ def test_a_path_as_uri(file: str, uri: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._~/%:-]*", uri)
 
 
+# GitHub Docs, "SARIF support for code scanning": what is required or bounded beyond the schema.
+
+
+def test_what_code_scanning_asks_of_rules() -> None:
+    (run,) = json.loads(render_sarif(EXAMPLE, version="0.1.0", rules=shipped_rules()))["runs"]
+    driver = run["tool"]["driver"]
+    assert driver["semanticVersion"] == "0.1.0"
+    assert len({rule["id"] for rule in driver["rules"]}) == len(driver["rules"]) <= 25_000
+    for rule in driver["rules"]:
+        assert rule["shortDescription"]["text"]
+        assert 0 < len(rule["fullDescription"]["text"]) <= 1_000
+        assert rule["help"]["text"]
+        assert rule["help"]["markdown"].startswith("## What it does\n\n")
+        assert rule["defaultConfiguration"]["level"] in ("error", "warning", "note")
+        assert len(rule["properties"]["tags"]) <= 10
+        assert rule["properties"]["problem.severity"] in ("error", "warning", "recommendation")
+
+
+def _many(count: int, finding: Finding = LOST_FIN) -> Any:
+    findings = (
+        replace(finding, location=replace(finding.location, line=number)) for number in range(count)
+    )
+    return render_sarif(LintResult("6.18", (), tuple(findings)), version="1", rules=RULES)
+
+
+def test_what_code_scanning_takes_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sarif.MOST_RESULTS == 25_000
+    monkeypatch.setattr(sarif, "MOST_RESULTS", 30)
+    (run,) = json.loads(_many(30 + 1_234))["runs"]
+    assert len(run["results"]) == 30
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert notification["message"]["text"] == "1,234 more results are left out."
+    for result in run["results"][:3]:
+        assert result["locations"][0]["physicalLocation"]["region"]["endColumn"]
+        # Its upload action warns of a fingerprint of this name that is not its own.
+        assert "primaryLocationLineHash" not in result["partialFingerprints"]
+
+
+def test_the_witnesses_of_a_log_have_a_bound() -> None:
+    """Of the uploaded file, compressed, 10 MB are taken."""
+    rules = "".join(f"-A FORWARD -s 10.{n % 256}.{n // 256}.0/24 -j ACCEPT\n" for n in range(8_000))
+    large = replace(LOST_FIN, witness=Witness({"ruleset": rules}, ()))
+    text = _many(200, large)
+    results = json.loads(text)["runs"][0]["results"]
+    shown = sum("witness" in result["properties"] for result in results)
+    assert shown == MOST_IN_WITNESSES // len(rules)
+    assert 10 < shown < 200
+    assert len(gzip.compress(text.encode(), 6)) < 10_000_000
+
+
+def test_related_places_have_a_bound() -> None:
+    places = tuple(Location("f", number, message=f"m{number}") for number in range(300))
+    (result,) = _run(LintResult("6.18", (), (replace(LOST_FIN, related=places),)))["results"]
+    assert len(result["relatedLocations"]) == 100
+    assert result["message"]["text"].endswith("\n[m0](0); [m1](1); [m2](2); [m3](3)")
+
+
 def test_links_and_placeholders_are_plain_text() -> None:
     """Braces are doubled (3.11.5), and no text becomes a link (3.11.6)."""
     text = _run(hostile_result(HOSTILE["structure"]))["results"][0]["message"]["text"]
     assert "{{0}}" in text
     assert re.search(r"(?<!\{)\{\d+\}(?!\})", text) is None
-    assert "](" not in text
+    # but our own, with what is a bracket in it escaped
+    first, last = text.rsplit("\n", 1)
+    assert "](" not in first
+    assert last.endswith(r"\[text\] (http://x) </failure>&\]\]> <script>](0)")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -315,7 +383,7 @@ def test_hostile_text_stays_data(text: str) -> None:
         finding["relatedLocations"][0]["message"]["text"],
         run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"],
     ]
-    assert messages[0].count("\n") == 1  # ours, ahead of the remedy
+    assert messages[0].count("\n") == 2  # ours, ahead of the remedy and of the link
     assert all(char.isprintable() for message in messages for char in message if char != "\n")
     uri = finding["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     path = f"f{text}".encode("utf-8", "surrogateescape")
