@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ctlint.analysis.fate import Disposition, End
-from ctlint.analysis.flows import Bounds, Condition, Key, add
+from ctlint.analysis.flows import Bounds, Condition, Key, add, exactly
 from ctlint.analysis.rewriting import Rewritten, rewritten
+from ctlint.analysis.swept import Effect
 from ctlint.analysis.table_sweep import TableSweep
 from ctlint.analysis.way import path_to
 from ctlint.headerspace.space import PacketSet
@@ -30,6 +32,60 @@ TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it t
 
 class NatSweep(TableSweep):
     """The table nat at one hook."""
+
+    def universe(self, alike: Sequence[Effect]) -> PacketSet:
+        """All, for what opens connections: that tells of late packets too."""
+        return self.sweeper.space.everything if self.packets.opens else super().universe(alike)
+
+    def new_effect(self, name: str, ready: ReadyChain, key: Key, among: PacketSet) -> Effect:
+        """Of late packets it is that of those that open connections, but for what NAT leads on."""
+        packets = self.packets
+        if packets.is_late and not packets.tells_ends:
+            opening = self.asked(key, packets._replace(opens=True, is_late=False))
+            keeper = self.sweeper.keeper(self.stop.table, name)
+            known = self.known_of(keeper.alike.get((ready, *opening), ()))
+            if known is not None and self.tells_of_late(known):
+                return self.lost_late(known, key)
+        return super().new_effect(name, ready, key, among)
+
+    def tells_of_late(self, opening: Effect) -> bool:
+        """Whether it is known of all connections that a chain binds whether late packets of theirs
+        are lost.
+        """
+        refs = opening.swept.translated
+        if refs and self.sweeper.has_much_nat:
+            return False
+        given = [rewritten(ref, self.stop.hook, self.sweeper.coordinates.family) for ref in refs]
+        return all(
+            new is not None
+            and new.addresses is not None
+            and new.addresses.low == new.addresses.high
+            for new in given
+        )
+
+    def lost_late(self, opening: Effect, key: Key) -> Effect:
+        """The same for late packets: those that NAT would lead on come as none of the connection's,
+        wherever that is.
+        """
+        known = opening.swept
+        swept = replace(known, unsure=[*known.unsure], translated={})
+        late = Effect(opening.name, opening.ready, swept, opening.among)
+        late.back, late.calls, late.entered = opening.back, opening.calls, opening.entered
+        late.tells_ends = False
+        swept.unsure += [each.possible for each in known.translated.values()]
+        for other, each in opening.accepted.items():
+            if other.translated is key.translated:
+                late.accepted[other] = each
+            else:
+                swept.unsure.append(each.possible)
+        swept.unsure = [self.sweeper.space.union(swept.unsure)]
+        return late
+
+    def entered_among(self, name: str, condition: Condition, hit: Bounds) -> PacketSet | None:
+        """None for chains that may be too large."""
+        if self.sweeper.has_much_nat:
+            return None
+        return super().entered_among(name, condition, hit)
 
     def is_too_large(self, ready: ReadyChain) -> bool:
         """Whether the rules of a chain are not asked one by one."""
@@ -84,8 +140,9 @@ class NatSweep(TableSweep):
             and Field.MARK not in predicate.reads
         )
 
-    def translate(self, ref: RuleRef, key: Key, hit: Bounds, via: tuple[RuleRef, ...]) -> None:
+    def translate(self, rule: ReadyRule, key: Key, hit: Bounds, via: tuple[RuleRef, ...]) -> None:
         """A rule binds connections to what its target says; one that has its like goes on."""
+        ref = rule.ref
         path, family = self.at.path, self.sweeper.coordinates.family
         new = rewritten(ref, self.stop.hook, family)
         if new is None or (new.is_of_host and path is Path.LOOPBACK):
@@ -104,7 +161,7 @@ class NatSweep(TableSweep):
         if others.is_empty():
             return
         if not self.packets.opens:
-            if self.packets.tells_ends:
+            if self.tells_ends():
                 end = End(Disposition.MISDIRECTED, ref, self.stop.hook, via)
                 self.swept.end(end, self.transit.ctstate, others)
             elif self.packets.is_late:
@@ -114,25 +171,33 @@ class NatSweep(TableSweep):
             return
         is_given = new.addresses is not None and not new.kept
         if path is Path.IN and new.manip is Manip.DST and is_given:
-            others = self.lead_back(ref, key, others, new)
+            others = self.lead_back(rule, key, others, new)
             if others.is_empty():
                 return
         self.lead(ref, key, others, new)
 
-    def lead_back(self, ref: RuleRef, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
+    def lead_back(self, rule: ReadyRule, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
         """Connections to this host that are led to the address under which they were called stay
         here, where the rule asks for that address; gives the others.
 
         A rule that does not ask for it is taken to lead to another host.
         """
+        ref = rule.ref
         those = self.sight.among("daddr", [new.addresses or (0, 0)])
         if those is None:
             return hit
-        here, others = hit.split(Condition(those, those), takes_open=False)
+        asked = hit
+        if self.within is not None:
+            if id(ref.rule) in self.sweeper.taken_for_another:
+                return hit
+            # Of all that rules before it have asked for, only some come here.
+            asked = exactly(self.conditions.of(rule, key)[0].possible)
+        here, others = asked.split(Condition(those, those), takes_open=False)
         if not others.is_empty():
             if not here.is_empty():
                 self.sweeper.taken_for_another.setdefault(id(ref.rule), ref)
             return hit
+        here, others = hit.split(Condition(those, those), takes_open=False)
         self.lead(ref, key, here, new._replace(addresses=None))
         return others
 
@@ -183,5 +248,7 @@ class NatSweep(TableSweep):
         if found is not None and new.ports is not None:
             ports = sight.among(port, [new.ports]) if new.keeps_port else None
             found = None if ports is None else found & ports
+        if found is not None and self.within is not None:
+            found = found & self.within
         # Of a range nobody knows which it will be.
         return sweeper.nothing if found is None else Condition(found, found)

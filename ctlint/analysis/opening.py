@@ -22,7 +22,7 @@ from ctlint.analysis.coordinates import (
     Coordinates,
 )
 from ctlint.analysis.fate import Disposition
-from ctlint.analysis.flows import Key, Kindred, all_of, exactly
+from ctlint.analysis.flows import Flows, Key, Kindred, all_of, exactly
 from ctlint.analysis.rewriting import Rewritten
 from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.swept import Swept
@@ -94,13 +94,11 @@ class FirstPackets:
 
     def swept(self, sweeper: Sweeper, sender: Dir, flags: TcpFlags) -> Swept:
         """What becomes of all packets with these flags. Raises TooLargeError."""
-        start = {Key(): exactly(all_packets(sweeper.coordinates))}
-        return sweeper.send(self._packets(sweeper, sender, flags), start)
+        return sweeper.send(self._packets(sweeper, sender, flags), _start(sweeper, sender))
 
     def swept_anew(self, sweeper: Sweeper, sender: Dir, flags: TcpFlags) -> Swept:
         """The same for rules that nobody has asked before. Raises TooLargeError."""
-        start = {Key(): exactly(all_packets(sweeper.coordinates))}
-        return sweeper.send_anew(self._packets(sweeper, sender, flags), start)
+        return sweeper.send_anew(self._packets(sweeper, sender, flags), _start(sweeper, sender))
 
     def ends(self, sweeper: Sweeper, sender: Dir, flags: TcpFlags, among: PacketSet) -> Swept:
         """The same of some packets, with all the rules that end their way. Raises TooLargeError."""
@@ -113,6 +111,13 @@ class FirstPackets:
         some = Connection(coordinates.role, coordinates.family, 0, 0, 0, 0, "", "")
         view = some.picked_up(sender) if ctstate is CtState.NEW else None
         return Kindred(sender, flags, ctstate, view, sender, is_late=True)
+
+
+def _start(sweeper: Sweeper, sender: Dir) -> Flows:
+    """All packets that a path can carry: from a server, those of connections that there can be."""
+    coordinates = sweeper.coordinates
+    among = all_packets(coordinates) if sender is Dir.ORIGINAL else coordinates.possible()
+    return {Key(): exactly(among)}
 
 
 def all_packets(coordinates: Coordinates) -> PacketSet:

@@ -8,7 +8,7 @@ told twice: whose packet it may end, and whose it would if undecided matches let
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from ctlint.analysis.coordinates import (
     RIGHT,
     Coordinates,
 )
-from ctlint.analysis.flows import Condition, Flows, Kindred, add
+from ctlint.analysis.flows import Condition, Flows, Kindred, add, all_of
 from ctlint.analysis.nat_sweep import NatSweep
 from ctlint.analysis.rewriting import Joint, Rewritten, Translated
 from ctlint.analysis.swept import Effect, Swept
@@ -74,22 +74,27 @@ class Sweeper:
         self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
         self.compiled: dict[tuple[object, ...], dict[int, PacketSet | None]] = {}
         self.asked: dict[tuple[object, ...], dict[int, Asked]] = {}
+        self._original: Sweeper | None = None
+        self._same: Collection[tuple[str, str]] = ()
+        self._within: dict[tuple[PacketSet, PacketSet], bool] = {}
+        self._among: PacketSet = space.nothing
+        """The connections of which it is asked now."""
 
     def over(self, chains: ChainStore) -> Sweeper:
         """Sweeps of the same connections through chains that differ from these in few: what the
         others do is known already. The chains are those of ChainStore.altered().
         """
         other = Sweeper(chains, self.coordinates)
-        same = self.chains.untouched(chains.ruleset)
-        other.effects = {key: each for key, each in self.effects.items() if key[:2] in same}
-        other.alike = {
-            key: [*effects]
-            for key, effects in self.alike.items()
-            if all((each.ready.table, each.name) in same for each in effects)
-        }
+        other._original = self
+        other._same = self.chains.untouched(chains.ruleset)
         other.compiled = {key: dict(sets) for key, sets in self.compiled.items()}
         other.runs = dict(self.runs)
         return other
+
+    def keeper(self, table: str, chain: str) -> Sweeper:
+        """Who keeps what a chain does: of one that did not change, the sweeper of the others."""
+        original = self._original
+        return original if original is not None and (table, chain) in self._same else self
 
     def send(self, packets: Kindred, start: Flows) -> Swept:
         """Send the packets of connections along their paths."""
@@ -124,10 +129,20 @@ class Sweeper:
         key = effect, question
         found = self._held.get(key)
         if found is None:
-            ready = self.chains.specialise(effect.ready.table, effect.name, question)
-            found = self._held[key] = ready is effect.ready and all(
-                self.holds(each, question) for each in effect.calls
-            )
+            specialise = self.chains.specialise
+            found = self._held[key] = all(
+                specialise(each.table, each.name, question) is each for each in effect.entered
+            ) and all(self.holds(each, question) for each in effect.calls)
+        return found
+
+    def is_within(self, some: PacketSet, others: PacketSet) -> bool:
+        """Whether all of some are among others."""
+        if some is others or others is self.space.everything:
+            return True
+        key = some, others
+        found = self._within.get(key)
+        if found is None:
+            found = self._within[key] = (some - others).is_empty()
         return found
 
     def translate(
@@ -155,6 +170,7 @@ class Sweeper:
 
     def _send(self, packets: Kindred, start: Flows) -> Swept:
         swept = Swept(self.space)
+        self._among = all_of(start, self.space.nothing).possible
         for way, flows in self._begin(packets, start):
             self._follow(way, packets, packets.entry, frozenset(), flows, swept)
         return swept
@@ -240,7 +256,7 @@ class Sweeper:
                 passed = some
             else:
                 kind = NatSweep if stop.table == "nat" else TableSweep
-                passed = kind(self, at, packets, transit, swept, translated).run(some)
+                passed = kind(self, at, packets, transit, swept, translated, self._among).run(some)
             for key, each in passed.items():
                 # A template is conntrack's: what it makes of it is known from its entry.
                 add(left, key._replace(has_template=False), each)

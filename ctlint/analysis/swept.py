@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TypeAlias
@@ -93,18 +93,35 @@ class Swept:
 class Effect:
     """What a chain does to the packets of all connections that there could be: what it is to some
     is what it does to those of them. ``swept`` has the ends, behind the calls from here on.
-    ``calls`` are those of the chains that it calls.
+    ``calls`` are those of the chains that it calls, but for those through which the packets were
+    sent themselves: these are ``entered``, with the chain. It is told of the connections in
+    ``among`` alone, and of others it may be wrong. ``tells_ends``: see Kindred; None where it does
+    not hang on that.
     """
 
-    __slots__ = ("_counted", "accepted", "back", "calls", "name", "ready", "swept")
+    __slots__ = (
+        "_counted",
+        "accepted",
+        "among",
+        "back",
+        "calls",
+        "entered",
+        "name",
+        "ready",
+        "swept",
+        "tells_ends",
+    )
 
-    def __init__(self, name: str, ready: ReadyChain, swept: Swept) -> None:
+    def __init__(self, name: str, ready: ReadyChain, swept: Swept, among: PacketSet) -> None:
         self.name = name
         self.ready = ready
         self.swept = swept
+        self.among = among
+        self.tells_ends: bool | None = None
         self.back: Flows = {}
         self.accepted: Flows = {}
         self.calls: dict[Effect, None] = {}
+        self.entered: Sequence[ReadyChain] = (ready,)
         self._counted: Counted | None = None
 
     def is_plain(self, key: Key) -> bool:

@@ -7,7 +7,7 @@ does to those of them that come to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Final, cast
 
@@ -15,11 +15,12 @@ from ctlint.analysis.conditions import Conditions, Place
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Condition, Flows, Gathered, Key, Kindred, add, exactly
 from ctlint.analysis.rewriting import Translated
+from ctlint.analysis.runs import runs_of
 from ctlint.analysis.swept import Effect, Swept
 from ctlint.headerspace.space import PacketSet, TooLargeError
-from ctlint.ir.rule import Goto, Jump, Match, Rule, Target
+from ctlint.ir.rule import Goto, Jump, Target
 from ctlint.model.netfilter.chains import Question, ReadyChain, ReadyRule, RuleRef
-from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
+from ctlint.model.netfilter.targets import Action, set_mark, why_elsewhere
 from ctlint.model.netfilter.transit import Transit
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open, PolicyRef
 from ctlint.wire.protocols import TCP
@@ -28,50 +29,10 @@ if TYPE_CHECKING:
     from ctlint.analysis.sweep import Sweeper
 
 MAX_DEPTH: Final = 64
+_FEW: Final = 3
+"""Effects of one chain on some connections; a further one tells of all."""
 _ALONE: Final = 4
 """A rule that is asked by itself counts as so many that are asked together."""
-
-_BATCHED: Final = frozenset({Action.ACCEPT, Action.DROP, Action.REJECT, Action.RETURN})
-
-
-def runs_of(all_rules: Sequence[ReadyRule]) -> Iterator[Sequence[ReadyRule]]:
-    """The rules in their order, those together that do the same; without those that only log."""
-    rules = [rule for rule in all_rules if not _is_harmless(rule)]
-    start = 0
-    for at in range(1, len(rules) + 1):
-        if at == len(rules) or not _is_like(rules[start], rules[at]):
-            yield rules[start:at]
-            start = at
-
-
-def _is_harmless(rule: ReadyRule) -> bool:
-    """Whether a rule lets packets go on as they are: in the raw table CT does not."""
-    is_template = rule.action is Action.INSTRUCT and rule.ref.table == "raw"
-    return rule.action in HARMLESS and not is_template
-
-
-def _is_like(one: ReadyRule, other: ReadyRule) -> bool:
-    if one.action is not other.action:
-        return False
-    if one.action is Action.JUMP:
-        both = one.ref.rule, other.ref.rule
-        return both[0].target == both[1].target and all(map(_asks_for_points, both))
-    return one.action in _BATCHED
-
-
-def _asks_for_points(rule: Rule) -> bool:
-    """Whether a rule asks for nothing but ends: what is lost behind it is never its own loss."""
-    return all(
-        isinstance(match, Match) and match.name in _PLAIN and not _names_flags(match)
-        for match in rule.matches
-    )
-
-
-def _names_flags(match: Match) -> bool:
-    return match.get("tcp-flags") is not None or match.get("syn") is not None
-
-
-_PLAIN: Final = frozenset({"ip", "iprange", "multiport", "set", "tcp", "comment"})
 
 
 class TableSweep:
@@ -85,8 +46,10 @@ class TableSweep:
         transit: Transit,
         swept: Swept,
         translated: Translated | None,
+        among: PacketSet,
     ) -> None:
         self.sweeper = sweeper
+        self.among = among
         self.chains = sweeper.chains
         self.at = at
         self.stop = stop = at.stop
@@ -97,6 +60,10 @@ class TableSweep:
         self.swept = swept
         self.accepted = Gathered(sweeper.space)
         self.calls: dict[Effect, None] = {}
+        self.entered: dict[ReadyChain, None] = {}
+        self.within: PacketSet | None = None
+        """All that comes to the chains that are entered now."""
+        self.is_told_ends = False
         self.callers: tuple[str, ...] = ()
         ctstate = None if stop.table == "raw" else int(transit.ctstate)
         self.question = Question(TCP, int(packets.flags), ctstate)
@@ -155,24 +122,49 @@ class TableSweep:
 
     def effect(self, name: str, ready: ReadyChain, key: Key) -> Effect:
         """What a chain does to the packets of this key."""
-        sweeper = self.sweeper
-        packets, at = self.packets, self.at
-        kind = packets.tells_ends, packets.opens, packets.is_late
-        asked = key, at.stop.hook, at.path, *kind, self.conditions.seen_by_points()
-        known = sweeper.effects.get((self.stop.table, name, self.question, *asked))
-        if known is None:
+        keeper = self.sweeper.keeper(self.stop.table, name)
+        asked = self.asked(key, self.packets)
+        place = self.stop.table, name, self.question, *asked
+        known = keeper.effects.get(place)
+        if known is None or not self.is_served_by(known):
             # Another question may have decided all alike.
-            among = sweeper.alike.setdefault((ready, *asked), [])
-            known = next((e for e in among if sweeper.holds(e, self.question)), None)
+            alike = keeper.alike.setdefault((ready, *asked), [])
+            known = self.known_of(alike)
             if known is None:
-                known = self.new_effect(name, ready, key)
-                among.append(known)
-            sweeper.effects[(self.stop.table, name, self.question, *asked)] = known
+                known = self.new_effect(name, ready, key, self.universe(alike))
+                alike.append(known)
+            keeper.effects[place] = known
         self.calls[known] = None
+        self.is_told_ends |= known.tells_ends is not None
         return known
 
-    def new_effect(self, name: str, ready: ReadyChain, key: Key) -> Effect:
-        """Sends all connections through a chain."""
+    def asked(self, key: Key, packets: Kindred) -> tuple[object, ...]:
+        """What an effect hangs on beside its chain and the question."""
+        kind = packets.opens, packets.is_late
+        return key, self.at.stop.hook, self.at.path, *kind, self.conditions.seen_by_points()
+
+    def known_of(self, alike: Iterable[Effect]) -> Effect | None:
+        """One of these effects that tells what is asked."""
+        sweeper, question = self.sweeper, self.question
+        fitting = (each for each in alike if self.is_served_by(each))
+        return next((each for each in fitting if sweeper.holds(each, question)), None)
+
+    def is_served_by(self, effect: Effect) -> bool:
+        """Whether an effect tells of all connections that are asked for what is asked."""
+        tells = effect.tells_ends
+        is_told = tells is None or tells is self.packets.tells_ends
+        return is_told and self.sweeper.is_within(self.among, effect.among)
+
+    def universe(self, alike: Sequence[Effect]) -> PacketSet:
+        """The connections of which an effect is told: those that are asked for, or all where
+        others were asked for before, again and again.
+        """
+        return self.among if len(alike) < _FEW else self.sweeper.space.everything
+
+    def new_effect(self, name: str, ready: ReadyChain, key: Key, among: PacketSet) -> Effect:
+        """Sends all connections through a chain. Of calls to which none of those ``among`` comes,
+        nothing is asked: the effect is told of these alone.
+        """
         if name in self.callers:
             raise EndlessWalkError(name)
         if len(self.callers) >= MAX_DEPTH:
@@ -182,14 +174,30 @@ class TableSweep:
         inside.accepted = Gathered(self.sweeper.space)
         back = Gathered(self.sweeper.space)
         inside.calls = {}
+        inside.entered = {ready: None}
+        inside.within = None
+        inside.is_told_ends = False
+        inside.among = among
         inside.callers = (*self.callers, name)
-        effect = Effect(name, ready, inside.swept)
+        effect = Effect(name, ready, inside.swept, among)
         everything = exactly(self.sweeper.space.everything)
         if self.is_too_large(ready):
             add(back, key, inside.leave_out(ready, everything))
             effect.back = back.joined()
             return effect
-        flows: Flows = {key: everything}
+        inside.all_rules(ready, {key: everything}, (), back)
+        inside.swept.unsure = [self.sweeper.space.union(inside.swept.unsure)]
+        effect.back = back.joined()
+        effect.accepted = inside.accepted.joined()
+        effect.calls = inside.calls
+        effect.entered = tuple(inside.entered)
+        effect.tells_ends = self.packets.tells_ends if inside.is_told_ends else None
+        return effect
+
+    def all_rules(
+        self, ready: ReadyChain, flows: Flows, via: tuple[RuleRef, ...], back: Gathered
+    ) -> None:
+        """Sends packets through all rules of a chain; those that come to its end go back."""
         known = self.sweeper.runs
         if ready not in known:
             known[ready] = list(runs_of(ready.rules))
@@ -197,16 +205,41 @@ class TableSweep:
             if not flows:
                 break
             if len(run) > 1:
-                flows = inside.run_of_rules(run, flows, (), back)
+                flows = self.run_of_rules(run, flows, via, back)
             else:
-                flows = inside.rules(run, flows, (), back)
-        for other, each in flows.items():
-            add(back, other, each)
-        inside.swept.unsure = [self.sweeper.space.union(inside.swept.unsure)]
-        effect.back = back.joined()
-        effect.accepted = inside.accepted.joined()
-        effect.calls = inside.calls
-        return effect
+                flows = self.rules(run, flows, via, back)
+        for key, each in flows.items():
+            add(back, key, each)
+
+    def entered_among(self, name: str, condition: Condition, hit: Bounds) -> PacketSet | None:
+        """Among which connections those are that are sent themselves through a chain that a rule
+        calls: where no other rule calls it, and all come that meet the condition of this one, or of
+        one on the way here. None: all that there could be are sent, once for all.
+        """
+        if not self.chains.is_called_once(self.stop.table, name):
+            return None
+        if self.within is not None:
+            return self.within
+        possible = condition.possible
+        is_all = hit.possible is possible and possible is not self.sweeper.space.everything
+        return possible if is_all else None
+
+    def enter(self, name: str, flows: Flows, via: tuple[RuleRef, ...], within: PacketSet) -> Flows:
+        """The packets that come back from a chain that they are sent through."""
+        ready = self.chains.specialise(self.stop.table, name, self.question)
+        if ready is None:
+            return flows
+        if name in self.callers:
+            raise EndlessWalkError(name)
+        if len(self.callers) >= MAX_DEPTH:
+            raise TooLargeError
+        callers, before = self.callers, self.within
+        self.callers, self.within = (*callers, name), within
+        self.entered[ready] = None
+        back = Gathered(self.sweeper.space)
+        self.all_rules(ready, flows, via, back)
+        self.callers, self.within = callers, before
+        return back.joined()
 
     def run_of_rules(
         self, run: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered
@@ -233,7 +266,7 @@ class TableSweep:
         if is_exact and action in (Action.ACCEPT, Action.RETURN):
             for key, each in some.items():
                 add(self.accepted if action is Action.ACCEPT else back, key, each)
-        elif not is_exact or self.packets.tells_ends:
+        elif not is_exact or self.tells_ends():
             for key, each in self.rules(run, some, via, back).items():
                 add(on, key, each)
         else:
@@ -254,10 +287,11 @@ class TableSweep:
         on: Flows = {}
         for key, each in flows.items():
             hit, rest = each.split(Condition(every, every), takes_open=False)
-            effect = None if hit.is_empty() else self.effect(target.chain, ready, key)
-            if effect is None:
+            if hit.is_empty() or self.is_out_of_question(hit):
                 add(on, key, each)
-            elif is_exact and effect.is_plain(key):
+                continue
+            effect = self.effect(target.chain, ready, key)
+            if is_exact and effect.is_plain(key):
                 add(on, key, rest)
                 returned = Gathered(self.sweeper.space)
                 self.take(effect, hit, (*via, run[0].ref), returned)
@@ -297,15 +331,38 @@ class TableSweep:
             for key, each in flows.items():
                 condition, is_open = self.conditions.of(rule, key)
                 hit, rest = each.split(condition, takes_open=rule.action is Action.RETURN)
-                if hit.is_empty():
+                if hit.is_empty() or (rule.action in _CALLS and self.is_out_of_question(hit)):
                     add(on, key, each)
                     continue
                 for item in is_open:
                     self.swept.leave_open(item, hit.possible)
                 add(on, key, rest)
-                self.apply(rule, key, hit, via, on, back)
+                if rule.action in _CALLS:
+                    self.call(rule, key, hit, condition, via, on, back)
+                else:
+                    self.apply(rule, key, hit, via, on, back)
             flows = on
         return flows
+
+    def call(
+        self,
+        rule: ReadyRule,
+        key: Key,
+        hit: Bounds,
+        condition: Condition,
+        via: tuple[RuleRef, ...],
+        on: Flows,
+        back: Gathered,
+    ) -> None:
+        """Sends the packets that match a rule to the chain that it calls."""
+        name = cast("Jump | Goto", rule.ref.rule.target).chain
+        flows, via = {key: hit}, (*via, rule.ref)
+        within = self.entered_among(name, condition, hit)
+        called = (
+            self.chain(name, flows, via) if within is None else self.enter(name, flows, via, within)
+        )
+        for other, each in called.items():
+            add(on if rule.action is Action.JUMP else back, other, each)
 
     def apply(
         self,
@@ -319,11 +376,7 @@ class TableSweep:
         """What a rule does to the packets that match."""
         action, ref = rule.action, rule.ref
         target = ref.rule.target
-        if action in (Action.JUMP, Action.GOTO):
-            called = self.chain(cast("Jump | Goto", target).chain, {key: hit}, (*via, ref))
-            for other, each in called.items():
-                add(on if action is Action.JUMP else back, other, each)
-        elif action is Action.RETURN:
+        if action is Action.RETURN:
             add(back, key, hit)
         elif action is Action.MARK:
             add(on, key._replace(mark=set_mark(cast("Target", target), key.mark)), hit)
@@ -342,8 +395,8 @@ class TableSweep:
         elif action is Action.ACCEPT:
             add(self.accepted, key, hit)
         elif action is Action.TRANSLATE:
-            self.translate(ref, key, hit, via)
-        elif action in _DISPOSITIONS and not self.packets.tells_ends:
+            self.translate(rule, key, hit, via)
+        elif action in _DISPOSITIONS and not self.tells_ends():
             self.swept.unsure.append(hit.possible)
         else:
             if action not in _DISPOSITIONS:
@@ -355,6 +408,15 @@ class TableSweep:
                 hit,
             )
 
+    def tells_ends(self) -> bool:
+        """Whether it is asked which rule ends the way of packets."""
+        self.is_told_ends = True
+        return self.packets.tells_ends
+
+    def is_out_of_question(self, hit: Bounds) -> bool:
+        """Whether nobody asks for any of these connections."""
+        return (hit.possible & self.among).is_empty()
+
     def is_too_large(self, _ready: ReadyChain) -> bool:
         """Whether the rules of a chain are not asked one by one."""
         return False
@@ -363,15 +425,16 @@ class TableSweep:
         """What goes on behind a chain that is too large."""
         return entering
 
-    def translate(self, ref: RuleRef, _key: Key, hit: Bounds, _via: tuple[RuleRef, ...]) -> None:
+    def translate(self, rule: ReadyRule, _key: Key, hit: Bounds, _via: tuple[RuleRef, ...]) -> None:
         """What a rule does that binds connections: only in the table nat it is loaded."""
-        self.swept.translate(ref, hit)
+        self.swept.translate(rule.ref, hit)
 
     def is_before_conntrack(self) -> bool:
         """Whether the packets have no entry yet, and may be told to have none."""
         return self.transit.entry is None and self.stop.table == "raw"
 
 
+_CALLS: Final = frozenset({Action.JUMP, Action.GOTO})
 _DISPOSITIONS: Final = {
     Action.DROP: Disposition.DROPPED_BY_RULE,
     Action.REJECT: Disposition.REJECTED,

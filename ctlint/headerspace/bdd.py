@@ -116,6 +116,11 @@ class BddSpace:
             found = self._sets[diagram] = BddSet(self, diagram)
         return found
 
+    def keep_cube(self, diagram: BDDFunction, cube: BddSet) -> None:
+        """Makes a cube the set of its diagram."""
+        if len(self._sets) < _REMEMBERED:
+            self._sets.setdefault(diagram, cube)
+
     def result(self, results: Results, operation: Operation, left: BddSet, right: BddSet) -> BddSet:
         """The result of an operation. Raises TooLargeError."""
         one, other = left._function, right._function
@@ -233,10 +238,15 @@ class BddSet:
         if found is None:
             assert self.cube is not None
             found = self._diagram = self._space.diagram(self.cube)
+            self._space.keep_cube(found, self)
         return found
 
     def __and__(self, other: BddSet, /) -> BddSet:
         space = self._space
+        if other is space.everything or self is space.nothing:
+            return self
+        if self is space.everything or other is space.nothing:
+            return other
         if self.cube is not None and other.cube is not None:
             return self._met(self.cube, other.cube)
         known = space.meets.get((id(self), id(other)))
@@ -257,6 +267,10 @@ class BddSet:
 
     def __or__(self, other: BddSet, /) -> BddSet:
         space = self._space
+        if other is space.nothing or self is space.everything:
+            return self
+        if self is space.nothing or other is space.everything:
+            return other
         known = space.joins.get((id(self), id(other)))
         if known is not None:
             return known[0]
@@ -264,6 +278,10 @@ class BddSet:
 
     def __sub__(self, other: BddSet, /) -> BddSet:
         space = self._space
+        if other is space.nothing or self is space.nothing:
+            return self
+        if other is space.everything:
+            return space.nothing
         known = space.rests.get((id(self), id(other)))
         if known is not None:
             return known[0]

@@ -9,14 +9,14 @@ a packet meets few rules even in a list of 100,000.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from heapq import merge
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
-from ctlint.ir.rule import AnyMatch, Match, Rule
+from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Rule
 from ctlint.ir.ruleset import Chain, Ruleset, Table
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.hull import Hull, hull
@@ -311,6 +311,7 @@ class ChainStore:
         self._ready: dict[tuple[str, str, Question], ReadyChain | None] = {}
         self._plans: dict[tuple[str, str], _Plan] = {}
         self._truths: dict[Question, dict[int, Tern | None]] = {}
+        self._calls: dict[str, Counter[str]] = {}
         self._flag_readers: dict[tuple[str, str], bool] = {}
         self._splits: dict[int, tuple[Open, Open]] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
@@ -377,6 +378,17 @@ class ChainStore:
     def interfaces(self) -> tuple[str, ...]:
         """The interfaces, or patterns of their names, that rules ask for."""
         return interfaces_of(self.ruleset)
+
+    def is_called_once(self, table: str, chain: str) -> bool:
+        """Whether one rule alone calls a chain."""
+        if table not in self._calls:
+            self._calls[table] = Counter(
+                rule.target.chain
+                for each in self.ruleset.tables[table].chains.values()
+                for rule in each.rules
+                if isinstance(rule.target, Jump | Goto)
+            )
+        return self._calls[table][chain] == 1
 
     @cached_property
     def counts_traffic(self) -> bool:

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is said of some packets does not hang on what was asked before, nor on how chains are asked:
+for all that there could be, or for those that come.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from ctlint.analysis.connection import Connection
+from ctlint.analysis.coordinates import Coordinates
+from ctlint.analysis.flows import Key, Kindred, exactly
+from ctlint.analysis.sweep import Sweeper
+from ctlint.analysis.swept import Swept
+from ctlint.finding import Role
+from ctlint.headerspace.bdd import BddSpace
+from ctlint.headerspace.boxes import BoxSpace
+from ctlint.headerspace.space import PacketSet, Space
+from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.transit import Facts
+from ctlint.parse.iptables_save import parse_rulesets
+from ctlint.wire.addresses import Family
+from ctlint.wire.tcp_flags import TcpFlags
+
+HOOKS = {"nat": ("PREROUTING", "OUTPUT", "POSTROUTING"), "filter": ("INPUT", "FORWARD", "OUTPUT")}
+ENDS = {
+    "nat": ("ACCEPT", "DNAT --to-destination 10.2.0.9:80", "DNAT --to-destination 10.2.0.8"),
+    "filter": ("ACCEPT", "DROP", "MARK --set-mark 1", "REJECT"),
+}
+MAY_TRANSLATE = ("MARK --set-xmark 0x2/0x2", "RETURN", "REDIRECT --to-ports 8080")
+
+
+def conditions(chance: random.Random) -> str:
+    """What a rule asks."""
+    asked = {
+        0.4: ("-d 10.1.0.0/24", "-d 10.1.0.7/32", "-d 10.2.0.9/32", "! -d 10.1.0.7/32"),
+        0.3: ("-s 10.9.0.0/16", "! -s 10.9.0.0/16", "-s 10.2.0.9/32"),
+        0.5: ("-p tcp --dport 80", "-p tcp --dport 40000:50000", "-p tcp --sport 80"),
+        0.1: ("-m mark --mark 0x2/0x2", "-m statistic --mode random --probability 0.5"),
+        0.05: ("-m conntrack --ctstate NEW", "-m conntrack --ctstate INVALID"),
+    }
+    return " ".join(chance.choice(some) for odds, some in asked.items() if chance.random() < odds)
+
+
+def table(chance: random.Random, name: str, *, doubled: bool) -> Iterator[str]:
+    """A table whose chains are called by one rule each; ``doubled``: by another one too, in a chain
+    that nothing calls.
+    """
+    chains = [f"{name}{number}" for number in range(8)]
+    yield f"*{name}"
+    yield from (f":{hook} ACCEPT" for hook in HOOKS[name])
+    yield from (f":{chain} -" for chain in (*chains, "idle"))
+    waiting = list(chains)
+    for chain in (*HOOKS[name][:2], *chains):
+        for _ in range(chance.randrange(1, 4)):
+            if waiting and waiting[0] > chain and chance.random() < 0.6:
+                target = f"{chance.choice('jjg')} {waiting.pop(0)}"
+            else:
+                targets = [*ENDS[name], *MAY_TRANSLATE[: 3 if name == "nat" else 2]]
+                target = f"j {chance.choice(targets)}"
+            asked = conditions(chance)
+            if "-ports" in target or ":80" in target:
+                asked = asked if "-p tcp" in asked else f"{asked} -p tcp"
+            yield f"-A {chain} {asked} -{target}"
+    if doubled:
+        yield from (f"-A idle -j {chain}" for chain in chains)
+    yield "COMMIT"
+
+
+def sweeper(chance_seed: int, coordinates: Coordinates, *, doubled: bool) -> Sweeper:
+    chance = random.Random(chance_seed)
+    lines = [line for name in HOOKS for line in table(chance, name, doubled=doubled)]
+    (ruleset,) = parse_rulesets("\n".join(lines) + "\n", "rules", Family.IPV4)
+    return Sweeper(ChainStore(ruleset, Facts()), coordinates)
+
+
+def kinds(role: Role) -> list[Kindred]:
+    any_one = Connection(role, Family.IPV4, 0, 0, 0, 0, "", "")
+    ack, fin = TcpFlags.ACK, TcpFlags.FIN | TcpFlags.ACK
+    syn = Kindred(Dir.ORIGINAL, TcpFlags.SYN, CtState.NEW, any_one.entry(Dir.ORIGINAL), opens=True)
+    found = [syn]
+    for sender in Dir:
+        view = any_one.picked_up(sender)
+        found += [
+            Kindred(sender, ack, CtState.NEW, view, sender, is_late=True),
+            Kindred(sender, fin, CtState.INVALID, None, sender, is_late=True),
+        ]
+    anew = found[1]._replace(opens=True, is_late=False)
+    return [*found, anew, *(each._replace(tells_ends=True) for each in found)]
+
+
+def told(swept: Swept, among: PacketSet, nothing: PacketSet) -> Mapping[object, PacketSet]:
+    """What became of some packets, each way by its name; ways to which none of them comes aside."""
+    found: dict[object, PacketSet] = {}
+
+    def add(name: object, packets: PacketSet) -> None:
+        if not (some := packets & among).is_empty():
+            found[name] = found.get(name, nothing) | some
+
+    for word, flows in (("passed", swept.passed), ("undecided", swept.undecided)):
+        for key, bounds in flows.items():
+            way = key.translated and (str(key.translated), key.translated.path)
+            add((word, key.mark, way, "possible"), bounds.possible)
+            add((word, key.mark, way, "nominal"), bounds.nominal)
+    for end, (ctstate, bounds) in swept.ends.items():
+        add(
+            (str(end.cause), end.hook, tuple(map(str, end.via)), ctstate, "possible"),
+            bounds.possible,
+        )
+        add(
+            (str(end.cause), end.hook, tuple(map(str, end.via)), ctstate, "nominal"), bounds.nominal
+        )
+    for ref, bounds in swept.translated.items():
+        add((str(ref), "possible"), bounds.possible)
+    for packets in swept.unsure:
+        add("unsure", packets)
+    items = [*swept.open.items()]
+    for effect, entering in swept.met:
+        items += [(item, those & entering.possible) for item, those in effect.swept.open.items()]
+    for item, those in items:
+        add((str(item.ref), str(item.match), item.why), those)
+    add("two ends", swept.with_two_ends())
+    return found
+
+
+def narrow(coordinates: Coordinates) -> list[PacketSet]:
+    """Some connections, fewer and fewer, then others."""
+    space: Space = coordinates.space
+    possible = coordinates.possible()
+    to_one = possible & space.between("server port", 80, 80)
+    return [
+        possible,
+        to_one,
+        to_one & space.masked("server address", 0x0A010000, 0xFFFFFF00),
+        possible & space.masked("client address", 0x0A090000, 0xFFFF0000),
+        space.everything & space.between("client port", 80, 80),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_was_asked_before_changes_nothing(seed: int) -> None:
+    role, make_space = list(Role)[seed % 4], BoxSpace if seed % 10 == 9 else BddSpace
+    coordinates = Coordinates(role, Family.IPV4, (), make_space)
+    nothing, everything = coordinates.space.nothing, coordinates.space.everything
+    busy = sweeper(seed, coordinates, doubled=False)
+    swept: dict[Kindred, Swept] = {}
+    for packets in kinds(role):
+        # Through chains that two rules call all packets are sent, once for all.
+        alone = sweeper(seed, coordinates, doubled=True)
+        swept[packets] = alone.send(packets, {Key(): exactly(everything)})
+    for among in narrow(coordinates):
+        for packets, of_all in swept.items():
+            got = told(busy.send(packets, {Key(): exactly(among)}), among, nothing)
+            wanted = told(of_all, among, nothing)
+            assert got.keys() == wanted.keys()
+            for name, some in wanted.items():
+                assert (some - got[name]).is_empty(), (packets, name)
+                assert (got[name] - some).is_empty(), (packets, name)
