@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's own data: grammars, lint rules and incidents.
+"""The project's own data: grammars, lint rules with their pages, incidents.
 
-In the repository ``grammar/`` and ``rules/`` stand beside the package, in an installed wheel inside
-it; ``incidents/`` is always inside. An editable install is the repository. This module is the only
-one that knows.
+In the repository ``grammar/``, ``rules/`` and ``docs/rules/`` stand beside the package, in an
+installed wheel inside it; ``incidents/`` is always inside. An editable install is the repository.
+This module is the only one that knows.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ def grammar_dir() -> Path:
 def rules_dir() -> Path:
     """The folder of the lint rules. Raises ResourceError."""
     return _folder("rules", _PACKAGE)
+
+
+def pages_dir() -> Path:
+    """The folder of the rules' pages as Markdown. Raises ResourceError."""
+    return _folder("docs/rules", _PACKAGE)
 
 
 def incidents_dir() -> Path:

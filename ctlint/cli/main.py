@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "explain": "Follow one packet through the rules.",
     "kernel": "Show what a kernel's connection tracking does.",
     "lint": "Check rule sets.",
+    "lsp": "Show findings in an editor: a language server.",
     "rules": "List the lint rules, or print one rule's page.",
     "simulate": "Play scenarios on the model of conntrack.",
     "whatif": "Say how long a silence each timeout bears.",

@@ -14,7 +14,10 @@ import pytest
 from ctlint import __version__, resources
 from tests.corpus import REPOSITORY
 
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "ctlint", "grammar", "rules")
+PARTS = (
+    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"),
+    *("ctlint", "grammar", "rules", "docs/rules"),
+)
 """What a build reads."""
 
 
@@ -58,10 +61,10 @@ def _places(site: Path) -> list[str]:
     """What a fresh interpreter, without our own environment, finds through ``site``."""
     script = (
         "import site, sys; site.addsitedir(sys.argv[1])\n"
-        "from ctlint.resources import grammar_text, rules_dir\n"
+        "from ctlint.resources import grammar_text, pages_dir, rules_dir\n"
         "print(repr(grammar_text('probe')))\n"
         "print(rules_dir())\n"
-        "print((rules_dir() / 'probe.py').is_file())\n"
+        "print((rules_dir() / 'probe.py').is_file(), (pages_dir() / 'CT101.md').is_file())\n"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script, str(site)],
@@ -74,20 +77,20 @@ def _places(site: Path) -> list[str]:
 
 
 def test_bare_checkout(checkout: Path) -> None:
-    assert _places(checkout) == ["'start: /x/\\n'", str(checkout / "rules"), "True"]
+    assert _places(checkout) == ["'start: /x/\\n'", str(checkout / "rules"), "True True"]
 
 
 def test_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) -> None:
     site = _unpack(_call("build_editable", checkout, tmp_path / "dist"), tmp_path / "site")
     (checkout / "grammar" / "probe.lark").write_text("start: /later/\n", encoding="utf-8")
-    assert _places(site) == ["'start: /later/\\n'", str(checkout / "rules"), "True"]
+    assert _places(site) == ["'start: /later/\\n'", str(checkout / "rules"), "True True"]
 
 
 def test_wheel(checkout: Path, tmp_path: Path) -> None:
     wheel = _call("build_wheel", checkout, tmp_path / "dist")
     assert wheel.name == f"ctlint-{__version__}-py3-none-any.whl"
     site = _unpack(wheel, tmp_path / "site")
-    assert _places(site) == ["'start: /x/\\n'", str(site / "ctlint" / "rules"), "True"]
+    assert _places(site) == ["'start: /x/\\n'", str(site / "ctlint" / "rules"), "True True"]
     assert (site / "ctlint" / "py.typed").is_file()
 
 
@@ -96,7 +99,7 @@ def test_wheel_from_sdist(checkout: Path, tmp_path: Path) -> None:
     subprocess.run(["tar", "-xzf", str(sdist), "-C", str(tmp_path)], check=True)
     unpacked = tmp_path / f"ctlint-{__version__}"
     site = _unpack(_call("build_wheel", unpacked, tmp_path / "dist"), tmp_path / "site")
-    assert _places(site) == ["'start: /x/\\n'", str(site / "ctlint" / "rules"), "True"]
+    assert _places(site) == ["'start: /x/\\n'", str(site / "ctlint" / "rules"), "True True"]
 
 
 def test_missing_grammar_is_a_clear_error() -> None:
