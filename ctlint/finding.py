@@ -173,7 +173,8 @@ class Finding:
     ``packet`` is the decisive packet, ``packets`` all kinds lost for this cause, the decisive one
     first. ``ports`` are the service ports concerned as ranges, empty for all. ``further`` are the
     lines of further rules that it is about, where the same is allowed at each of them as at the
-    first. Findings about a setting alone have no packet, no role and no witness.
+    first. ``host`` is the input that it was found in, by the name under which it is read; empty for
+    what is about no host. Findings about a setting alone have no packet, no role and no witness.
     """
 
     rule: str
@@ -194,6 +195,7 @@ class Finding:
     fix: Fix | None = None
     suppressed: Suppressed | None = None
     further: tuple[int, ...] = ()
+    host: str = ""
 
     @property
     def identity(self) -> Identity:
@@ -226,13 +228,50 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class InputSummary:
-    """What was read of one input. ``facts``: what was told of its host, by key (docs/facts.md)."""
+    """What was read of one rule set. ``facts``: what was told of its host, by key (docs/facts.md).
+    ``host`` is the input that it is of.
+    """
 
     file: str
     family: Family
     rules: int
     tables: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
+
+
+class SkipReason(Enum):
+    """Why nothing is said of an input: it cannot be read or understood, or to look at it ended in
+    a fault of ctlint's own.
+    """
+
+    UNREADABLE = "unreadable"
+    FAULT = "fault"
+
+
+class Trouble(NamedTuple):
+    """What is wrong with an input. ``file``, ``line`` and ``column`` are empty and 0 where the
+    message names its place itself.
+    """
+
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}: " if self.line else ""
+        return place + self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An input of which a run says nothing, and why: one trouble at least."""
+
+    host: str
+    reason: SkipReason
+    troubles: tuple[Trouble, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +289,7 @@ class Compared:
 class LintResult:
     """All that one run found. ``kernel`` is the profile's name, ``config`` the file of the
     configuration; it is empty where there is none. ``baseline`` is None where there is none.
+    ``skipped`` are the inputs that it says nothing about.
     """
 
     kernel: str
@@ -258,6 +298,7 @@ class LintResult:
     undecided: tuple[Undecided, ...] = ()
     config: str = ""
     baseline: Compared | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """Findings of this severity that are not suppressed."""

@@ -75,6 +75,11 @@ class Use:
             each for each in self.source.allows if each in self.rules and each not in self.used
         )
 
+    def add(self, other: Use) -> None:
+        """Takes what became of the same permission elsewhere."""
+        self.rules |= other.rules
+        self.used |= other.used
+
     def suppressed(self, rule: str) -> Suppressed:
         """Takes note that a finding of the rule is allowed, and says so."""
         self.used.add(rule)
@@ -82,6 +87,13 @@ class Use:
         if isinstance(source, Allow):
             return Suppressed(AllowedBy.CONFIG, source.reason, source.place.file, source.place.line)
         return Suppressed(source.by, source.wording.reason, source.place.file, source.place.line)
+
+
+class Uses(NamedTuple):
+    """The permissions that stand in files, by the file's name, and those of the configuration."""
+
+    files: Mapping[str, Sequence[Use]]
+    entries: Sequence[Use]
 
 
 class HostAllowing:
@@ -179,6 +191,25 @@ class Allowing:
         if text is not None:
             data = continued_lines(rulesets, file)
             yield from map(Use, in_comments(file, text, data, self.ids))
+
+    @property
+    def uses(self) -> Uses:
+        """The permissions and what became of them so far."""
+        return Uses(self._files, tuple(self._entries.values()))
+
+    def take(self, uses: Uses) -> None:
+        """Adds what became of permissions elsewhere; those that are known already are the same."""
+        for file, found in uses.files.items():
+            here = self._files.setdefault(file, [])
+            known = {use.source: use for use in here}
+            for use in found:
+                if use.source not in known:
+                    known[use.source] = Use(use.source)
+                    here.append(known[use.source])
+                known[use.source].add(use)
+        for use in uses.entries:
+            if isinstance(use.source, Allow):
+                self._entries.setdefault(use.source, Use(use.source)).add(use)
 
     def view(self, info: RuleInfo) -> RunView:
         """The permissions of those files and entries of which a rule is asked."""

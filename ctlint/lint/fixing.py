@@ -231,4 +231,5 @@ def _changed(host: Host, changed: Mapping[str, str]) -> Host:
         host.saved_sets,
         {**host.texts, **changed},
         host.terms,
+        host.name,
     )

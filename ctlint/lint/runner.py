@@ -22,7 +22,7 @@ from ctlint.finding import (
 from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
-from ctlint.lint.allowing import Allow, Allowing, HostAllowing
+from ctlint.lint.allowing import Allow, Allowing, Uses
 from ctlint.lint.context import Context, Subject
 from ctlint.lint.ranking import rank
 from ctlint.lint.registry import shipped_rules
@@ -50,7 +50,8 @@ class Host:
     """The rule sets of one host, the settings they run under, and what is told of it; `saved_sets`
     are the texts of its ipsets, for witnesses. ``texts`` are the files that rules and settings were
     read from, by name: without these, findings come without fixes, and comment lines allow nothing.
-    ``terms`` is None where it is judged as all others are.
+    ``terms`` is None where it is judged as all others are. ``name`` is the input that it was read
+    from.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Host:
         saved_sets: SavedSets = NO_SETS,
         texts: Mapping[str, str] | None = None,
         terms: Terms | None = None,
+        name: str = "",
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
@@ -70,6 +72,7 @@ class Host:
         self.saved_sets = saved_sets
         self.texts = texts or {}
         self.terms = terms
+        self.name = name
 
 
 def lint(
@@ -84,55 +87,92 @@ def lint(
     Raises BadSettingError for a sysctl that is no number, and AnalysisFault where a witness does
     not show what its finding says.
     """
-    run = _Run(kernel, rules, persona)
-    for host in hosts:
-        run.host(host)
+    return gathered((checked(host, kernel, rules, persona=persona) for host in hosts), kernel)
+
+
+@dataclass(frozen=True, slots=True)
+class HostResult:
+    """What the rules say of one host by itself. ``uses`` are the permissions that stand in its
+    files or concern it. ``run_rules`` are the ids of the rules that look at the permissions of all
+    hosts, ``severities`` those in place of their own.
+    """
+
+    inputs: tuple[InputSummary, ...]
+    findings: tuple[Finding, ...]
+    undecided: tuple[Undecided, ...]
+    uses: Uses
+    run_rules: tuple[str, ...]
+    severities: Mapping[str, Severity]
+
+
+def checked(
+    host: Host,
+    kernel: KernelProfile,
+    rules: Sequence[RuleInfo],
+    *,
+    persona: Persona = Persona.REGULAR,
+) -> HostResult:
+    """Run the rules over one host. Raises what `lint` raises."""
+    run = _HostRun(host, kernel, host.terms or Terms(tuple(rules)), persona)
+    run.every_subject()
     return run.result()
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A finding that a rule has made: whether its witness shows it, and in which ways it is told:
-    open, allowed, or both.
+def gathered(results: Iterable[HostResult], kernel: KernelProfile) -> LintResult:
+    """What is said of hosts, put together. Of what they share (a file of settings that is given
+    for all) the first speaks; a finding that is allowed at some hosts alone is told in both ways.
     """
+    inputs: list[InputSummary] = []
+    findings: list[Finding] = []
+    undecided: list[Undecided] = []
+    allowing = Allowing(shipped_rules())
+    run_rules: dict[str, None] = {}
+    severities: dict[str, Severity] = {}
+    told: set[tuple[object, ...]] = set()
+    for one in results:
+        inputs += one.inputs
+        undecided += one.undecided
+        for finding in one.findings:
+            key = (*_place(finding), finding.suppressed is None)
+            if key not in told:
+                told.add(key)
+                findings.append(finding)
+        allowing.take(one.uses)
+        run_rules.update(dict.fromkeys(one.run_rules))
+        severities.update(one.severities)
+    for info in shipped_rules():
+        if info.run_check is not None and info.id in run_rules:
+            for finding in info.run_check(allowing.view(info)):
+                findings.append(_with_severity(finding, severities))
+    findings.sort(key=rank)
+    return LintResult(kernel.name, tuple(inputs), tuple(findings), tuple(undecided))
 
-    is_shown: bool
-    open: set[bool] = field(default_factory=set)
+
+def _place(finding: Finding) -> tuple[object, ...]:
+    """What a finding is known by in one run: rules about settings speak once for each rule set that
+    runs under them.
+    """
+    return finding.rule, finding.location, finding.role, finding.family
 
 
-class _Run:
-    """What was found so far."""
+class _HostRun:
+    """What was found so far of one host."""
 
-    def __init__(self, kernel: KernelProfile, rules: Sequence[RuleInfo], persona: Persona) -> None:
-        self.kernel = kernel
-        self.persona = persona
-        self.terms = Terms(tuple(rules))
-        self.allowing = Allowing(shipped_rules())
-        self.inputs: list[InputSummary] = []
-        self.findings: list[Finding] = []
-        self.undecided: list[Undecided] = []
-        # Rules about settings speak once for each rule set that runs under them.
-        self.seen: dict[tuple[object, ...], _Seen] = {}
-        self.run_rules: dict[str, RuleInfo] = {}
-        self.severities: dict[str, Severity] = {}
-
-    def host(self, host: Host) -> None:
-        terms = host.terms or self.terms
-        pedantic = self.persona is Persona.PEDANTIC
-        wanted = [r for r in terms.rules if pedantic or r.persona is Persona.REGULAR]
-        allowing = self.allowing.of_host(
+    def __init__(self, host: Host, kernel: KernelProfile, terms: Terms, persona: Persona) -> None:
+        self.host = host
+        self.terms = terms
+        pedantic = persona is Persona.PEDANTIC
+        self.wanted = [r for r in terms.rules if pedantic or r.persona is Persona.REGULAR]
+        self.permissions = Allowing(shipped_rules())
+        self.allowing = self.permissions.of_host(
             host.rulesets,
             host.sysctls,
             host.texts,
             terms.allows,
-            [info.id for info in wanted],
+            [info.id for info in self.wanted],
         )
-        for info in wanted:
-            if info.run_check is not None:
-                self.run_rules[info.id] = info
-                self.severities.update(terms.severities)
-        settings = Settings(host.sysctls, self.kernel)
-        subjects = [
+        settings = Settings(host.sysctls, kernel)
+        self.subjects = [
             Subject(
                 ruleset,
                 settings,
@@ -140,25 +180,28 @@ class _Run:
                 host.circumstances,
                 saved_sets=host.saved_sets,
                 texts=host.texts,
-                allowing=allowing,
+                allowing=self.allowing,
             )
             for ruleset in host.rulesets
         ]
-        for subject in subjects:
-            self.inputs.append(_summary(subject.ruleset, host.circumstances))
-            subject.siblings = tuple(other for other in subjects if other is not subject)
-            self.subject(subject, wanted, terms, allowing)
+        self.findings: list[Finding] = []
+        self.undecided: list[Undecided] = []
+        # Whether the witness of a finding shows it.
+        self.is_shown: dict[tuple[object, ...], bool] = {}
 
-    def subject(
-        self, subject: Subject, wanted: Sequence[RuleInfo], terms: Terms, allowing: HostAllowing
-    ) -> None:
+    def every_subject(self) -> None:
+        for subject in self.subjects:
+            subject.siblings = tuple(other for other in self.subjects if other is not subject)
+            self.subject(subject)
+
+    def subject(self, subject: Subject) -> None:
         endless: EndlessWalkError | None = None
-        for info in wanted:
+        for info in self.wanted:
             if info.check is None:
                 continue
             try:
                 for finding in info.check(Context(subject, info)):
-                    self.add(finding, subject, terms, allowing)
+                    self.add(finding, subject)
             except EndlessWalkError as error:
                 endless = error
         try:
@@ -169,28 +212,27 @@ class _Run:
             why = f"{endless}: not all is said of these rules"
             self.undecided.append(Undecided(Location(subject.ruleset.file, 1), "", why))
 
-    def add(self, finding: Finding, subject: Subject, terms: Terms, allowing: HostAllowing) -> None:
-        key = (finding.rule, finding.location, finding.role, finding.family)
-        if key not in self.seen:
-            self.seen[key] = _Seen(subject.replays.require(finding))
-        seen = self.seen[key]
-        if not seen.is_shown:
+    def add(self, finding: Finding, subject: Subject) -> None:
+        key = _place(finding)
+        is_first = key not in self.is_shown
+        if is_first:
+            self.is_shown[key] = subject.replays.require(finding)
+        if not self.is_shown[key]:
             return
-        judged = allowing.judged(_with_severity(finding, terms.severities))
-        # What two hosts share may be allowed at one of them alone.
-        is_open = judged.suppressed is None
-        if is_open not in seen.open:
-            seen.open.add(is_open)
-            self.findings.append(judged)
+        judged = self.allowing.judged(_with_severity(finding, self.terms.severities))
+        if is_first:
+            self.findings.append(replace(judged, host=self.host.name))
 
-    def result(self) -> LintResult:
-        for info in self.run_rules.values():
-            assert info.run_check is not None
-            for finding in info.run_check(self.allowing.view(info)):
-                self.findings.append(_with_severity(finding, self.severities))
-        self.findings.sort(key=rank)
-        return LintResult(
-            self.kernel.name, tuple(self.inputs), tuple(self.findings), tuple(self.undecided)
+    def result(self) -> HostResult:
+        host = self.host
+        run_rules = tuple(info.id for info in self.wanted if info.run_check is not None)
+        return HostResult(
+            tuple(_summary(ruleset, host) for ruleset in host.rulesets),
+            tuple(self.findings),
+            tuple(self.undecided),
+            self.permissions.uses,
+            run_rules,
+            self.terms.severities if run_rules else {},
         )
 
 
@@ -199,13 +241,14 @@ def _with_severity(finding: Finding, severities: Mapping[str, Severity]) -> Find
     return finding if wanted is None else replace(finding, severity=wanted)
 
 
-def _summary(ruleset: Ruleset, circumstances: Circumstances) -> InputSummary:
+def _summary(ruleset: Ruleset, host: Host) -> InputSummary:
     return InputSummary(
         ruleset.file,
         ruleset.family,
         ruleset.rule_count,
         tuple(ruleset.tables),
-        circumstances.told(),
+        host.circumstances.told(),
+        host.name,
     )
 
 

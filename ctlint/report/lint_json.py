@@ -16,11 +16,13 @@ from ctlint.finding import (
     Location,
     PacketKind,
     Severity,
+    Skipped,
     Stranded,
     Suppressed,
     Undecided,
 )
 from ctlint.report.baseline import identity_as_json
+from ctlint.report.causes import causes
 from ctlint.wire.addresses import Family
 
 FORMAT_VERSION = 1
@@ -34,19 +36,23 @@ def render_json(result: LintResult, *, version: str) -> str:
 
     The text is ASCII. A byte of an input that was not UTF-8 appears as ``\\udcNN``.
     """
+    known = causes(result)
+    numbers = {id(each): number for number, one in enumerate(known, 1) for each in one.findings}
     document = {
         "version": FORMAT_VERSION,
         "tool": {"name": "ctlint", "version": version},
         "kernel": result.kernel,
         "config": result.config or None,
         "inputs": [_input(summary) for summary in result.inputs],
-        "findings": [_finding(finding) for finding in result.findings],
+        "findings": [_finding(finding, numbers[id(finding)]) for finding in result.findings],
         "undecided": [_undecided(undecided) for undecided in result.undecided],
         "summary": {
             **{severity.value: result.count(severity) for severity in Severity},
             "suppressed": result.allowed,
+            "causes": sum(cause.lead.suppressed is None for cause in known),
         },
         "baseline": _baseline(result.baseline) if result.baseline else None,
+        "skipped": [_skipped(skipped) for skipped in result.skipped],
     }
     return json.dumps(document, indent=2, ensure_ascii=True, default=as_plain) + "\n"
 
@@ -77,10 +83,11 @@ def _input(summary: InputSummary) -> dict[str, object]:
         "rules": summary.rules,
         "tables": summary.tables,
         "facts": summary.facts,
+        "host": summary.host or summary.file,
     }
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def _finding(finding: Finding, cause: int) -> dict[str, object]:
     return {
         "rule": finding.rule,
         "name": finding.name,
@@ -106,6 +113,8 @@ def _finding(finding: Finding) -> dict[str, object]:
         "fix": _fix(finding.fix) if finding.fix else None,
         "fingerprint": finding.fingerprint,
         "suppressed": _suppressed(finding.suppressed) if finding.suppressed else None,
+        "host": finding.host or None,
+        "cause": cause,
     }
 
 
@@ -116,6 +125,23 @@ def _baseline(compared: Compared) -> dict[str, object]:
         "gone": [
             {**identity_as_json(identity), "count": count}
             for identity, count in compared.gone.items()
+        ],
+    }
+
+
+def _skipped(skipped: Skipped) -> dict[str, object]:
+    return {
+        "host": skipped.host,
+        "why": skipped.reason.value,
+        "errors": [
+            {
+                "message": trouble.message,
+                "file": trouble.file or None,
+                "line": trouble.line or None,
+                "column": trouble.column or None,
+                "hint": trouble.hint,
+            }
+            for trouble in skipped.troubles
         ],
     }
 

@@ -24,6 +24,7 @@ from ctlint.finding import (
     LintResult,
     Location,
     Severity,
+    Skipped,
     Suppressed,
     Undecided,
 )
@@ -83,12 +84,13 @@ def render_sarif(result: LintResult, *, version: str, rules: Sequence[RuleMetada
     """The result as one SARIF log with a final newline; the text is ASCII.
 
     ``version`` is that of ctlint, ``rules`` are those that ran. Suppressed findings are results
-    with a suppression; what was not decided is a notification of the run, and so is how many
-    results are left out. Those that matter most come first.
+    with a suppression; what was not decided is a notification of the run, and so are inputs that
+    were not looked at, and how many results are left out. Those that matter most come first.
     """
     index = {rule.id: number for number, rule in enumerate(rules)}
     findings = result.findings[:MOST_RESULTS]
-    notifications = [_notification(what) for what in result.undecided]
+    notifications = [_say_skipped(skipped) for skipped in result.skipped]
+    notifications += [_notification(what) for what in result.undecided]
     if len(findings) < len(result.findings):
         notifications.append(_say_left_out(len(result.findings) - len(findings)))
     witnesses = _Witnesses()
@@ -103,7 +105,7 @@ def render_sarif(result: LintResult, *, version: str, rules: Sequence[RuleMetada
         },
         "invocations": [
             {
-                "executionSuccessful": True,
+                "executionSuccessful": not result.skipped,
                 "toolExecutionNotifications": notifications,
             }
         ],
@@ -303,6 +305,23 @@ def _notification(undecided: Undecided) -> dict[str, object]:
 
 def _say_left_out(count: int) -> dict[str, object]:
     return {"level": "warning", "message": _message(f"{count:,} more results are left out.")}
+
+
+def _say_skipped(skipped: Skipped) -> dict[str, object]:
+    """A notification (3.58) about an input that was not looked at."""
+    first = skipped.troubles[0]
+    place: dict[str, object] = {"artifactLocation": {"uri": artifact_uri(first.file)}}
+    if first.line:
+        place["region"] = {"startLine": first.line, "startColumn": max(first.column, 1)}
+    more = len(skipped.troubles) - 1
+    said = [f"Not looked at: {skipped.host}", str(first)]
+    if more:
+        said.append(f"and {more:,} more")
+    return {
+        "level": "error",
+        "message": _message(*said),
+        **({"locations": [{"physicalLocation": place}]} if first.file else {}),
+    }
 
 
 def _message(*paragraphs: str, links: str = "") -> dict[str, str]:

@@ -15,6 +15,7 @@ from ctlint.finding import (
     PacketKind,
     Role,
     Severity,
+    SkipReason,
     Stranded,
     Suppressed,
 )
@@ -37,6 +38,9 @@ _LOCAL_DIR = {Role.CLIENT: "orig", Role.SERVER: "reply"}
 _OTHER_DIR = {"orig": "reply", "reply": "orig"}
 _FLAG_ORDER = ("SYN", "FIN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+HOSTS_SHOWN = 3
+"""How many hosts of one cause are named; the rest is counted."""
+
 _SMALL = 300
 """Up to so many seconds a duration is said in seconds alone."""
 
@@ -141,9 +145,13 @@ def say_suppressed(why: Suppressed) -> str:
     return f"{why.reason} ({_ALLOWED_BY[why.by]}{place})"
 
 
-def say_summary(result: LintResult) -> str:
-    """The last line: "2 errors, 1 warning in 1 file (24 rules), kernel 6.18"."""
-    return f"{say_found(result)} in {say_scope(result)}"
+def say_summary(result: LintResult, causes: int = 0) -> str:
+    """The last line: "2 errors, 1 warning in 1 file (24 rules), kernel 6.18". With several hosts
+    also these, and how many ``causes`` the findings have.
+    """
+    several = causes and len({summary.host for summary in result.inputs}) > 1
+    found = say_found(result) + (f" of {say_count(causes, 'cause')}" if several else "")
+    return f"{found} in {say_scope(result)}"
 
 
 def say_found(result: LintResult) -> str:
@@ -156,10 +164,32 @@ def say_scope(result: LintResult) -> str:
     """What was looked at: "1 file (24 rules), kernel 6.18; 1 suppressed"."""
     files = say_count(len({summary.file for summary in result.inputs}), "file")
     rules = say_count(sum(summary.rules for summary in result.inputs), "rule")
-    tail = f"; {result.allowed} suppressed" if result.allowed else ""
+    hosts = len({summary.host for summary in result.inputs})
+    where = f" of {hosts:,} hosts" if hosts > 1 else ""
+    tail = f"; {result.allowed:,} suppressed" if result.allowed else ""
     if result.baseline is not None:
-        tail += f"; {result.baseline.hidden} in the baseline"
-    return f"{files} ({rules}), kernel {result.kernel}{tail}"
+        tail += f"; {result.baseline.hidden:,} in the baseline"
+    return f"{files}{where} ({rules}), kernel {result.kernel}{tail}"
+
+
+def say_hosts(hosts: Sequence[str]) -> tuple[str, str]:
+    """Where a cause is found: "on 37 hosts", and "a, b, c and 34 more"."""
+    more = f" and {len(hosts) - HOSTS_SHOWN:,} more" if len(hosts) > HOSTS_SHOWN else ""
+    return f"on {len(hosts):,} hosts", ", ".join(hosts[:HOSTS_SHOWN]) + more
+
+
+def say_skipped(result: LintResult) -> str:
+    """What the result leaves out: "left out: 2 inputs that cannot be read"; "" for nothing."""
+    counts = Counter(skipped.reason for skipped in result.skipped)
+    said = [
+        f"{say_count(counts[reason], 'input')} {words}"
+        for reason, words in (
+            (SkipReason.UNREADABLE, "with errors"),
+            (SkipReason.FAULT, "with a fault of ctlint's own"),
+        )
+        if counts[reason]
+    ]
+    return f"left out, as said on standard error: {', '.join(said)}" if said else ""
 
 
 def say_gone(compared: Compared) -> list[str]:
@@ -213,4 +243,4 @@ def say_fact(value: object) -> str:
 
 def say_count(number: int, noun: str) -> str:
     """A number of things: "1 rule", "2 rules"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -15,10 +15,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctlint.finding import Finding, LintResult, Location, Severity, Undecided
+from ctlint.report.causes import Cause, causes, group_by_place
 from ctlint.report.escape import is_unicode, visible
 from ctlint.report.places import (
     FULL_SHOWN,
-    group_by_place,
     known_of,
     losses_of,
     place_of,
@@ -32,8 +32,10 @@ from ctlint.report.places import (
 from ctlint.report.sentence import (
     say_facts,
     say_gone,
+    say_hosts,
     say_place,
     say_rules,
+    say_skipped,
     say_summary,
     say_suppressed,
 )
@@ -65,8 +67,9 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
 
     With ``show_suppressed`` those that are have a line each, with the reason.
 
-    Findings of one rule at one place, which differ by role, share their excerpt and their help.
-    Of a rule that speaks at many places the first are shown in full, the others in a line each.
+    Findings of one rule at one place, which differ by role, share their excerpt and their help; so
+    do those of one cause on several hosts. Of a rule that speaks at many places the first are shown
+    in full, the others in a line each.
 
     ``console`` decides on width, colours and encoding; with an encoding other than UTF-8 the
     frame is ASCII and what the encoding cannot hold is escaped. Paths and their places are never
@@ -74,10 +77,12 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
     """
     page = _Page(console)
     shown: Counter[str] = Counter()
-    rest: list[list[Finding]] = []
-    for group in group_by_place(result.findings):
-        shown[group[0].rule] += 1
-        if shown[group[0].rule] <= FULL_SHOWN:
+    rest: list[list[Cause]] = []
+    known = causes(result)
+    for group in group_by_place(known):
+        rule = group[0].lead.rule
+        shown[rule] += 1
+        if shown[rule] <= FULL_SHOWN:
             page.print_findings(group)
         else:
             rest.append(group)
@@ -93,7 +98,10 @@ def render_text(result: LintResult, *, console: Console, show_suppressed: bool =
         page.print_line(facts)
     if result.config:
         page.print_line(f"configuration: {result.config}")
-    page.print_line(say_summary(result), style="bold")
+    if skipped := say_skipped(result):
+        page.print_line(skipped)
+    count = sum(cause.lead.suppressed is None for cause in known)
+    page.print_line(say_summary(result, count), style="bold")
 
 
 class Excerpt(NamedTuple):
@@ -154,14 +162,22 @@ class _Page:
         self.bar = "│" if unicode else "|"
         self.ellipsis = "…" if unicode else "..."
 
-    def print_findings(self, group: Sequence[Finding]) -> None:
-        """Prints the findings of one rule at one place, and an empty line."""
+    def print_findings(self, causes: Sequence[Cause]) -> None:
+        """Prints the findings of one rule at one place, and an empty line. Hosts that share a cause
+        may differ in what is lost: then it is said of which host that is.
+        """
         from rich.text import Text
 
+        group = [cause.lead for cause in causes]
         first = group[0]
         self._add_header(group)
         digits = len(str(first.location.line))
         self._add_location(first.location, digits, _STYLES[first.severity])
+        hosts = causes[0].hosts
+        if len(hosts) > 1:
+            self._add_item(digits, *say_hosts(hosts))
+            if not all(cause.is_uniform for cause in causes):
+                self._add_item(digits, "what follows is of", hosts[0])
         own, shared = split_messages([finding.message for finding in group])
         for finding, message in zip(group, own, strict=True):
             role = finding.role.value if finding.role else ""
@@ -191,7 +207,7 @@ class _Page:
         if rest := say_rest(places, RELATED_SHOWN, ""):
             self._add_item(digits, "note", f"{rest} places")
 
-    def print_rest(self, groups: Sequence[Sequence[Finding]]) -> None:
+    def print_rest(self, groups: Sequence[Sequence[Cause]]) -> None:
         """Prints findings of rules that were shown often enough, a line each place."""
         if not groups:
             return
@@ -199,9 +215,13 @@ class _Page:
 
         self.lines.append(Text("more places of the same rules:", "bold"))
         for group in groups:
-            first = group[0]
+            first = group[0].lead
             where = first.location
-            roles = ", ".join(roles_of(group))
+            said = roles_of([cause.lead for cause in group])
+            hosts = group[0].hosts
+            if len(hosts) > 1:
+                said.append(f"{len(hosts):,} hosts")
+            roles = ", ".join(said)
             place = place_of(where)
             head = Text.assemble(
                 "  ",

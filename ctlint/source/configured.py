@@ -43,6 +43,7 @@ class Configured(NamedTuple):
             one.saved_sets,
             one.texts,
             self.terms(holds),
+            one.name,
         )
 
     @property

@@ -80,6 +80,7 @@ LOST_FIN = Finding(
         ),
         is_safe=True,
     ),
+    host="rules.v4",
 )
 
 ALLOWED = Finding(
@@ -95,7 +96,7 @@ ALLOWED = Finding(
 
 EXAMPLE = LintResult(
     kernel="6.18",
-    inputs=(InputSummary("rules.v4", Family.IPV4, 24, ("filter",), {"idle": 600}),),
+    inputs=(InputSummary("rules.v4", Family.IPV4, 24, ("filter",), {"idle": 600}, "rules.v4"),),
     findings=(LOST_FIN, ALLOWED),
     undecided=(
         Undecided(

@@ -54,9 +54,11 @@ def test_an_empty_result() -> None:
         '    "error": 0,\n'
         '    "warning": 0,\n'
         '    "note": 0,\n'
-        '    "suppressed": 0\n'
+        '    "suppressed": 0,\n'
+        '    "causes": 0\n'
         "  },\n"
-        '  "baseline": null\n'
+        '  "baseline": null,\n'
+        '  "skipped": []\n'
         "}\n"
     )
 
