@@ -13,6 +13,7 @@ from ctlint.analysis.circumstances import FACTS, FactError, circumstances
 from ctlint.cli.options import kernel_named, sets_option, sysctl_option, unusable_input
 from ctlint.finding import Severity
 from ctlint.lint.config_kinds import fits, one_of, rule_hint
+from ctlint.lint.config_schema import MAX_JOBS
 from ctlint.lint.configuration import FACT, Said
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
@@ -23,7 +24,7 @@ from ctlint.source.configured import Configured
 
 _SAID: Final = (
     *("sysctls", "sets", "kernel", "facts", "select", "ignore", "persona", "fail_on"),
-    "baseline",
+    *("baseline", "exclude", "jobs"),
 )
 """The parameters that say what a configuration can say too."""
 
@@ -76,6 +77,18 @@ def with_configuration(command: _F) -> _F:
         click.option(
             "--baseline", metavar="FILE", help="Hide what was found before: docs/baseline.md."
         ),
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="GLOB",
+            help="Pass by what fits, below folders and of globs; repeatable.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1, MAX_JOBS),
+            metavar="N",
+            help="Share hosts among N processes [default: as many as there are cores].",
+        ),
     )
 
     @wraps(command)
@@ -109,6 +122,8 @@ def _said(given: dict[str, Any]) -> Iterator[tuple[str, Said]]:
         ("fail_on", "fail-on"),
         ("sets", "sets"),
         ("baseline", "baseline"),
+        ("exclude", "exclude"),
+        ("jobs", "jobs"),
     ):
         if given[name]:
             yield key, Said(given[name], f"--{key}")

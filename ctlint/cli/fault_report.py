@@ -24,11 +24,16 @@ def describe(fault: AnalysisFault) -> dict[str, Any]:
         "expected": fault.expected,
         "got": fault.got,
         "kernel_profile": fault.scenario.get("kernel"),
-        "versions": {
-            "ctlint": __version__,
-            "python": platform.python_version(),
-            "running_kernel": platform.release(),
-        },
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What was running."""
+    return {
+        "ctlint": __version__,
+        "python": platform.python_version(),
+        "running_kernel": platform.release(),
     }
 
 
@@ -41,10 +46,10 @@ def write_report(report: Mapping[str, Any], folder: str, prefix: str = PREFIX) -
     return os.path.relpath(path) if folder == os.curdir else path
 
 
-def keep(fault: AnalysisFault) -> str:
-    """Writes the report to the current folder, and says in words where it is, or why nowhere."""
+def keep(report: Mapping[str, Any]) -> str:
+    """Writes a report to the current folder, and says in words where it is, or why nowhere."""
     try:
-        path = write_report(describe(fault), os.curdir)
+        path = write_report(report, os.curdir)
     except OSError as error:
         return f"the report could not be written to the current folder ({error.strerror or error})"
     return f"please report it with {path}"

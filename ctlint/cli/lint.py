@@ -7,33 +7,37 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TextIO
+from typing import Final, NamedTuple, TextIO
 
 import click
 
 from ctlint import __version__
 from ctlint.cli.configured import with_configuration
-from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
+from ctlint.cli.crew import usable_cores
+from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
+from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts
 from ctlint.cli.options import (
     color_option,
     console,
     no_garbage_collection,
-    one_by_one,
     unusable_input,
 )
 from ctlint.cli.streams import reader_may_leave, tell
-from ctlint.finding import LintResult, Severity
+from ctlint.finding import LintResult, Severity, SkipReason
 from ctlint.lint.baseline import Baseline, baseline_of, compared
 from ctlint.lint.config_schema import FORMATS
 from ctlint.lint.fixing import Patch, patch
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
-from ctlint.lint.runner import lint
 from ctlint.report.baseline import render_baseline
 from ctlint.source.baseline_files import read_baseline
 from ctlint.source.configured import Configured
-from ctlint.source.inputs import read_inputs
+from ctlint.source.found_inputs import found_inputs
+from ctlint.source.inputs import HostReader, read_shared
 from ctlint.source.outputs import opened_output
+
+_WITHOUT_WITNESS: Final = frozenset({"text", "concise", "github", "junit", "gitlab"})
+"""Formats that do not show the witnesses of findings."""
 
 
 class Look(NamedTuple):
@@ -52,10 +56,19 @@ Examples:
   ctlint lint rules.v4 --fix > PATCH
   ctlint lint host-folder --fact keepalive=30s --fact role=server
   ctlint lint host-folder --format text --format sarif --output - --output ctlint.sarif
+  ctlint lint hosts "more/**/rules.v4" --jobs 4
+  find hosts -name "*.v4" -print0 | ctlint lint --files-from -
 """,
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @with_configuration
+@click.option(
+    "--files-from",
+    "lists",
+    multiple=True,
+    metavar="FILE",
+    help="More PATHs from a file (- for standard input), one a line or NUL between; repeatable.",
+)
 @click.option(
     "--format",
     "formats",
@@ -90,6 +103,7 @@ Examples:
 def command(
     configured: Configured,
     paths: tuple[str, ...],
+    lists: tuple[str, ...],
     formats: tuple[str, ...],
     outputs: tuple[str, ...],
     new_baseline: str | None,
@@ -100,39 +114,60 @@ def command(
 ) -> int:
     """Check rule sets.
 
-    PATH is an iptables-save or ip6tables-save file, - for standard input, or a folder with the
-    files of one host: iptables-save, ip6tables-save, sysctl, ipset-save.
+    PATH is an iptables-save or ip6tables-save file, - for standard input, a folder with the files
+    of one host (iptables-save, ip6tables-save, sysctl, ipset-save), a folder of such folders and
+    files, or a glob in quotes. What is wrong with one of many is told, and the others are checked.
     """
-    if not paths:
+    if not paths and not lists:
         raise click.UsageError("no PATH; use - to read standard input")
     if wants_patch:
         _require_patch_alone(formats, outputs, new_baseline, quiet=quiet)
     holds = configured.effective()
     targets = _targets(formats or (holds["format"],), outputs, new_baseline)
-    rules = holds.rules(shipped_rules())
+    rules = shipped_rules()
     kernel, persona = configured.kernel, Persona(holds["persona"])
     sysctls, sets = configured.paths("sysctl"), configured.paths("sets")
     baselines = configured.paths("baseline")
     with unusable_input(), no_garbage_collection():
         known = {file: _known(file, new_baseline) for file in baselines}
-        hosts = [configured.host(one) for one in read_inputs(paths, sysctls, sets)]
-        result = lint(one_by_one(hosts), kernel, rules, persona=persona)
+        found = found_inputs(paths, lists, configured.is_excluded)
+        reader = HostReader(read_shared(sysctls, sets))
+        reader.keep_streams(found.names)
+        with_witnesses = any(form not in _WITHOUT_WITNESS for form, _ in targets)
+        check = HostCheck(reader, configured, with_witnesses=with_witnesses)
+        result, asked = check_hosts(found, check, holds["jobs"] or usable_cores())
+        if not result.inputs and result.skipped:
+            return _exit_code(result, holds["fail-on"])
         result = replace(result, config=configured.file.configuration.file)
         for file, baseline in known.items():
-            asked = {info.id for host in hosts if host.terms for info in host.terms.rules}
             result = compared(result, baseline, file, asked)
-        given = (*paths, *sysctls, *sets, *configured.read)
+        given = (*found.names, *lists, *sysctls, *sets, *configured.read)
         if wants_patch:
+            hosts = Hosts(check, [name for name in found.names if name not in _skipped(result)])
             fixes = patch(result, hosts, kernel, rules, persona=persona)
             _write_patch(fixes, targets[0][1], given)
         for form, output in () if wants_patch else targets:
             if not (quiet and output == "-"):
                 look = Look(color, show_suppressed)
                 _write(result, form, output, look, (*given, *baselines))
-        if new_baseline is not None:
+        if new_baseline is not None and not result.skipped:
             _write_baseline(result, new_baseline, given, quiet=quiet)
             return EXIT_CLEAN
-    least = Severity(holds["fail-on"]).rank
+    if new_baseline is not None:
+        tell(f"{new_baseline}: not written: inputs are left out, and their findings would be new")
+    return _exit_code(result, holds["fail-on"])
+
+
+def _skipped(result: LintResult) -> set[str]:
+    return {skipped.host for skipped in result.skipped}
+
+
+def _exit_code(result: LintResult, fail_on: str) -> int:
+    """What is left out counts for more than what is found."""
+    reasons = {skipped.reason for skipped in result.skipped}
+    if reasons:
+        return EXIT_FAULT if SkipReason.FAULT in reasons else EXIT_UNUSABLE
+    least = Severity(fail_on).rank
     if any(f.suppressed is None and f.severity.rank >= least for f in result.findings):
         return EXIT_FINDINGS
     return EXIT_CLEAN

@@ -160,9 +160,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         tell("ctlint: this takes more memory than there is")
         return EXIT_UNUSABLE
     except AnalysisFault as fault:
-        from ctlint.cli.fault_report import keep
+        from ctlint.cli.fault_report import describe, keep
 
-        tell(f"ctlint: a fault of its own: {fault}; {keep(fault)}")
+        tell(f"ctlint: a fault of its own: {fault}; {keep(describe(fault))}")
         return EXIT_FAULT
     except Exception as error:  # the last resort: a line instead of a traceback
         if isinstance(error, OSError) and error.filename is None:

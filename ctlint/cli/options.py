@@ -123,7 +123,8 @@ def no_garbage_collection() -> Iterator[None]:
 
 def one_by_one(items: Sequence[_Item]) -> Iterator[_Item]:
     """The items. What was made of one is collected before the next comes, but not looked for among
-    what there was before: the sets of packets of one host are some 40 MB, in cycles.
+    what there was before: the sets of packets of one host are some 40 MB, in cycles. What is left
+    of one is not looked at again.
     """
     if len(items) < 2:
         yield from items
@@ -133,6 +134,7 @@ def one_by_one(items: Sequence[_Item]) -> Iterator[_Item]:
         for item in items:
             yield item
             gc.collect()
+            gc.freeze()
     finally:
         gc.unfreeze()
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TextIO, TypeVar
+
+from ctlint.report.escape import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -16,15 +18,23 @@ _T = TypeVar("_T")
 PATIENCE: Final = 1.0
 """Seconds without a bar."""
 _INTERVAL: Final = 0.1
+_LABEL: Final = 32
+"""Characters of a label that are shown, its last ones."""
 
 
-def watched(items: Iterable[_T], total: int, output: TextIO) -> Iterator[_T]:
-    """The items; while they come, a bar shows how many have, if that takes more than a second.
+def watched(
+    items: Iterable[_T],
+    total: int,
+    output: TextIO | None = None,
+    label: Callable[[_T], str] | None = None,
+) -> Iterator[_T]:
+    """The items; while they come, a bar shows how many have, if that takes more than a second, and
+    the `label` of the last one.
 
     There is none where standard error is no terminal, nor where `output` is one too, whose lines it
-    would stand between.
+    would stand between; without one nothing is written meanwhile.
     """
-    if not sys.stderr.isatty() or output.isatty():
+    if not sys.stderr.isatty() or (output is not None and output.isatty()):
         yield from items
         return
     bar: Progress | None = None
@@ -32,8 +42,9 @@ def watched(items: Iterable[_T], total: int, output: TextIO) -> Iterator[_T]:
     try:
         for count, item in enumerate(items):
             if monotonic() >= due:
-                bar = bar or _bar(total)
-                bar.update(bar.task_ids[0], completed=count, refresh=True)
+                bar = bar or _bar(total, has_label=label is not None)
+                shown = _cut(visible(label(item))) if label is not None else ""
+                bar.update(bar.task_ids[0], completed=count, description=shown, refresh=True)
                 due = monotonic() + _INTERVAL
             yield item
     finally:
@@ -41,18 +52,29 @@ def watched(items: Iterable[_T], total: int, output: TextIO) -> Iterator[_T]:
             bar.stop()
 
 
-def _bar(total: int) -> Progress:
+def _bar(total: int, *, has_label: bool) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     bar = Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
+        *([TextColumn("{task.description}", markup=False)] if has_label else []),
         console=Console(stderr=True),
         auto_refresh=False,
         transient=True,
     )
-    bar.add_task("packets", total=total)
+    bar.add_task("", total=total)
     bar.start()
     return bar
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LABEL else f"…{text[1 - _LABEL :]}"

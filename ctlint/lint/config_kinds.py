@@ -126,6 +126,24 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number within bounds."""
+
+    least: int
+    most: int
+
+    def read(self, value: object, place: Place) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise place.refuse(f"expected a whole number, not {name_of(value)}")
+        if not self.least <= value <= self.most:
+            raise place.refuse(f"expected a number from {self.least} to {self.most}")
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A list of values; all that are wrong are noted."""
 

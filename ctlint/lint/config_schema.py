@@ -17,6 +17,7 @@ from ctlint.lint.config_kinds import (
     Kernel,
     Kind,
     Listed,
+    Number,
     RuleId,
     RuleWord,
     Text,
@@ -28,6 +29,9 @@ FORMATS: Final = (
     *("text", "concise", "json", "sarif", "github", "junit", "gitlab", "markdown", "html"),
 )
 """The forms of a report: docs/formats.md."""
+
+MAX_JOBS: Final = 256
+"""Processes that hosts are shared among."""
 
 SEVERITIES: Final = tuple(severity.value for severity in Severity)
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
@@ -76,6 +80,8 @@ def config_keys() -> Keys:
         Key("sysctl", paths, "Files or folders of kernel settings, the last one wins."),
         Key("sets", paths, "Files that `ipset save` has printed."),
         Key("baseline", Text(), "What was found before: docs/baseline.md."),
+        Key("exclude", paths, "Globs of what is passed by in folders: docs/input.md."),
+        Key("jobs", Number(1, MAX_JOBS), "Processes that hosts are shared among."),
     )
     allow = (
         Key("rules", ids, "Ids or names of rules whose findings are allowed."),

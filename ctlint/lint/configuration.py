@@ -41,6 +41,8 @@ DEFAULTS: Final[Values] = {
         "sysctl": (),
         "sets": (),
         "baseline": None,
+        "exclude": (),
+        "jobs": None,
     }.items()
 }
 

@@ -65,21 +65,24 @@ CONFLICT: Final = "its lines are changed by another fix"
 
 def patch(
     result: LintResult,
-    hosts: Sequence[Host],
+    hosts: Iterable[Host],
     kernel: KernelProfile,
     rules: Sequence[RuleInfo],
     *,
     persona: Persona = Persona.REGULAR,
 ) -> Patch:
-    """Put together the fixes of a run, and run lint again on a copy with them."""
+    """Put together the fixes of a run, and run lint again on a copy with them. The hosts are those
+    of the run; they are gone through twice.
+    """
+    chosen, left_out = chosen_fixes(result.findings)
+    wanted = edits_by_file(chosen)
     texts: dict[str, str] = {}
     families: dict[str, Family] = {}
     for host in hosts:
-        texts.update(host.texts)
+        texts.update({file: text for file, text in host.texts.items() if file in wanted})
         families.update({ruleset.file: ruleset.family for ruleset in host.rulesets})
-    chosen, left_out = chosen_fixes(result.findings)
     files: list[FilePatch] = []
-    for file, edits in edits_by_file(chosen).items():
+    for file, edits in wanted.items():
         each = FilePatch(file, texts[file], edits)
         if file not in families or read_again(each.edited, file, families[file]):
             files.append(each)
@@ -93,7 +96,7 @@ def patch(
         return Patch((), (), tuple(left_out), (), tuple(before), ())
     changed = {each.file: each.edited for each in files}
     after = lint(
-        [_changed(host, changed) for host in hosts], kernel, rules, persona=persona
+        (_changed(host, changed) for host in hosts), kernel, rules, persona=persona
     ).findings
     now = {finding.fingerprint: finding for finding in after if finding.suppressed is None}
     then = {finding.fingerprint for finding in result.findings}

@@ -93,14 +93,15 @@ def lint(
 @dataclass(frozen=True, slots=True)
 class HostResult:
     """What the rules say of one host by itself. ``uses`` are the permissions that stand in its
-    files or concern it. ``run_rules`` are the ids of the rules that look at the permissions of all
-    hosts, ``severities`` those in place of their own.
+    files or concern it. ``asked`` are the ids of its rules, ``run_rules`` of those that look at the
+    permissions of all hosts, ``severities`` those in place of the latter's own.
     """
 
     inputs: tuple[InputSummary, ...]
     findings: tuple[Finding, ...]
     undecided: tuple[Undecided, ...]
     uses: Uses
+    asked: tuple[str, ...]
     run_rules: tuple[str, ...]
     severities: Mapping[str, Severity]
 
@@ -231,6 +232,7 @@ class _HostRun:
             tuple(self.findings),
             tuple(self.undecided),
             self.permissions.uses,
+            tuple(info.id for info in self.terms.rules),
             run_rules,
             self.terms.severities if run_rules else {},
         )

@@ -31,7 +31,8 @@ from ctlint.source.config_files import NO_CONFIG, PROJECT_NAME, ConfigFile, conf
 from ctlint.source.configured import Configured
 from ctlint.source.errors import SourceError
 from ctlint.source.files import read_text
-from ctlint.source.inputs import HostInput, host_files, read_inputs
+from ctlint.source.host_folders import host_files
+from ctlint.source.inputs import HostInput, read_inputs
 
 NO_RULES: Final = "*filter\nCOMMIT\n"
 """The rules under which settings without a host are looked at."""

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from ctlint.lsp.names import is_path
 from ctlint.source.config_files import CONFIG_NAME, PROJECT_NAME
-from ctlint.source.files import first_line, is_dump
-from ctlint.source.inputs import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS, SOS_FOLDERS
+from ctlint.source.dumps import first_line, is_dump
+from ctlint.source.host_folders import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS, SOS_FOLDERS
 from ctlint.source.sysctl_files import FOLDERS
 
 

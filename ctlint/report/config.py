@@ -12,7 +12,7 @@ from ctlint.lint.allowing import Allow
 from ctlint.lint.configuration import FACT, SEVERITY, Effective, Said
 from ctlint.report.escape import visible
 
-_UNSAID = {"select": "all rules", "baseline": "none"}
+_UNSAID = {"select": "all rules", "baseline": "none", "jobs": "as many as there are cores"}
 """What stands for a value that TOML has no word for."""
 
 _QUOTED = str.maketrans({'"': '\\"', "\\": "\\\\"})
@@ -89,7 +89,9 @@ def _allow(allow: Allow) -> list[tuple[str, Any]]:
 
 
 def _toml(value: object) -> str:
-    """A text or a list of texts as TOML in one line."""
+    """A number, a text or a list of texts as TOML in one line."""
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, str):
         quoted = value.translate(_QUOTED)
         return '"' + "".join(c if c.isprintable() else _escape(c) for c in quoted) + '"'

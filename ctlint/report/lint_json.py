@@ -49,8 +49,8 @@ def render_json(result: LintResult, *, version: str) -> str:
         "summary": {
             **{severity.value: result.count(severity) for severity in Severity},
             "suppressed": result.allowed,
-            "causes": sum(cause.lead.suppressed is None for cause in known),
         },
+        "causes": sum(cause.lead.suppressed is None for cause in known),
         "baseline": _baseline(result.baseline) if result.baseline else None,
         "skipped": [_skipped(skipped) for skipped in result.skipped],
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ctlint.lint.configuration import Effective, Values
+from ctlint.lint.configuration import Effective, Values, glob_covers
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.runner import Host, Terms
 from ctlint.model.kernel.profiles import KernelProfile, profile
@@ -30,6 +30,16 @@ class Configured(NamedTuple):
         """How an input is judged."""
         rules = effective.rules(shipped_rules())
         return Terms(rules, effective.severities, effective.allows)
+
+    def is_excluded(self, path: str) -> bool:
+        """Whether a glob of `exclude` covers a path, or a folder above it. Those of an option are
+        relative to the working directory, those of the configuration to its folder.
+        """
+        globs: Sequence[str] = self.effective()["exclude"]
+        folder = "." if "exclude" in self.options else self.file.folder
+        return bool(globs) and any(
+            glob_covers(glob, seen) for seen in seen_from(folder, path) for glob in globs
+        )
 
     def host(self, one: HostInput) -> Host:
         """What is checked of an input, and how."""

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctlint.scenario.reader import MAX_TEXT
+from ctlint.source.dumps import first_line, is_dump
 from ctlint.source.errors import SourceError
-from ctlint.source.files import STANDARD_INPUT, first_line, is_dump, read_document
+from ctlint.source.files import STANDARD_INPUT, read_document
 from ctlint.source.lint_results import lint_result
 from ctlint.source.scenario_files import JSON_SUFFIXES, SOCKET_SUFFIX, is_script
 

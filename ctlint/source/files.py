@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Texts from files, pipes and standard input, in bounded memory.
 
-What is no text of ours is refused here with what it is, before a parser sees it: a compressed file,
-UTF-16, a listing of ``iptables -L``. Bytes that are not UTF-8 become lone surrogates.
+What is no text is refused here with what it is: a compressed file, an archive, UTF-16. Bytes that
+are not UTF-8 become lone surrogates.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ MAX_BYTES: Final = 512 << 20
 MAX_LINES: Final = 5_000_000
 """Of one text."""
 
+MAX_NAMES: Final = 64 << 20
+"""Bytes of a list of names."""
+
 _CHUNK: Final = 1 << 20
 # A line that a parser refuses as too long need not be kept whole to be refused.
 _KEPT_LINE: Final = MAX_LINE + 1
@@ -36,24 +39,14 @@ _BINARY: Final[tuple[tuple[bytes, str, str | None], ...]] = (
     (b"\xfd7zXZ", "compressed with xz", "xzcat FILE | ctlint COMMAND -"),
     (b"BZh", "compressed with bzip2", "bzcat FILE | ctlint COMMAND -"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstdcat FILE | ctlint COMMAND -"),
-    (b"PK\x03\x04", "a zip archive", "give the files that it holds"),
+    (b"PK\x03\x04", "a zip archive", "unpack it, and give the folder or the files that it holds"),
     (b"\xef\xbb\xbf", "text with a byte order mark, which its readers refuse", "remove it"),
     (b"\xff\xfe", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint COMMAND -"),
     (b"\xfe\xff", "UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE | ctlint COMMAND -"),
 )
-_GIVE_A_DUMP: Final = "give what iptables-save prints"
-_OTHER_TEXT: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
-    (re.compile(pattern), what)
-    for pattern, what in (
-        (r"Chain \S+ \(", "a listing of `iptables -L`, which leaves out parts of the rules"),
-        (r"-[PN] \S+|-A \S+ ", "what `iptables -S` prints: one table, without its name"),
-        (r"(?:table|add table|flush ruleset)\b", "a rule set of nft"),
-        (r"\{", "JSON"),
-        (r"(?:create|add) \S+ \S", "what `ipset save` prints; it goes to --sets"),
-        (r"(?:\S*/)?(?:ip6?tables|ufw|firewall-cmd)\s", "a shell script"),
-        (r"[a-z][\w-]*[./][\w./-]+\s*=", "kernel settings; they go to --sysctl"),
-    )
-)
+_PACKED: Final = tuple(magic for magic, _, hint in _BINARY if hint and "cat FILE" in hint)
+_ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.\w+)?|t[gxb]z|tbz2)$")
+_GIVE_FOLDER: Final = "give the folder: an unpacked sosreport is that of a host"
 
 
 def read_text(path: str) -> str:
@@ -94,30 +87,26 @@ def read_document(path: str, most: int, command: str) -> str:
     return found.decode("utf-8", "surrogateescape")
 
 
-def first_line(text: str) -> str:
-    """The first line that is neither blank nor a comment, without blanks around it; else empty."""
-    found = re.search(r"^[ \t]*(?![#\s])(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else ""
-
-
-def is_dump(text: str) -> bool:
-    """Whether this is what iptables-save prints: its first line opens a table."""
-    return first_line(text).startswith("*")
-
-
-def require_dump(text: str, path: str) -> None:
-    """Raises SourceError for a text that is empty, or plainly of another kind than a dump of
-    rules; whether it is one is for the parser to say.
+def read_names(path: str) -> list[str]:
+    """The names in a list: one a line, or with NUL bytes between where it holds any, as find(1)
+    prints them with -print0. Raises SourceError for what cannot be read, and for a list of nothing.
     """
-    if not text.strip():
-        hint = "iptables-save prints nothing without root, and where no table is loaded"
-        raise SourceError(f"{path}: empty", hint)
-    line = first_line(text)
-    if text.startswith("#!"):
-        raise SourceError(f"{path}: a script, not a dump of rules", f"run it, then {_GIVE_A_DUMP}")
-    for pattern, what in _OTHER_TEXT:
-        if pattern.match(line):
-            raise SourceError(f"{path}: this is {what}", _GIVE_A_DUMP)
+    found = bytearray()
+    try:
+        for chunk in _read(path):
+            found += chunk
+            if len(found) > MAX_NAMES:
+                raise SourceError(f"{path}: larger than {MAX_NAMES >> 20} MiB")
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        # A name with a NUL byte.
+        raise SourceError(f"{path!r}: {error}") from error
+    pieces = found.split(b"\0") if b"\0" in found else found.splitlines()
+    names = [os.fsdecode(bytes(piece)) for piece in pieces if piece]
+    if not names:
+        raise SourceError(f"{path}: a list without a name")
+    return names
 
 
 def _read(path: str) -> Iterator[bytes]:
@@ -185,6 +174,9 @@ def _cut(chunk: bytes, width: int) -> tuple[bytes, int]:
 
 
 def _require_text(start: bytes, path: str, command: str = "lint") -> None:
+    is_packed = start.startswith(_PACKED) and _ARCHIVE.search(path)
+    if is_packed or start[257:262] == b"ustar":  # tar(5)
+        raise SourceError(f"{path}: an archive", f"unpack it (tar -xf), and {_GIVE_FOLDER}")
     for magic, what, hint in _BINARY:
         if start.startswith(magic):
             name = "FILE" if path == STANDARD_INPUT else path

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ctlint.source.files import STANDARD_INPUT
-from ctlint.source.inputs import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS, SOS_FOLDERS
+from ctlint.source.host_folders import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS, SOS_FOLDERS
 
 _FOLDER_FILES: Final = (
     *(name for names in FOLDER_RULES.values() for name in names),

@@ -11,8 +11,9 @@ from ctlint.parse.errors import ParseError, Problem
 from ctlint.scenario.rulesets import ipsets_of, ruleset_of
 from ctlint.scenario.scenario import ScenarioError
 from ctlint.scenario.script_settings import Reference
+from ctlint.source.dumps import require_dump
 from ctlint.source.errors import SourceError
-from ctlint.source.files import STANDARD_INPUT, read_text, require_dump
+from ctlint.source.files import STANDARD_INPUT, read_text
 from ctlint.wire.addresses import Family
 
 _FAMILIES: Final = {"rules": Family.IPV4, "rules6": Family.IPV6}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ctlint.source.inputs import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS
+from ctlint.source.host_folders import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS
 from tests.corpus import REPOSITORY
 from tests.e2e.conftest import git
 

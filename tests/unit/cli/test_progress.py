@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -20,14 +21,18 @@ class Terminal(io.StringIO):
 
 
 def run(
-    monkeypatch: pytest.MonkeyPatch, errors: io.StringIO, output: io.StringIO, seconds: float
+    monkeypatch: pytest.MonkeyPatch,
+    errors: io.StringIO,
+    output: io.StringIO | None,
+    seconds: float,
+    label: Callable[[int], str] | None = None,
 ) -> str:
     """What is written to standard error while ten items take so long together."""
     moments = iter([0.0, *(seconds * count / 10 for count in range(1, 100))])
     monkeypatch.setattr(progress, "monotonic", lambda: next(moments))
     monkeypatch.setattr(sys, "stderr", errors)
     monkeypatch.setenv("TERM", "xterm")
-    assert list(watched(iter(range(10)), 10, output)) == list(range(10))
+    assert list(watched(iter(range(10)), 10, output, label)) == list(range(10))
     return errors.getvalue()
 
 
@@ -43,3 +48,17 @@ def test_no_bar_for_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_bar_without_a_terminal_or_between_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, io.StringIO(), io.StringIO(), 20) == ""
     assert run(monkeypatch, Terminal(), Terminal(), 20) == ""
+
+
+def test_the_bar_names_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = run(monkeypatch, Terminal(), None, 20, lambda number: f"[b]host\x1b{number}")
+    assert r"[b]host\x1b7" in shown
+
+
+def test_a_long_name_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run(monkeypatch, Terminal(), None, 20, lambda _: "x" * 300 + "end")
+    assert "9/10" in shown
+    assert "x" * 28 + "end" in shown
+    assert "x" * 29 not in shown

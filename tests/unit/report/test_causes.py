@@ -161,7 +161,7 @@ def test_json_has_hosts_causes_and_what_is_left_out() -> None:
         ("a", 2),
         ("b", 1),
     ]
-    assert printed["summary"]["causes"] == 2
+    assert printed["causes"] == 2
     assert [each["why"] for each in printed["skipped"]] == ["unreadable", "unreadable", "fault"]
     assert printed["skipped"][0]["errors"] == [
         {

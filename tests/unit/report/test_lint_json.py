@@ -54,9 +54,9 @@ def test_an_empty_result() -> None:
         '    "error": 0,\n'
         '    "warning": 0,\n'
         '    "note": 0,\n'
-        '    "suppressed": 0,\n'
-        '    "causes": 0\n'
+        '    "suppressed": 0\n'
         "  },\n"
+        '  "causes": 0,\n'
         '  "baseline": null,\n'
         '  "skipped": []\n'
         "}\n"

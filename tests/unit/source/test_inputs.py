@@ -11,7 +11,8 @@ import pytest
 
 from ctlint.parse.errors import ParseError
 from ctlint.source.errors import SourceError
-from ctlint.source.inputs import HostInput, host_files, read_inputs
+from ctlint.source.host_folders import host_files
+from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.wire.addresses import Family
 from tests.corpus import corpus_files
 from tests.unit.source.folders import write
