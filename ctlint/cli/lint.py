@@ -7,29 +7,27 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple, TextIO
+from typing import Final
 
 import click
 
-from ctlint import __version__
 from ctlint.cli.configured import with_configuration
 from ctlint.cli.crew import usable_cores
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts
+from ctlint.cli.lint_reports import Look, Target, require_targets, write_reports
 from ctlint.cli.options import (
     color_option,
-    console,
     no_garbage_collection,
     unusable_input,
 )
 from ctlint.cli.streams import reader_may_leave, tell
 from ctlint.finding import LintResult, Severity, SkipReason
-from ctlint.lint.baseline import Baseline, baseline_of, compared
+from ctlint.lint.baseline import Baseline, compared
 from ctlint.lint.config_schema import FORMATS
 from ctlint.lint.fixing import Patch, patch
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
-from ctlint.report.baseline import render_baseline
 from ctlint.source.baseline_files import read_baseline
 from ctlint.source.configured import Configured
 from ctlint.source.found_inputs import found_inputs
@@ -38,13 +36,6 @@ from ctlint.source.outputs import opened_output
 
 _WITHOUT_WITNESS: Final = frozenset({"text", "concise", "github", "junit", "gitlab"})
 """Formats that do not show the witnesses of findings."""
-
-
-class Look(NamedTuple):
-    """How reports for people look."""
-
-    color: str
-    show_suppressed: bool
 
 
 @click.command(
@@ -129,6 +120,7 @@ def command(
     sysctls, sets = configured.paths("sysctl"), configured.paths("sets")
     baselines = configured.paths("baseline")
     with unusable_input(), no_garbage_collection():
+        require_targets(targets, new_baseline)
         known = {file: _known(file, new_baseline) for file in baselines}
         found = found_inputs(paths, lists, configured.is_excluded)
         reader = HostReader(read_shared(sysctls, sets))
@@ -146,12 +138,11 @@ def command(
             hosts = Hosts(check, [name for name in found.names if name not in _skipped(result)])
             fixes = patch(result, hosts, kernel, rules, persona=persona)
             _write_patch(fixes, targets[0][1], given)
-        for form, output in () if wants_patch else targets:
-            if not (quiet and output == "-"):
-                look = Look(color, show_suppressed)
-                _write(result, form, output, look, (*given, *baselines))
+        else:
+            look = Look(color, show_suppressed, quiet)
+            baseline_file = None if result.skipped else new_baseline
+            write_reports(result, targets, baseline_file, look, given, baselines)
         if new_baseline is not None and not result.skipped:
-            _write_baseline(result, new_baseline, given, quiet=quiet)
             return EXIT_CLEAN
     if new_baseline is not None:
         tell(f"{new_baseline}: not written: inputs are left out, and their findings would be new")
@@ -181,15 +172,6 @@ def _known(file: str, new_baseline: str | None) -> Baseline:
     return read_baseline(file)
 
 
-def _write_baseline(result: LintResult, file: str, inputs: Sequence[str], *, quiet: bool) -> None:
-    baseline = baseline_of(result)
-    with opened_output(file, inputs) as stream:
-        stream.write(render_baseline(baseline))
-    if not quiet:
-        count = sum(known.times for known in baseline.values())
-        tell(f"{file}: a baseline of {count:,} finding{'' if count == 1 else 's'}")
-
-
 def _require_patch_alone(
     formats: Sequence[str], outputs: Sequence[str], new_baseline: str | None, *, quiet: bool
 ) -> None:
@@ -209,7 +191,7 @@ def _require_patch_alone(
 
 def _targets(
     formats: Sequence[str], outputs: Sequence[str], new_baseline: str | None
-) -> list[tuple[str, str]]:
+) -> list[Target]:
     """Which format goes where: the n-th --format to the n-th --output."""
     if new_baseline in ("", "-"):
         raise click.UsageError("--write-baseline takes the name of a file")
@@ -228,17 +210,7 @@ def _targets(
         raise click.UsageError("a report and the baseline go to one file")
     if len(set(files)) < len(files):
         raise click.UsageError("two reports go to one --output: the second would replace the first")
-    return list(zip(formats, outputs, strict=True))
-
-
-def _write(result: LintResult, form: str, output: str, look: Look, inputs: Sequence[str]) -> None:
-    if output == "-":
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        with reader_may_leave():
-            _render(result, form, sys.stdout, look)
-        return
-    with opened_output(output, inputs) as stream:
-        _render(result, form, stream, look)
+    return list(map(Target, formats, outputs))
 
 
 def _write_patch(fixes: Patch, output: str, inputs: Sequence[str]) -> None:
@@ -259,46 +231,3 @@ def _write_patch(fixes: Patch, output: str, inputs: Sequence[str]) -> None:
     )
     with reader_may_leave():
         sys.stdout.write(text)
-
-
-def _render(result: LintResult, form: str, stream: TextIO, look: Look) -> None:
-    if form == "text":
-        from ctlint.report.text import render_text
-
-        render_text(
-            result,
-            console=console(look.color, stream),
-            show_suppressed=look.show_suppressed,
-        )
-    elif form == "json":
-        from ctlint.report.lint_json import render_json
-
-        stream.write(render_json(result, version=__version__))
-    elif form == "sarif":
-        from ctlint.report.sarif import render_sarif
-
-        stream.write(render_sarif(result, version=__version__, rules=shipped_rules()))
-    elif form == "github":
-        from ctlint.report.github import render_github
-
-        stream.write(render_github(result))
-    elif form == "junit":
-        from ctlint.report.junit import render_junit
-
-        stream.write(render_junit(result))
-    elif form == "gitlab":
-        from ctlint.report.gitlab import render_gitlab
-
-        stream.write(render_gitlab(result))
-    elif form == "markdown":
-        from ctlint.report.markdown import render_markdown
-
-        stream.write(render_markdown(result))
-    elif form == "html":
-        from ctlint.report.lint_html import render_html
-
-        stream.write(render_html(result, version=__version__, rules=shipped_rules()))
-    else:
-        from ctlint.report.concise import render_concise
-
-        stream.write(render_concise(result, show_suppressed=look.show_suppressed))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Files that reports are written to: an input is never overwritten, and what stood in an output
-stands there until the new report is complete.
+stands there until the new report is complete. Several outputs get theirs together, or none does.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
 from ctlint.source.files import STANDARD_INPUT
 from ctlint.source.host_folders import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS, SOS_FOLDERS
+from ctlint.source.replacement import Replacement, open_text
 
 _FOLDER_FILES: Final = (
     *(name for names in FOLDER_RULES.values() for name in names),
@@ -35,47 +34,130 @@ _FOLDER_PATTERNS: Final = (
 )
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", re.ASCII)
 _STANDARD: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
-_NEW_MODE: Final = 0o666
 
 
 class OutputError(Exception):
     """An output cannot be written, or must not be."""
 
 
+class Output:
+    """One output while it is written. Each step raises OutputError with its path."""
+
+    def __init__(self, path: str, inputs: Sequence[str]) -> None:
+        self.path = path
+        self._replacement: Replacement | None = None
+        with self._errors():
+            known = _usable(path)
+            require_no_input(path, inputs)
+            target = _direct_target(path, known)
+            if target is not None:
+                self._stream = open_text(target)
+                return
+            file = Path(path)
+            real = Path(os.path.realpath(path)) if file.is_symlink() else file
+            self._replacement = Replacement(real, known)
+            self._stream = self._replacement.stream
+
+    @contextmanager
+    def writing(self) -> Iterator[TextIO]:
+        """The text to write to. When the block ends, all of it is in the file, or in its reader."""
+        with self._errors():
+            yield self._stream
+            self._stream.flush()
+
+    def finish(self) -> None:
+        """Nothing more is written: from here on the text has its room."""
+        with self._errors():
+            if self._replacement is not None:
+                self._replacement.finish()
+            else:
+                self._stream.close()
+
+    def commit(self) -> None:
+        """The text takes its place."""
+        with self._errors():
+            if self._replacement is not None:
+                self._replacement.commit()
+
+    def discard(self) -> None:
+        """Leaves what stood there before; without effect on what has taken its place."""
+        with suppress(OSError):
+            self._stream.close()
+        if self._replacement is not None:
+            self._replacement.discard()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            return  # Who reads the pipe has read what was wanted.
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from error
+        except UnicodeEncodeError as error:
+            raise OutputError(f"cannot write {self.path!r}: {error.reason}") from error
+
+
+@contextmanager
+def opened_outputs(paths: Iterable[str], inputs: Iterable[str]) -> Iterator[tuple[Output, ...]]:
+    """Several outputs. All files have their texts when the block ends without an exception, and
+    stay as they are otherwise; pipes and devices get theirs as they come.
+
+    Links are followed; mode, owner and other names of a file that exists are kept. What a file
+    cannot hold is escaped. Raises OutputError where one cannot be written, and where it is one of
+    the `inputs` (paths, folders of hosts, or ``-``).
+    """
+    given = tuple(inputs)
+    outputs: list[Output] = []
+    try:
+        for path in paths:
+            outputs.append(Output(path, given))
+        yield tuple(outputs)
+        for output in outputs:
+            output.finish()
+        for output in outputs:
+            output.commit()
+    finally:
+        for output in outputs:
+            output.discard()
+
+
 @contextmanager
 def opened_output(path: str, inputs: Iterable[str]) -> Iterator[TextIO]:
-    """A text to write to a file. The file has it when the block ends without an exception, and
-    stays as it is otherwise; pipes and devices get it as it comes.
+    """The text of one output: see :func:`opened_outputs`."""
+    with opened_outputs((path,), inputs) as (output,), output.writing() as stream:
+        yield stream
 
-    A link is followed; mode, owner and other names of a file that exists are kept. What the file
-    cannot hold is escaped. Raises OutputError where the file cannot be written, and where it is
-    one of the `inputs` (paths, folders of hosts, or ``-``).
+
+def require_writable(path: str) -> None:
+    """Raises OutputError for an output that cannot be written, as far as that can be seen before
+    there is anything to write.
     """
     try:
-        if path.endswith("/"):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        known = _status(path)
-        require_no_input(path, inputs)
-        target = _direct_target(path, known)
-        if target is not None:
-            with open(  # noqa: PTH123
-                target, "w", encoding="utf-8", errors="backslashreplace"
-            ) as stream:
-                yield stream
-            return
-        if known is not None and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        file = Path(path)
-        with _replaced(
-            Path(os.path.realpath(path)) if file.is_symlink() else file, known
-        ) as stream:
-            yield stream
-    except BrokenPipeError:
-        return  # Who reads the pipe has read what was wanted.
+        known = _usable(path)
+        is_open = path in _STANDARD or _DESCRIPTOR.fullmatch(path) is not None
+        if known is None and not is_open:
+            folder = os.path.dirname(os.path.realpath(path))  # noqa: PTH120
+            if not stat.S_ISDIR(Path(folder).stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    except UnicodeEncodeError as error:
-        raise OutputError(f"cannot write {path!r}: {error.reason}") from error
+
+
+def _usable(path: str) -> os.stat_result | None:
+    """What is known of an output that exists. Raises OSError for what can be none."""
+    if path.endswith("/"):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    known = _status(path)
+    if known is None:
+        return None
+    if stat.S_ISDIR(known.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISREG(known.st_mode) and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return known
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -140,68 +222,3 @@ def _is_standard_output(known: os.stat_result) -> bool:
         return os.path.samestat(known, os.fstat(1))
     except OSError:
         return False
-
-
-@contextmanager
-def _replaced(path: Path, known: os.stat_result | None) -> Iterator[TextIO]:
-    """A file beside this one, which takes its place in the end."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
-    except PermissionError:
-        if known is None:
-            raise
-        # The file may be written, its folder not.
-        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as stream:
-            yield stream
-            stream.seek(0)
-            with path.open("w", encoding="utf-8") as target:
-                shutil.copyfileobj(stream, target)
-        return
-    beside = Path(name)
-    try:
-        with open(  # noqa: PTH123
-            descriptor, "w", encoding="utf-8", errors="backslashreplace"
-        ) as stream:
-            is_like = _take_over(descriptor, known)
-            yield stream
-        if not (is_like and _is_moved(beside, path, known)):
-            with beside.open("rb") as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            beside.unlink()
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _is_moved(beside: Path, path: Path, known: os.stat_result | None) -> bool:
-    """Puts a file in the place of another, where that can be: not over a mount, nor over another
-    user's file in a folder such as /tmp.
-    """
-    try:
-        beside.replace(path)
-    except OSError as error:
-        if known is None or error.errno not in (errno.EPERM, errno.EACCES, errno.EBUSY):
-            raise
-        return False
-    return True
-
-
-def _take_over(descriptor: int, known: os.stat_result | None) -> bool:
-    """Gives the file the owner and mode of the one that it replaces, or those of a new file.
-
-    False where it cannot be like that one, which has other names or an owner that is not ours to
-    give.
-    """
-    if known is None:
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(descriptor, _NEW_MODE & ~mask)
-        return True
-    if known.st_nlink > 1:
-        return False
-    try:
-        os.fchown(descriptor, known.st_uid, known.st_gid)
-    except PermissionError:
-        return False
-    os.fchmod(descriptor, stat.S_IMODE(known.st_mode))
-    return True

@@ -115,7 +115,7 @@ def test_reports_for_programs(work: Path) -> None:
     assert not any("baselineState" in each for each in other)
     assert len(json.loads(texts["gitlab"])) == 3
     assert texts["github"].count("\n") == 3
-    assert 'skipped="3"' in texts["junit"]
+    assert texts["junit"].count("<skipped ") == 3
     summary = json.loads(texts["json"])["summary"]
     assert summary["suppressed"] == 0
     assert sum(summary.values()) == 3

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from ctlint.source.outputs import OutputError, opened_output
+from ctlint.source.outputs import OutputError, opened_output, opened_outputs, require_writable
 from tests.corpus import REPOSITORY
 
 
@@ -157,6 +159,9 @@ def test_what_cannot_be_written(name: str, reason: str, tmp_path: Path) -> None:
     message = refusal(f"{tmp_path}/{name}")
     assert message.startswith("cannot write ")
     assert reason in message
+    with pytest.raises(OutputError) as early:
+        require_writable(f"{tmp_path}/{name}")
+    assert str(early.value) == message
 
 
 def test_a_long_name_is_no_hindrance(tmp_path: Path) -> None:
@@ -295,3 +300,188 @@ def test_a_descriptor_by_name_is_not_emptied(folder: str, tmp_path: Path) -> Non
     with target.open("a") as log:
         write(f"{folder}/{log.fileno()}")
     assert target.read_text() == "before\nnew"
+
+
+# Several outputs
+
+
+def write_all(paths: Sequence[Path | str], texts: Sequence[str]) -> None:
+    with opened_outputs(map(str, paths), ()) as outputs:
+        for output, text in zip(outputs, texts, strict=True):
+            with output.writing() as stream:
+                stream.write(text)
+
+
+def test_several_files_appear_together(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("old")
+    with opened_outputs([str(one), str(other)], ()) as (first, second):
+        with first.writing() as stream:
+            stream.write("1")
+        with second.writing() as stream:
+            stream.write("2")
+        assert one.read_text() == "old"
+        assert not other.exists()
+    assert (one.read_text(), other.read_text()) == ("1", "2")
+    assert sorted(tmp_path.iterdir()) == [one, other]
+
+
+@pytest.mark.parametrize("second", ["no/folder", ".", "/dev/full"])
+@pytest.mark.parametrize("has_links", [False, True])
+def test_where_one_fails_none_is_changed(tmp_path: Path, second: str, has_links: bool) -> None:
+    """Also a file that is written over, for it has other names: nothing of it is lost."""
+    one = tmp_path / "one"
+    one.write_text("old")
+    if has_links:
+        (tmp_path / "link").hardlink_to(one)
+    names = sorted(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="cannot write"):
+        write_all([one, tmp_path / second], ["new " * 9_000, "x"])
+    assert one.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == names
+
+
+def test_a_fault_of_the_second_leaves_the_first(tmp_path: Path) -> None:
+    def begin() -> None:
+        with opened_outputs([str(tmp_path / "a"), str(tmp_path / "b")], ()) as (first, second):
+            with first.writing() as stream:
+                stream.write("half")
+            with second.writing():
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert not [*tmp_path.iterdir()]
+
+
+# Full disks: a real one, and a limit of the process; both end the process that writes.
+
+WRITER = """
+import sys
+from ctlint.source.outputs import OutputError, opened_outputs
+try:
+    with opened_outputs(sys.argv[1:], ()) as outputs:
+        for output in outputs:
+            with output.writing() as stream:
+                for _ in range(100):
+                    stream.write("x" * 2_000)
+except OutputError as error:
+    sys.exit(f"told: {error}")
+"""
+FULL = pytest.mark.parametrize("kind", ["new", "old", "linked"])
+
+
+def prepare(folder: Path, kind: str) -> Path:
+    target = folder / "out"
+    if kind != "new":
+        target.write_text("old\n")
+    if kind == "linked":
+        (folder / "link").hardlink_to(target)
+    return target
+
+
+@FULL
+def test_a_limit_of_the_size_of_files(tmp_path: Path, kind: str) -> None:
+    target = prepare(tmp_path, kind)
+    names = sorted(tmp_path.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, target],
+        cwd=REPOSITORY,
+        capture_output=True,
+        encoding="utf-8",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    assert done.stderr == f"told: cannot write {target}: File too large\n"
+    assert sorted(tmp_path.iterdir()) == names
+    if kind != "new":
+        assert target.read_text() == "old\n"
+
+
+@FULL
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_a_full_disk(tmp_path: Path, kind: str) -> None:
+    """The file system is mounted in a mount namespace of its own, which ends with the process."""
+    prepared = "true" if kind == "new" else "echo old > out"
+    if kind == "linked":
+        prepared += " && ln out link"
+    script = (
+        f"mount -t tmpfs -o size=128k none {tmp_path} || exit 77; cd {tmp_path} && {prepared} || "
+        f"exit 77; before=$(ls -A); cd {REPOSITORY}; "
+        f'{sys.executable} -c "$WRITER" {tmp_path}/first {tmp_path}/out; code=$?; cd {tmp_path}; '
+        '[ "$(ls -A)" = "$before" ] || echo left: $(ls -A); cat out 2>/dev/null; exit $code'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "WRITER": WRITER},
+    )
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr}")
+    assert done.returncode == 1
+    assert done.stderr == f"told: cannot write {tmp_path}/first: No space left on device\n"
+    assert done.stdout == ("" if kind == "new" else "old\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system")
+def test_a_disk_that_has_room_for_the_text_once(tmp_path: Path) -> None:
+    """What is written over needs room beside it: the old text is not given up for it."""
+    script = (
+        f"mount -t tmpfs -o size=300k none {tmp_path} || exit 77; cd {tmp_path}; echo old > out; "
+        f'ln out link; cd {REPOSITORY}; {sys.executable} -c "$WRITER" {tmp_path}/out; code=$?; '
+        f"cd {tmp_path}; ls -A; cat out; exit $code"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "WRITER": WRITER},
+    )
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr}")
+    assert done.stderr == f"told: cannot write {tmp_path}/out: No space left on device\n"
+    assert done.stdout == "link\nout\nold\n"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can come to, as pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="ctlint-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """This process as one that may do little, until the block ends."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setresgid(65534, 65534, 0)
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_a_folder_that_is_another_users(open_folder: Path) -> None:
+    for name, mode in (("mine", 0o666), ("theirs", 0o644)):
+        (open_folder / name).write_text("old\n")
+        (open_folder / name).chmod(mode)
+    for name in ("new", "theirs"):
+        to = open_folder / name
+        with another_user():
+            told = refusal(to)
+            with pytest.raises(OutputError) as early:
+                require_writable(str(to))
+        assert told == str(early.value) == f"cannot write {to}: Permission denied"
+    with another_user():
+        require_writable(str(open_folder / "mine"))
+        write(open_folder / "mine")
+    assert sorted(each.name for each in open_folder.iterdir()) == ["mine", "theirs"]
+    assert (open_folder / "theirs").read_text() == "old\n"
+    assert (open_folder / "mine").read_text() == "new"
