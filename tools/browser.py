@@ -124,7 +124,9 @@ class Browser:
             features=[{"name": "prefers-color-scheme", "value": scheme}],
         )
         before = self._loaded
-        self._ask("Page.navigate", url=file.resolve().as_uri())
+        done = self._ask("Page.navigate", url=file.resolve().as_uri())
+        if "errorText" in done:
+            raise BrowserError(f"{file}: {done['errorText']}")
         self._await(lambda: self._loaded > before)
 
     def resize(self, width: int, height: int, scale: float = 1) -> None:

@@ -20,6 +20,7 @@ from ctlint.report.places import (
     related_of,
     remedies_of,
     say_rest,
+    split_code,
     split_messages,
 )
 from ctlint.report.sentence import say_place
@@ -77,13 +78,10 @@ def severity_badge(severity: Severity) -> str:
 
 
 def sentence(text: str) -> str:
-    """A sentence; what it has between backticks are rules, and stand as code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return shown(text)
+    """A sentence; the rules in it stand as code."""
     return "".join(
-        f"<code>{shown(part)}</code>" if number % 2 else shown(part)
-        for number, part in enumerate(parts)
+        f"<code>{shown(part)}</code>" if is_code else shown(part)
+        for part, is_code in split_code(text)
     )
 
 

@@ -84,9 +84,9 @@ svg.ladder{display:block;width:100%;min-width:25rem;max-width:37rem;height:auto;
 .added{color:var(--good)}.removed{color:var(--error)}.hunk{color:var(--note)}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;
-border-bottom:1px solid var(--edge);overflow-wrap:anywhere}
+border-bottom:1px solid var(--edge)}
 tr:last-child>*{border-bottom:0}
-th{color:var(--dim);font-weight:600;font-size:.93rem}
+th{color:var(--dim);font-weight:600;font-size:.93rem;white-space:nowrap}
 td.count{text-align:right;font-variant-numeric:tabular-nums}th.count{text-align:right}
 .plain{padding-left:1.2rem;margin:.4rem 0}.plain li{margin:.3rem 0;overflow-wrap:anywhere}
 .page h4{margin:1.1rem 0 .3rem}.page pre{margin:.5rem 0}.page li{margin:.2rem 0}

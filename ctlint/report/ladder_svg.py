@@ -131,7 +131,7 @@ def _draw_row(row: Row, frame: Frame, y: int) -> Iterator[str]:
     label = f"[{row.line}] " if row.line else ""
     if row.kind is not RowKind.PACKET:
         end = f": {row.end}" if row.end and row.kind is RowKind.DEED else ""
-        style = "bad" if row.is_lost else "head"
+        style = "bad" if row.is_lost else "head" if row.kind is RowKind.DEED else ""
         said = _cut(f"{label}{row.words}{end}", frame.width // _CHARACTER)
         yield text_at(middle, y, said, style, "middle")
         return

@@ -18,7 +18,7 @@ from ctlint.report.html_style import STYLE
 from ctlint.report.places import (
     FULL_SHOWN,
     group_by_place,
-    place_of,
+    say_allowed,
     say_undecided,
 )
 from ctlint.report.rule_page_html import RulePage, rule_pages
@@ -28,7 +28,6 @@ from ctlint.report.sentence import (
     say_found,
     say_gone,
     say_scope,
-    say_suppressed,
 )
 
 _INPUTS_OPEN = 10
@@ -188,13 +187,7 @@ def _gone(result: LintResult) -> Iterator[str]:
 
 
 def _suppressed(result: LintResult) -> Iterator[str]:
-    lines = [
-        f"{finding.severity.value} {finding.rule} {place_of(finding.location)}"
-        + (f" ({finding.role.value})" if finding.role else "")
-        + f": {say_suppressed(why)}"
-        for finding in result.findings
-        if (why := finding.suppressed) is not None
-    ]
+    lines = say_allowed(result.findings)
     if lines:
         yield from _section("suppressed", iter([_folded(say_count(len(lines), "finding"), lines)]))
 
@@ -210,10 +203,13 @@ def _listed(lines: Sequence[str]) -> str:
 def _inputs(result: LintResult) -> Iterator[str]:
     if not result.inputs:
         return
+    is_told = any(summary.facts for summary in result.inputs)
+    told = '<th scope="col">Told</th>' if is_told else ""
+    rows = "".join(_input(summary, is_told=is_told) for summary in result.inputs)
     table = (
         '<table><thead><tr><th scope="col">File</th><th scope="col">Family</th>'
-        '<th scope="col">Tables</th><th scope="col">Told</th><th scope="col" class="count">Rules'
-        f"</th></tr></thead><tbody>{''.join(map(_input, result.inputs))}</tbody></table>"
+        f'<th scope="col">Tables</th>{told}<th scope="col" class="count">Rules</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
     )
     config = f"<p>Configuration: <code>{shown(result.config)}</code></p>" if result.config else ""
     if len(result.inputs) > _INPUTS_OPEN:
@@ -224,13 +220,13 @@ def _inputs(result: LintResult) -> Iterator[str]:
     yield from _section("inputs", iter([body, config]))
 
 
-def _input(summary: InputSummary) -> str:
+def _input(summary: InputSummary, *, is_told: bool) -> str:
     told = ", ".join(f"{key}={say_fact(value)}" for key, value in summary.facts.items())
+    cell = f'<td data-label="told">{shown(told or "nothing")}</td>' if is_told else ""
     return (
         f"<tr><td><code>{shown(summary.file)}</code></td><td>IPv{summary.family.value}</td>"
         f'<td data-label="tables">{shown(", ".join(summary.tables))}</td>'
-        f'<td data-label="told">{shown(told or "nothing")}</td>'
-        f'<td class="count" data-label="rules">{summary.rules:,}</td></tr>'
+        f'{cell}<td class="count" data-label="rules">{summary.rules:,}</td></tr>'
     )
 
 

@@ -22,8 +22,10 @@ from ctlint.report.places import (
     related_of,
     remedies_of,
     roles_of,
+    say_allowed,
     say_rest,
     say_undecided,
+    split_code,
     split_messages,
 )
 from ctlint.report.sentence import (
@@ -32,7 +34,6 @@ from ctlint.report.sentence import (
     say_gone,
     say_place,
     say_scope,
-    say_suppressed,
 )
 from ctlint.report.witness_ladder import say_stage, witness_ladder
 
@@ -183,12 +184,9 @@ def _items(items: Sequence[Item]) -> Block:
 
 
 def _sentence(text: str) -> str:
-    """A sentence; what it has between backticks are rules, and stand as code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return markdown_text(text)
+    """A sentence; the rules in it stand as code."""
     return "".join(
-        code_span(part) if number % 2 else markdown_text(part) for number, part in enumerate(parts)
+        code_span(part) if is_code else markdown_text(part) for part, is_code in split_code(text)
     )
 
 
@@ -222,12 +220,7 @@ def _tail(result: LintResult) -> list[Block]:
     if undecided := say_undecided(result.undecided):
         lead = "**Not decided**, could change what is said above:"
         blocks += [[lead], _bounded(undecided)]
-    allowed = [
-        f"{each.rule} {place_of(each.location)}: {say_suppressed(why)}"
-        for each in result.findings
-        if (why := each.suppressed) is not None
-    ]
-    if allowed:
+    if allowed := say_allowed(result.findings):
         blocks += _folded("suppressed", allowed)
     if result.baseline is not None and (gone := say_gone(result.baseline)):
         blocks += _folded("in the baseline, and gone (write it again)", gone)

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ctlint.finding import Finding, Location, Role, Undecided
-from ctlint.report.sentence import say_chain, say_packet, say_packets, say_stranded
+from ctlint.report.sentence import (
+    say_chain,
+    say_packet,
+    say_packets,
+    say_stranded,
+    say_suppressed,
+)
 
 PACKETS_SHOWN: Final = 6
 """How many further groups of packets of one finding are named; the rest is counted."""
@@ -57,6 +63,16 @@ def split_messages(messages: Sequence[str]) -> tuple[list[str], str]:
         shared += 1
     own = ["; ".join(parts[: len(parts) - shared]) for parts in clauses]
     return own, "; ".join(clauses[0][len(clauses[0]) - shared :])
+
+
+def split_code(text: str) -> list[tuple[str, bool]]:
+    """A sentence in parts, and whether each is code: what stands between backticks is, where they
+    come in pairs.
+    """
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return [(text, False)]
+    return [(part, bool(number % 2)) for number, part in enumerate(parts)]
 
 
 def known_of(group: Sequence[Finding]) -> list[str]:
@@ -126,6 +142,17 @@ def say_undecided(undecided: Sequence[Undecided]) -> list[str]:
     if rest := say_rest(list(groups), UNDECIDED_SHOWN, ""):
         lines.append(f"{rest} kinds")
     return lines
+
+
+def say_allowed(findings: Sequence[Finding]) -> list[str]:
+    """The findings that are suppressed, a line each with the reason and its place."""
+    return [
+        f"{each.severity.value} {each.rule} {place_of(each.location)}"
+        + (f" ({each.role.value})" if each.role else "")
+        + f": {say_suppressed(why)}"
+        for each in findings
+        if (why := each.suppressed) is not None
+    ]
 
 
 def say_rest(items: Sequence[object], shown: int, separator: str) -> str:

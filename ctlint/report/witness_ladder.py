@@ -161,7 +161,7 @@ class _Rows:
                 # The answers of a box go to who sent what it refuses.
                 yield _answer_row(out, to_server=not to_server)
             elif step.protocol in (TCP, UDP) and (said := self.say_out(step.sender, own, out)):
-                yield _row(said)
+                yield _row(said, is_lost=_ends_of(out) == own)
         if answer.delivered and not answer.out and isinstance(self.scenario.topology, Forward):
             yield _row("it comes to the host with these rules itself")
 
@@ -179,7 +179,7 @@ class _Rows:
 
     def say_out(self, sender: Dir, own: _Ends, out: OutPacket) -> str:
         """How a packet leaves the box, where NAT changes it or should have."""
-        ends = (out.src, out.sport, out.dst, out.dport)
+        ends = _ends_of(out)
         is_translated = ends != own
         if is_translated:
             self.translated.add(sender)
@@ -236,5 +236,9 @@ def _answer_row(out: OutPacket, *, to_server: bool) -> Row:
     return Row(RowKind.PACKET, 0, words, to_server=to_server, is_boxs=True)
 
 
-def _row(words: str, kind: RowKind = RowKind.NOTE) -> Row:
-    return Row(kind, 0, words)
+def _row(words: str, kind: RowKind = RowKind.NOTE, *, is_lost: bool = False) -> Row:
+    return Row(kind, 0, words, is_lost=is_lost)
+
+
+def _ends_of(out: OutPacket) -> _Ends:
+    return out.src, out.sport, out.dst, out.dport

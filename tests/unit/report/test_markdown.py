@@ -73,7 +73,7 @@ address, from port 8088
 <details>
 <summary>suppressed (1)</summary>
 
-- CT501 sysctl:&#8203;3:&#8203;1: no clients behind NAT (the comment at sysctl:&#8203;2)
+- warning CT501 sysctl:&#8203;3:&#8203;1: no clients behind NAT (the comment at sysctl:&#8203;2)
 
 </details>
 
@@ -162,7 +162,7 @@ def test_what_is_said_at_the_end_is_bounded() -> None:
     page = render_markdown(LintResult("6.18", (), many, config="c" * 5_000))
     assert len(page) < 20_000
     (rest,) = re.findall(r"^- and (\d+) more$", page, re.MULTILINE)
-    assert page.count("\n- CT501") + int(rest) == 500
+    assert page.count("\n- warning CT501") + int(rest) == 500
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:

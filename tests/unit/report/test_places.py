@@ -14,7 +14,9 @@ from ctlint.report.places import (
     known_of,
     losses_of,
     remedies_of,
+    say_allowed,
     say_undecided,
+    split_code,
     split_messages,
 )
 from tests.unit.report.results import ALLOWED, LOST_FIN, RST
@@ -34,6 +36,20 @@ def test_what_all_messages_end_with_is_said_once() -> None:
     assert split_messages(["a; b; c", "d; b; c"]) == (["a", "d"], "b; c")
     assert split_messages(["a; b", "a; b"]) == (["a", "a"], "b")
     assert split_messages(["a; b"]) == (["a; b"], "")
+
+
+def test_code_in_sentences() -> None:
+    assert split_code("a `b` c") == [("a ", False), ("b", True), (" c", False)]
+    assert split_code("a `b c") == [("a `b c", False)]
+
+
+def test_what_is_suppressed() -> None:
+    server = replace(ALLOWED, role=Role.SERVER)
+    why = "no clients behind NAT (the comment at sysctl:2)"
+    assert say_allowed([LOST_FIN, ALLOWED, server]) == [
+        f"warning CT501 sysctl:3:1: {why}",
+        f"warning CT501 sysctl:3:1 (server): {why}",
+    ]
 
 
 def test_what_is_known() -> None:
