@@ -8,12 +8,14 @@ from html import escape
 from typing import Final
 
 from ctlint.finding import Finding, Location, Severity
+from ctlint.report.causes import Cause
 from ctlint.report.escape import visible
 from ctlint.report.fix_lines import fix_lines
 from ctlint.report.ladder import Row, RowKind
 from ctlint.report.ladder_svg import STEP, Frame, draw_rows, text_at
 from ctlint.report.places import (
     Item,
+    hosts_of,
     known_of,
     losses_of,
     place_of,
@@ -31,6 +33,7 @@ LINE_SHOWN: Final = 2_000
 """Cells of a line of an input: it is cut around the place that it is about."""
 
 _RELATED_SHOWN: Final = 10
+_HOSTS_SHOWN: Final = 200
 _FRAME: Final = Frame(500, 20, 480, None, 104)
 _TOP: Final = 54
 _LINE: Final = 16
@@ -46,11 +49,12 @@ def shown(text: str) -> str:
 
 
 def article(
-    group: Sequence[Finding], number: int, pages: Collection[str], *, has_ladder: bool
+    causes: Sequence[Cause], number: int, pages: Collection[str], *, has_ladder: bool
 ) -> Iterator[str]:
-    """The article of findings at one place; ``pages`` are the rules whose pages stand in the
+    """The article of the findings at one place; ``pages`` are the rules whose pages stand in the
     report. With ``has_ladder`` their witnesses are drawn.
     """
+    group = [cause.lead for cause in causes]
     first = group[0]
     rule = shown(first.rule)
     link = f'<a href="#{rule}">{rule}</a>' if first.rule in pages else rule
@@ -61,6 +65,7 @@ def article(
         f'<p class="known">{shown(" · ".join(known_of(group)))}</p>'
     )
     yield _excerpt(first.location)
+    yield from _hosts(causes)
     own, shared = split_messages([finding.message for finding in group])
     for index, (finding, message) in enumerate(zip(group, own, strict=True)):
         role = finding.role.value if finding.role and len(group) > 1 else ""
@@ -100,6 +105,23 @@ def _excerpt(location: Location) -> str:
         f'<span class="number">{" " * len(number)} │ </span>'
         f'<span class="caret" aria-hidden="true">{carets}</span></code></pre></figure>'
     )
+
+
+def _hosts(causes: Sequence[Cause]) -> Iterator[str]:
+    """The hosts that share the causes, with the place on each."""
+    items = hosts_of(causes)
+    if not items:
+        return
+    places = [place_of(finding.location) for finding in causes[0].findings]
+    listed = "".join(f"<li><code>{shown(place)}</code></li>" for place in places[:_HOSTS_SHOWN])
+    if rest := say_rest(places, _HOSTS_SHOWN, ""):
+        listed += f"<li>{rest}</li>"
+    yield (
+        f"<details><summary>{shown(items[0].label)}: {shown(items[0].text)}</summary>"
+        f'<ul class="plain">{listed}</ul></details>'
+    )
+    for item in items[1:]:
+        yield f"<p>{shown(item.label)} {shown(item.text)}</p>"
 
 
 def _case(

@@ -12,13 +12,14 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from ctlint.finding import Finding, InputSummary, LintResult, Severity
+from ctlint.finding import InputSummary, LintResult, Severity
+from ctlint.report.causes import Cause, causes, group_by_place
 from ctlint.report.html_finding import article, severity_badge, shown
 from ctlint.report.html_style import STYLE
 from ctlint.report.places import (
     FULL_SHOWN,
-    group_by_place,
     say_allowed,
+    say_left_out,
     say_undecided,
 )
 from ctlint.report.rule_page_html import RulePage, rule_pages
@@ -44,10 +45,12 @@ def render_html(result: LintResult, *, version: str, rules: Sequence[RulePage]) 
 
 
 def _parts(result: LintResult, version: str, rules: Sequence[RulePage]) -> Iterator[str]:
-    groups = group_by_place(result.findings)
+    groups = group_by_place(causes(result))
+    found = say_found(result, sum(map(len, groups)))
     spoken = {finding.rule for finding in result.findings}
     pages = [rule for rule in rules if rule.id in spoken]
     sections = {
+        "skipped": [*_skipped(result)],
         "findings": [*_findings(groups, {rule.id for rule in pages})],
         "undecided": [*_undecided(result)],
         "gone": [*_gone(result)],
@@ -55,7 +58,7 @@ def _parts(result: LintResult, version: str, rules: Sequence[RulePage]) -> Itera
         "inputs": [*_inputs(result)],
         "rules": [*_rules(pages)],
     }
-    yield from _head(result, version)
+    yield from _head(result, found, version)
     yield from _nav({name for name, parts in sections.items() if parts})
     yield "<main>"
     for parts in sections.values():
@@ -68,9 +71,8 @@ def _parts(result: LintResult, version: str, rules: Sequence[RulePage]) -> Itera
     yield "</body></html>"
 
 
-def _head(result: LintResult, version: str) -> Iterator[str]:
+def _head(result: LintResult, found: str, version: str) -> Iterator[str]:
     style = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    found = say_found(result)
     yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     yield (
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
@@ -104,6 +106,7 @@ def _filter(result: LintResult) -> str:
 
 
 _TITLES = {
+    "skipped": "Not looked at",
     "findings": "Findings",
     "undecided": "Not decided",
     "gone": "Gone from the baseline",
@@ -131,7 +134,7 @@ def _section(name: str, parts: Iterator[str]) -> Iterator[str]:
 # Findings
 
 
-def _findings(groups: Sequence[Sequence[Finding]], pages: Collection[str]) -> Iterator[str]:
+def _findings(groups: Sequence[Sequence[Cause]], pages: Collection[str]) -> Iterator[str]:
     def parts() -> Iterator[str]:
         if not groups:
             yield '<p class="panel nothing">No findings.</p>'
@@ -140,8 +143,9 @@ def _findings(groups: Sequence[Sequence[Finding]], pages: Collection[str]) -> It
             yield from _overview(groups)
         seen: Counter[str] = Counter()
         for number, group in enumerate(groups, 1):
-            seen[group[0].rule] += 1
-            has_ladder = seen[group[0].rule] <= FULL_SHOWN
+            rule = group[0].lead.rule
+            seen[rule] += 1
+            has_ladder = seen[rule] <= FULL_SHOWN
             yield from article(group, number, pages, has_ladder=has_ladder)
         if any(count > FULL_SHOWN for count in seen.values()):
             yield (
@@ -152,11 +156,11 @@ def _findings(groups: Sequence[Sequence[Finding]], pages: Collection[str]) -> It
     return _section("findings", parts())
 
 
-def _overview(groups: Sequence[Sequence[Finding]]) -> Iterator[str]:
+def _overview(groups: Sequence[Sequence[Cause]]) -> Iterator[str]:
     """How often each rule has spoken, and where it did so first."""
     kinds: dict[tuple[Severity, str, str], list[int]] = {}
     for number, group in enumerate(groups, 1):
-        first = group[0]
+        first = group[0].lead
         kinds.setdefault((first.severity, first.rule, first.name), []).append(number)
     yield (
         '<div class="panel"><table><thead><tr><th scope="col">Severity</th>'
@@ -172,6 +176,12 @@ def _overview(groups: Sequence[Sequence[Finding]]) -> Iterator[str]:
 
 
 # What else is said
+
+
+def _skipped(result: LintResult) -> Iterator[str]:
+    if lines := say_left_out(result):
+        lead = f'<div class="panel error"><p>{say_count(len(lines), "input")}:</p>'
+        yield from _section("skipped", iter([lead, _listed(lines), "</div>"]))
 
 
 def _undecided(result: LintResult) -> Iterator[str]:

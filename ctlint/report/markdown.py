@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ctlint.finding import Finding, LintResult, Location, Severity
+from ctlint.report.causes import Cause, causes, group_by_place
 from ctlint.report.fix_lines import fix_lines
 from ctlint.report.ladder_text import plain_ladder
 from ctlint.report.markdown_text import code_block, code_span, html_text, in_cell, markdown_text
 from ctlint.report.places import (
     Item,
-    group_by_place,
+    hosts_of,
     known_of,
     losses_of,
     place_of,
@@ -23,12 +24,14 @@ from ctlint.report.places import (
     remedies_of,
     roles_of,
     say_allowed,
+    say_left_out,
     say_rest,
     say_undecided,
     split_code,
     split_messages,
 )
 from ctlint.report.sentence import (
+    say_count,
     say_facts,
     say_found,
     say_gone,
@@ -58,20 +61,15 @@ def render_markdown(result: LintResult) -> str:
     """The result with a final newline, in at most MOST_CHARACTERS characters. What has no room is
     counted.
     """
-    groups = group_by_place(result.findings)
-    head = [[f"## ctlint: {say_found(result)}"], [markdown_text(say_scope(result))]]
+    groups = group_by_place(causes(result))
+    found = say_found(result, sum(map(len, groups)))
+    head = [[f"## ctlint: {found}"], [markdown_text(say_scope(result))], *_left_out(result)]
     tail = _tail(result)
     room = MOST_CHARACTERS - _size(head) - _size(tail)
     table = _table(groups)
     room -= _size(table)
-    return "".join(f"{line}\n" for line in _joined([*head, *table, *_details(groups, room), *tail]))
-
-
-def _joined(blocks: Iterable[Block]) -> Iterator[str]:
-    for number, block in enumerate(blocks):
-        if number:
-            yield ""
-        yield from block
+    blocks = [*head, *table, *_details(groups, room), *tail]
+    return "\n".join("".join(f"{line}\n" for line in block) for block in blocks if block)
 
 
 def _size(blocks: Iterable[Block]) -> int:
@@ -82,7 +80,7 @@ def _size(blocks: Iterable[Block]) -> int:
 # The table
 
 
-def _table(groups: Sequence[Sequence[Finding]]) -> list[Block]:
+def _table(groups: Sequence[Sequence[Cause]]) -> list[Block]:
     if not groups:
         return []
     lines = ["| severity | rule | where | what happens |", "| --- | --- | --- | --- |"]
@@ -91,21 +89,24 @@ def _table(groups: Sequence[Sequence[Finding]]) -> list[Block]:
         line = _table_row(group)
         room -= len(line) + 1
         if room < 0:
-            more = Counter(each[0].severity for each in groups[number:])
+            more = Counter(each[0].lead.severity for each in groups[number:])
             counts = ", ".join(f"{more[each]} {each.value}" for each in Severity if more[each])
             return [lines, [f"and {len(groups) - number} more places ({counts})"]]
         lines.append(line)
     return [lines]
 
 
-def _table_row(group: Sequence[Finding]) -> str:
+def _table_row(here: Sequence[Cause]) -> str:
+    group = [cause.lead for cause in here]
     first = group[0]
     own, shared = split_messages([finding.message for finding in group])
     messages = [*dict.fromkeys(own), *([shared] if shared else [])]
-    roles = roles_of(group)
+    known = roles_of(group)
+    if len(hosts := here[0].hosts) > 1:
+        known.append(f"{len(hosts):,} hosts")
     where = in_cell(code_span(_cut(f"{first.location.file}:{first.location.line}")))
     place = say_place(first.location)
-    said = f"({', '.join(roles)})" if roles else ""
+    said = f"({', '.join(known)})" if known else ""
     cells = (
         _strong(first.severity),
         markdown_text(first.rule),
@@ -126,7 +127,7 @@ def _cut(text: str) -> str:
 # The details
 
 
-def _details(groups: Sequence[Sequence[Finding]], room: int) -> list[Block]:
+def _details(groups: Sequence[Sequence[Cause]], room: int) -> list[Block]:
     """The details of as many places as there is room for, the first ones first."""
     found: list[Block] = []
     rest = f"The details of {len(groups)} more places have no room here."
@@ -141,7 +142,8 @@ def _details(groups: Sequence[Sequence[Finding]], room: int) -> list[Block]:
     return found
 
 
-def _detail(group: Sequence[Finding]) -> Iterator[Block]:
+def _detail(here: Sequence[Cause]) -> Iterator[Block]:
+    group = [cause.lead for cause in here]
     first = group[0]
     where = first.location
     title = f"{first.severity.value} {first.rule} {first.name} ({', '.join(known_of(group))})"
@@ -153,6 +155,7 @@ def _detail(group: Sequence[Finding]) -> Iterator[Block]:
         yield [markdown_text(said)]
     if where.text:
         yield code_block([_cut(where.text)])
+    yield _items(hosts_of(here))
     own, shared = split_messages([finding.message for finding in group])
     for finding, message in zip(group, own, strict=True):
         yield from _case(finding, message, is_one=len(group) == 1)
@@ -186,8 +189,14 @@ def _items(items: Sequence[Item]) -> Block:
 def _sentence(text: str) -> str:
     """A sentence; the rules in it stand as code."""
     return "".join(
-        code_span(part) if is_code else markdown_text(part) for part, is_code in split_code(text)
+        code_span(part) if is_code else _with_blanks(part) for part, is_code in split_code(text)
     )
+
+
+def _with_blanks(text: str) -> str:
+    """A part of a sentence, with the blank before and behind it."""
+    before, behind = (" " if text[at:][:1] == " " else "" for at in (0, -1))
+    return f"{before}{markdown_text(text)}{behind}" if text.strip() else before
 
 
 def _related(places: Sequence[Location]) -> Iterator[Block]:
@@ -213,6 +222,12 @@ def _fixes(group: Sequence[Finding]) -> Iterator[Block]:
 
 
 # What is said of the whole run
+
+
+def _left_out(result: LintResult) -> list[Block]:
+    lines = say_left_out(result)
+    lead = f"**Not looked at:** {say_count(len(lines), 'input')}"
+    return [[lead], _bounded(lines)] if lines else []
 
 
 def _tail(result: LintResult) -> list[Block]:

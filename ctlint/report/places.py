@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Findings as reports for people show them: those of one rule at one place stand together, and
-what holds for all of them is said once. The results hold untrusted text as it stands in the input.
+"""Findings as reports for people show them: of those at one place what holds for all is said once.
+
+The results hold untrusted text as it stands in the input.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ctlint.finding import Finding, Location, Role, Undecided
+from ctlint.finding import Finding, LintResult, Location, Undecided
+from ctlint.report.causes import Cause
 from ctlint.report.sentence import (
     say_chain,
+    say_hosts,
     say_packet,
     say_packets,
     say_stranded,
@@ -29,26 +32,12 @@ PLACES_SHOWN: Final = 3
 FULL_SHOWN: Final = 10
 """How many places of one rule are shown in full; the rest is shown in short."""
 
-_ROLES: Final = tuple(Role)
-
 
 class Item(NamedTuple):
     """Something that is said of a finding, under its label."""
 
     label: str
     text: str
-
-
-def group_by_place(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings that are not suppressed, those of one rule at one place side by side by role."""
-    groups: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in findings:
-        if finding.suppressed is None:
-            key = (finding.rule, finding.severity, finding.location, finding.family)
-            groups.setdefault(key, []).append(finding)
-    for group in groups.values():
-        group.sort(key=lambda finding: _ROLES.index(finding.role) if finding.role else 0)
-    return list(groups.values())
 
 
 def split_messages(messages: Sequence[str]) -> tuple[list[str], str]:
@@ -127,6 +116,29 @@ def remedies_of(group: Sequence[Finding]) -> list[Item]:
 def related_of(group: Sequence[Finding]) -> list[Location]:
     """The places that the findings name, each once."""
     return list(dict.fromkeys(place for finding in group for place in finding.related))
+
+
+def hosts_of(group: Sequence[Cause]) -> list[Item]:
+    """On which hosts the causes are found, where there are several. These may differ in what is
+    lost: then it is said of which host that is.
+    """
+    hosts = group[0].hosts
+    if len(hosts) < 2:
+        return []
+    items = [Item(*say_hosts(hosts))]
+    if not all(cause.is_uniform for cause in group):
+        items.append(Item("what follows is of", hosts[0]))
+    return items
+
+
+def say_left_out(result: LintResult) -> list[str]:
+    """The inputs of which nothing is said, a line each with the first trouble."""
+    lines = []
+    for skipped in result.skipped:
+        first = str(skipped.troubles[0])
+        named = first if skipped.host in first else f"{skipped.host}: {first}"
+        lines.append(named + say_rest(skipped.troubles, 1, "; "))
+    return lines
 
 
 def say_undecided(undecided: Sequence[Undecided]) -> list[str]:

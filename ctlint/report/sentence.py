@@ -149,15 +149,15 @@ def say_summary(result: LintResult, causes: int = 0) -> str:
     """The last line: "2 errors, 1 warning in 1 file (24 rules), kernel 6.18". With several hosts
     also these, and how many ``causes`` the findings have.
     """
-    several = causes and len({summary.host for summary in result.inputs}) > 1
-    found = say_found(result) + (f" of {say_count(causes, 'cause')}" if several else "")
-    return f"{found} in {say_scope(result)}"
+    return f"{say_found(result, causes)} in {say_scope(result)}"
 
 
-def say_found(result: LintResult) -> str:
-    """How much was found: "2 errors, 1 warning"."""
+def say_found(result: LintResult, causes: int = 0) -> str:
+    """How much was found: "2 errors, 1 warning"; with several hosts also of how many causes."""
     numbers = {severity: result.count(severity) for severity in Severity}
-    return _say_severities(numbers) or "no findings"
+    several = causes and len({summary.host for summary in result.inputs}) > 1
+    of_causes = f" of {say_count(causes, 'cause')}" if several else ""
+    return (_say_severities(numbers) or "no findings") + of_causes
 
 
 def say_scope(result: LintResult) -> str:

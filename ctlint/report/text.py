@@ -19,6 +19,7 @@ from ctlint.report.causes import Cause, causes, group_by_place
 from ctlint.report.escape import is_unicode, visible
 from ctlint.report.places import (
     FULL_SHOWN,
+    hosts_of,
     known_of,
     losses_of,
     place_of,
@@ -32,7 +33,6 @@ from ctlint.report.places import (
 from ctlint.report.sentence import (
     say_facts,
     say_gone,
-    say_hosts,
     say_place,
     say_rules,
     say_skipped,
@@ -163,9 +163,7 @@ class _Page:
         self.ellipsis = "…" if unicode else "..."
 
     def print_findings(self, causes: Sequence[Cause]) -> None:
-        """Prints the findings of one rule at one place, and an empty line. Hosts that share a cause
-        may differ in what is lost: then it is said of which host that is.
-        """
+        """Prints the findings of one rule at one place, and an empty line."""
         from rich.text import Text
 
         group = [cause.lead for cause in causes]
@@ -173,11 +171,8 @@ class _Page:
         self._add_header(group)
         digits = len(str(first.location.line))
         self._add_location(first.location, digits, _STYLES[first.severity])
-        hosts = causes[0].hosts
-        if len(hosts) > 1:
-            self._add_item(digits, *say_hosts(hosts))
-            if not all(cause.is_uniform for cause in causes):
-                self._add_item(digits, "what follows is of", hosts[0])
+        for item in hosts_of(causes):
+            self._add_item(digits, *item)
         own, shared = split_messages([finding.message for finding in group])
         for finding, message in zip(group, own, strict=True):
             role = finding.role.value if finding.role else ""

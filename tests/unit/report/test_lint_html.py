@@ -13,10 +13,23 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ctlint.finding import Compared, Fix, Identity, LintResult, Location, Role, Severity
+from ctlint.finding import (
+    Compared,
+    Fix,
+    Identity,
+    InputSummary,
+    LintResult,
+    Location,
+    Role,
+    Severity,
+    Skipped,
+    SkipReason,
+    Trouble,
+)
 from ctlint.lint.registry import shipped_rules
 from ctlint.report.lint_html import render_html
 from ctlint.report.places import FULL_SHOWN
+from ctlint.wire.addresses import Family
 from tests.unit.report.results import EXAMPLE, HOSTILE, LOST_FIN, hostile_result
 
 VOID = {"meta", "input", "br", "hr", "img"}
@@ -132,6 +145,23 @@ def test_nothing_is_found() -> None:
     tree = Tree(page_of(LintResult("6.18", (), ())))
     assert "No findings" in tree.text
     assert tree.attributes("href") == ["#findings", "#findings"]
+
+
+def test_hosts_and_what_is_left_out() -> None:
+    hosts = tuple(
+        replace(LOST_FIN, host=f"h{n}", location=replace(LOST_FIN.location, file=f"h{n}/rules"))
+        for n in range(300)
+    )
+    inputs = tuple(
+        InputSummary(f"h{n}/rules", Family.IPV4, 24, (), host=f"h{n}") for n in range(300)
+    )
+    bad = Skipped("h999", SkipReason.FAULT, (Trouble("a fault"),))
+    tree = Tree(page_of(LintResult("6.18", inputs, hosts, skipped=(bad,))))
+    assert "300 errors of 1 cause" in tree.text
+    assert "h999: a fault" in tree.text
+    assert "on 300 hosts: h0, h1, h2 and 297 more" in tree.text
+    assert "h199/rules:37:1and 100 more" in tree.text
+    assert sum(tag == "article" for tag, _ in tree.tags) == 2  # of the cause, and of its rule
 
 
 def test_roles_fixes_and_a_baseline() -> None:

@@ -9,9 +9,21 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from ctlint.finding import Compared, Identity, LintResult, Location, Role, Severity
+from ctlint.finding import (
+    Compared,
+    Identity,
+    InputSummary,
+    LintResult,
+    Location,
+    Role,
+    Severity,
+    Skipped,
+    SkipReason,
+    Trouble,
+)
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.report.markdown import MOST_CHARACTERS, render_markdown
+from ctlint.wire.addresses import Family
 from tests.unit.report.results import ALLOWED, DROP, EXAMPLE, HOSTILE, LOST_FIN, hostile_result
 from tests.unit.report.test_markdown_text import alive
 
@@ -98,6 +110,28 @@ def test_roles_at_one_place_share_a_row_and_their_details() -> None:
     assert "`rules.v4:37` filter/OUTPUT, rule 9 (client, server)" in page
     assert "- **what happens (client):** After" in page
     assert "- **what happens (server):** Else" in page
+
+
+def test_hosts_and_what_is_left_out() -> None:
+    hosts = tuple(
+        replace(LOST_FIN, host=f"h{n}", location=replace(LOST_FIN.location, file=f"h{n}/rules"))
+        for n in range(5)
+    )
+    inputs = tuple(InputSummary(f"h{n}/rules", Family.IPV4, 24, (), host=f"h{n}") for n in range(5))
+    bad = Skipped("h9", SkipReason.UNREADABLE, (Trouble("unknown option", "h9/rules", 3, 4),))
+    page = render_markdown(LintResult("6.18", inputs, hosts, skipped=(bad,)))
+    assert page.startswith(
+        "## ctlint: 5 errors of 1 cause\n\n5 files of 5 hosts (120 rules), kernel 6.18\n\n"
+        "**Not looked at:** 1 input\n\n- h9/rules:&#8203;3:&#8203;4: unknown option\n\n"
+    )
+    assert "| `h0/rules:37` filter/OUTPUT, rule 9 (client, 5 hosts) |" in page
+    assert "- **on 5 hosts:** h0, h1, h2 and 2 more\n" in page
+
+
+def test_rules_in_a_sentence_stand_as_code() -> None:
+    finding = replace(LOST_FIN, remedy="Add `-A x_y`, `-A z` and `w`; or not_this")
+    page = render_markdown(LintResult("6.18", (), (finding,)))
+    assert "- **help:** Add `-A x_y`, `-A z` and `w`; or not\\_this\n" in page
 
 
 def test_a_baseline() -> None:

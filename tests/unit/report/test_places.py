@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ctlint.finding import Location, Role, Undecided
+from ctlint.finding import LintResult, Location, Role, Skipped, SkipReason, Trouble, Undecided
+from ctlint.report.causes import Cause
 from ctlint.report.places import (
     PLACES_SHOWN,
     UNDECIDED_SHOWN,
     Item,
-    group_by_place,
+    hosts_of,
     known_of,
     losses_of,
     remedies_of,
     say_allowed,
+    say_left_out,
     say_undecided,
     split_code,
     split_messages,
@@ -22,14 +24,6 @@ from ctlint.report.places import (
 from tests.unit.report.results import ALLOWED, LOST_FIN, RST
 
 SERVER = replace(LOST_FIN, role=Role.SERVER)
-ELSEWHERE = replace(LOST_FIN, location=replace(LOST_FIN.location, line=40))
-
-
-def test_roles_stand_side_by_side_and_suppressed_ones_are_left_out() -> None:
-    assert group_by_place([SERVER, ALLOWED, ELSEWHERE, LOST_FIN]) == [
-        [LOST_FIN, SERVER],
-        [ELSEWHERE],
-    ]
 
 
 def test_what_all_messages_end_with_is_said_once() -> None:
@@ -75,6 +69,25 @@ def test_remedies_name_roles_where_they_differ() -> None:
     assert remedies_of([LOST_FIN, other]) == [
         Item("help (client)", LOST_FIN.remedy),
         Item("help (server)", "Else."),
+    ]
+
+
+def test_hosts_of_one_cause() -> None:
+    hosts = [replace(LOST_FIN, host=f"h{n}", location=Location(f"h{n}/r", n)) for n in range(5)]
+    assert hosts_of([Cause((hosts[0],))]) == []
+    assert hosts_of([Cause(tuple(hosts))]) == [Item("on 5 hosts", "h0, h1, h2 and 2 more")]
+    hosts[3] = replace(hosts[3], ports=("1",))
+    assert hosts_of([Cause(tuple(hosts))])[1:] == [Item("what follows is of", "h0")]
+
+
+def test_what_is_left_out() -> None:
+    bad = Skipped(
+        "h1/r", SkipReason.UNREADABLE, (Trouble("unknown option", "h1/r", 3, 4), Trouble("other"))
+    )
+    gone = Skipped("h2", SkipReason.UNREADABLE, (Trouble("No such file"),))
+    assert say_left_out(LintResult("6.18", (), (), skipped=(bad, gone))) == [
+        "h1/r:3:4: unknown option; and 1 more",
+        "h2: No such file",
     ]
 
 
