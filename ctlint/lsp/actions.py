@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from lsprotocol.types import (
@@ -22,10 +22,11 @@ from lsprotocol.types import (
 from ctlint.finding import Edit, Finding, Fix
 from ctlint.lint.fixing import LEAKS, Applied, chosen_fixes, edits_by_file
 from ctlint.lint.registry import shipped_rules
-from ctlint.lsp.diagnostics import Reporter, side_by_side
+from ctlint.lsp.diagnostics import Reporter
 from ctlint.lsp.positions import Places
 from ctlint.parse.words import WORD
 from ctlint.report.escape import visible
+from ctlint.report.places import group_by_place
 
 OPEN_PAGE: Final = "ctlint.openRulePage"
 """The command that shows the page of the rule that is its argument."""
@@ -62,9 +63,9 @@ class Actions:
         self._has_versions = has_versions
         self._shows_pages = shows_pages
 
-    def at(self, findings: Iterable[Finding], name: str, where: Range) -> Iterator[CodeAction]:
+    def at(self, findings: Sequence[Finding], name: str, where: Range) -> Iterator[CodeAction]:
         """The actions for what was found in a range of a document."""
-        for group in side_by_side(findings):
+        for group in group_by_place(findings):
             if group[0].location.file != name:
                 continue
             diagnostic = self._reporter.of_findings(group)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -18,13 +18,14 @@ from lsprotocol.types import (
     Range,
 )
 
-from ctlint.finding import Finding, Role, Severity, Undecided
+from ctlint.finding import Finding, Severity, Undecided
 from ctlint.finding import Location as Place
 from ctlint.lsp.checking import Answer
 from ctlint.lsp.pages import page_uri
 from ctlint.lsp.positions import Places
 from ctlint.parse.errors import Problem
 from ctlint.report.escape import visible
+from ctlint.report.places import group_by_place, related_of, roles_of, split_messages
 
 SOURCE: Final = "ctlint"
 
@@ -39,7 +40,6 @@ _SEVERITIES: Final = {
 _NEEDLESS: Final = frozenset(("CT409", "CT414"))
 """Rules about rules to which no packet comes: editors fade these."""
 
-_ROLES: Final = tuple(Role)
 _NOWHERE: Final = Range(Position(0, 0), Position(0, 0))
 
 PlacesOf = Callable[[str], Places | None]
@@ -62,7 +62,7 @@ class Reporter:
         found: dict[str, list[Diagnostic]] = {file: [] for file in answer.files}
         for problem in answer.problems:
             found.setdefault(problem.span.file, []).append(self._of_problem(problem))
-        for group in side_by_side(answer.findings):
+        for group in group_by_place(answer.findings):
             found.setdefault(group[0].location.file, []).append(self.of_findings(group))
         if shows_undecided:
             for what in answer.undecided:
@@ -72,7 +72,6 @@ class Reporter:
     def of_findings(self, group: Sequence[Finding]) -> Diagnostic:
         """The diagnostic of findings that differ by role alone."""
         first = group[0]
-        related = dict.fromkeys(place for finding in group for place in finding.related)
         page = page_uri(first.rule)
         return Diagnostic(
             self._range(first.location),
@@ -82,7 +81,7 @@ class Reporter:
             CodeDescription(page) if page else None,
             SOURCE,
             [DiagnosticTag.Unnecessary] if first.rule in _NEEDLESS else None,
-            [self._related(place) for place in related] or None,
+            [self._related(place) for place in related_of(group)] or None,
         )
 
     def _of_problem(self, problem: Problem) -> Diagnostic:
@@ -108,27 +107,19 @@ class Reporter:
         return places.range(place.line, place.column, place.end_column)
 
 
-def side_by_side(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """The findings that are not allowed; those of one rule at one place, which differ by role,
-    together.
-    """
-    groups: dict[tuple[object, ...], list[Finding]] = {}
-    for finding in findings:
-        if finding.suppressed is None:
-            key = (finding.rule, finding.severity, finding.location, finding.family)
-            groups.setdefault(key, []).append(finding)
-    for group in groups.values():
-        group.sort(key=lambda finding: _ROLES.index(finding.role) if finding.role else 0)
-    return list(groups.values())
-
-
 def _messages(group: Sequence[Finding]) -> Iterator[str]:
     """What is said, each thing once, with the roles of which it is said."""
+    own, shared = split_messages([finding.message for finding in group])
     roles: dict[str, list[str]] = {}
-    for finding in group:
-        roles.setdefault(finding.message, []).extend([finding.role.value] if finding.role else [])
+    for finding, message in zip(group, own, strict=True):
+        roles.setdefault(message, []).extend(roles_of([finding]))
+    if len(roles) == 1 and shared:
+        own, shared = [f"{own[0]}; {shared}"], ""
+        roles = {own[0]: roles_of(group)}
     for message, names in roles.items():
-        yield visible(f"{', '.join(names)}: {message}" if len(group) > 1 else message)
+        yield visible(f"{', '.join(names)}: {message}" if names and len(group) > 1 else message)
+    if shared:
+        yield visible(f"in each case: {shared}")
 
 
 def _bounded(found: Sequence[Diagnostic]) -> Iterator[Diagnostic]:

@@ -9,16 +9,19 @@ from typing import Final
 from ctlint.finding import Finding
 from ctlint.lint.registry import shipped_rules
 from ctlint.lsp.checking import Answer
-from ctlint.lsp.diagnostics import side_by_side
 from ctlint.lsp.documents import Kind
 from ctlint.lsp.markdown import prose
 from ctlint.lsp.positions import Places
 from ctlint.lsp.reading import say_permissions, say_rule, say_setting
+from ctlint.report.places import (
+    group_by_place,
+    known_of,
+    losses_of,
+    remedies_of,
+    split_messages,
+)
 from ctlint.report.rule_page import page_markdown
-from ctlint.report.sentence import say_chain, say_packet, say_packets, say_place, say_stranded
-
-PACKETS_SHOWN: Final = 6
-"""How many further groups of packets of one finding are named."""
+from ctlint.report.sentence import say_place
 
 _RULER: Final = "\n\n---\n\n"
 
@@ -38,7 +41,7 @@ def hover(name: str, kind: Kind, places: Places, line: int, answer: Answer | Non
             for what in answer.undecided
             if (what.location.file, what.location.line) == (name, line)
         ]
-    parts = ["\n".join(_finding_lines(group)) for group in side_by_side(found)]
+    parts = ["\n".join(_finding_lines(group)) for group in group_by_place(found)]
     text = places.line_text(line)
     findings = () if answer is None else answer.findings
     if permissions := say_permissions(name, kind, places, line, findings):
@@ -60,45 +63,17 @@ def _is_at(finding: Finding, name: str, line: int) -> bool:
 def _finding_lines(group: Sequence[Finding]) -> Iterator[str]:
     """Findings that differ by role alone."""
     first = group[0]
-    place = say_place(first.location)
-    yield f"**{first.severity.value} {first.rule}** {first.name}" + (
-        f" ({prose(place)})" if place else ""
-    )
-    for finding in group:
-        role = f"{finding.role.value}, " if finding.role else ""
+    place = f" ({prose(say_place(first.location))})" if first.location.chain else ""
+    yield f"**{first.severity.value} {first.rule}** {first.name}{place}"
+    own, shared = split_messages([finding.message for finding in group])
+    for finding, message in zip(group, own, strict=True):
         yield ""
-        yield f"{role}{finding.confidence.value}: {prose(finding.message)}"
+        yield f"{', '.join(known_of([finding]))}: {prose(message)}"
         yield ""
-        yield from _loss_lines(finding)
-    for remedy, roles in _remedies(group).items():
-        whose = f" ({', '.join(roles)})" if roles else ""
+        yield from (f"- {item.label}: {prose(item.text)}" for item in losses_of(finding))
+    if shared:
         yield ""
-        yield f"**help**{whose}: {prose(remedy)}"
-
-
-def _loss_lines(finding: Finding) -> Iterator[str]:
-    """What is lost, and what that strands."""
-    if finding.packet is not None:
-        # What has no entry never comes to the table nat, where the cause may stand.
-        is_seen = finding.packet.ctstate != "INVALID" or finding.location.table != "nat"
-        chain = say_chain(finding.location) if is_seen else ""
-        yield f"- packet: {prose(say_packet(finding.packet) + (f' in {chain}' if chain else ''))}"
-    others = say_packets([kind for kind in finding.packets if kind != finding.packet])
-    if others:
-        more = len(others) - PACKETS_SHOWN
-        said = "; ".join(others[:PACKETS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        yield f"- also lost: {prose(said)}"
-    if stranded := say_stranded(finding):
-        yield f"- stranded: {prose(stranded)}"
-    if finding.ports:
-        yield f"- ports: {', '.join(finding.ports)}"
-
-
-def _remedies(group: Sequence[Finding]) -> dict[str, list[str]]:
-    """The remedies, each once; where roles need different ones, with those for which it is."""
-    found: dict[str, list[str]] = {}
-    for finding in group:
-        if finding.remedy:
-            roles = found.setdefault(finding.remedy, [])
-            roles += [finding.role.value] if finding.role else []
-    return found if len(found) > 1 else {remedy: [] for remedy in found}
+        yield f"In each case: {prose(shared)}"
+    for item in remedies_of(group):
+        yield ""
+        yield f"**{item.label}**: {prose(item.text)}"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Untrusted text in Markdown: it shows as it is, and neither links nor marks anything up.
+"""Untrusted text in Markdown as editors render it: it shows as it is, and neither links nor marks
+anything up. (ctlint.report.markdown_text is for GitHub and GitLab, where more than that works.)
 
 Source: CommonMark 0.31, sections 2.4 "Backslash escapes" and 6.1 "Code spans".
 """
@@ -23,12 +24,6 @@ def prose(text: str) -> str:
     parts = text.split("`")
     parts[0::2] = [_escaped(part) for part in parts[0::2]]
     return "`".join(parts)
-
-
-def code(text: str, language: str = "") -> str:
-    """One line as a block of code, whose fence is longer than any in the line."""
-    fence = "~" * max(3, 1 + max(map(len, re.findall("~+", text)), default=0))
-    return f"{fence}{language}\n{visible(text)}\n{fence}"
 
 
 def _escaped(text: str) -> str:

@@ -13,7 +13,7 @@ from ctlint.ir.sysctl import Setting
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.suppression import MARK, Written, in_comments, in_rules
 from ctlint.lsp.documents import Kind
-from ctlint.lsp.markdown import code, prose
+from ctlint.lsp.markdown import prose
 from ctlint.lsp.positions import Places
 from ctlint.model.kernel.features import Feature, Version
 from ctlint.model.kernel.profiles import NEWEST, KernelProfile, profile
@@ -23,6 +23,7 @@ from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.printer import print_rule
 from ctlint.parse.sysctl import parse_sysctl
 from ctlint.parse.words import WORD
+from ctlint.report.markdown_text import code_block
 from ctlint.report.sentence import say_duration
 
 _LONGEST: Final = 10_000
@@ -41,7 +42,8 @@ def say_rule(places: Places, line: int) -> str:
     for ruleset in _alone(places, line):
         for table, chain, _, rule in ruleset.rules():
             said = print_rule(rule._replace(counters=None), ruleset.family)
-            return f"{prose(f'{table}/{chain.name}')}, as ctlint reads it:\n\n{code(said)}"
+            head = f"{prose(f'{table}/{chain.name}')}, as ctlint reads it:"
+            return "\n".join([head, "", *code_block([said])])
     return ""
 
 

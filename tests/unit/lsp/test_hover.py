@@ -71,7 +71,7 @@ def test_a_finding_then_its_page() -> None:
     assert finding.splitlines() == [
         "**error CT101** output-invalid-drop (filter/OUTPUT, rule 1)",
         "",
-        r"client, certain: the FIN of \<b\>host\</b\> is lost",
+        r"certain, client: the FIN of \<b\>host\</b\> is lost",
         "",
         "- packet: FIN,ACK from the client, no entry: INVALID in filter/OUTPUT",
         "- also lost: RST from the client, entry : NEW",
@@ -86,10 +86,10 @@ def test_roles_stand_side_by_side_and_the_page_once() -> None:
     answer = _answer(_finding(Role.SERVER, "b"), _finding(Role.CLIENT, "a"))
     said = _hover(TEXT, 2, answer=answer)
     assert said.count(PAGE) == 1
-    places = [said.index(word) for word in ("client, certain", "server, certain")]
+    places = [said.index(word) for word in ("certain, client", "certain, server")]
     assert places == sorted(places)
-    assert "**help** (client): a" in said
-    assert "**help** (server): b" in said
+    assert "**help (client)**: a" in said
+    assert "**help (server)**: b" in said
 
 
 def test_other_lines_have_no_finding() -> None:
@@ -113,7 +113,7 @@ def test_other_lines_have_no_finding() -> None:
 )
 def test_what_is_read_in_a_rule(text: str, line: int, chain: str, rule: str | None) -> None:
     said = _hover(text, line)
-    assert said.startswith(f"{chain}, as ctlint reads it:\n\n~~~\n-A ")
+    assert said.startswith(f"{chain}, as ctlint reads it:\n\n```text\n-A ")
     if rule is not None:
         assert f"\n{rule}\n" in said
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ctlint.lsp.markdown import code, prose
+from ctlint.lsp.markdown import prose
 from ctlint.report.escape import visible
 
 _RENDER = MarkdownIt("gfm-like", {"linkify": False}).render
@@ -53,8 +53,3 @@ def test_any_text(text: str) -> None:
 
 def test_pairs_of_backticks_are_code() -> None:
     assert prose("use `-A INPUT -m [x]` *now*") == "use `-A INPUT -m [x]` \\*now\\*"
-
-
-@pytest.mark.parametrize("text", [*HOSTILE, "~~~", "~~~~~ x", "-A INPUT -j DROP"])
-def test_a_line_of_code_ends_no_block(text: str) -> None:
-    assert _shown(code(text)) == (f"{visible(text)}\n", {"pre", "code"})

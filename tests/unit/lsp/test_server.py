@@ -249,7 +249,12 @@ def test_hover(client: Client, host: Path) -> None:
     client.diagnostics(uri)
     said = client.hover(uri, line_of(text, DROP), 10)
     assert said.startswith("**error CT101** output-invalid-drop (filter/OUTPUT, rule 5)")
-    for word in ("FIN,ACK from the client", "FIN_WAIT_1 for", "**help**", "## Why it matters"):
+    for word in (
+        "FIN,ACK from the client",
+        "FIN_WAIT_1 for",
+        "**help (client)**",
+        "## Why it matters",
+    ):
         assert word in said
     plain = next(n for n, line in enumerate(text.split("\n")) if "--dport 22" in line)
     assert "as ctlint reads it" in client.hover(uri, plain)
