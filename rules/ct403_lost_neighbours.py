@@ -68,10 +68,16 @@ that nothing is accepted for are not flagged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from ctlint.analysis.neighbours import NAMES, lost_neighbours
+from ctlint.analysis.neighbours import (
+    ADVERTISEMENT,
+    NAMES,
+    SOLICITATION,
+    LostNeighbour,
+    lost_neighbours,
+)
 from ctlint.finding import Confidence, Finding, Role, Severity
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import rule
@@ -95,12 +101,21 @@ def check(ctx: Context) -> Iterator[Finding]:
             name=ctx.info.name,
             severity=Severity.ERROR,
             confidence=Confidence.CERTAIN,
-            message=f"{kinds} {way} are lost here: over IPv6 no neighbour is found",
+            message=f"{kinds} {way} are lost here: over IPv6 {_missed(path, lost)}",
             remedy="accept -p ipv6-icmp --icmpv6-type 133 to 136 whatever their state, before this",
             location=ctx.location(cause),
             family=subject.ruleset.family,
             witness=lost[0].witness,
         )
+
+
+def _missed(path: Path, lost: Iterable[LostNeighbour]) -> str:
+    """Who does not find whom: a solicitation asks, and an advertisement answers it."""
+    kinds = {one.kind for one in lost}
+    if len(kinds) > 1:
+        return "neither the host nor its neighbours find each other"
+    own = SOLICITATION if path is Path.OUT else ADVERTISEMENT
+    return "the host finds no neighbour" if own in kinds else "no neighbour finds the host"
 
 
 def _has_connections(ctx: Context) -> bool:

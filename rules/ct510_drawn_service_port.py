@@ -88,8 +88,8 @@ def check(ctx: Context) -> Iterator[Finding]:
             ref,
             Severity.NOTE,
             f"the host draws ports for its own connections from {local.drawn.low} to "
-            f"{local.drawn.high}: one of them can get {', '.join(ports)} before the service does, "
-            "or be connected with itself",
+            f"{local.drawn.high}: one of these can get {', '.join(ports)} before the service "
+            "does, or call it while it is down and be connected with itself",
             f"name it in {RESERVED_PORTS}, or let the service listen outside of the range",
         )
         related = () if local.setting is None else (setting_location(local.setting, "the range"),)

@@ -21,21 +21,24 @@ DROPPED = """
   not matter why the entry is gone.
 - CT204, a keepalive as long as `nf_conntrack_tcp_timeout_unacknowledged`: one report
   (elasticsearch#68931), which was withdrawn. An entry whose data are acknowledged has the timeout
-  of ESTABLISHED, and no keepalive of its own is unacknowledged.
-- CT212, timeouts of UDP: no rule of ctlint follows UDP connections yet.
+  of ESTABLISHED, and a keepalive, which brings no data, leaves it so (measured on 6.18).
 - CT303, `nf_conntrack_tcp_be_liberal` unset on an old kernel: CT301 says it wherever the rules show
   the NAT that makes it matter. The rules of kube-proxy's nftables mode are no input.
 - CT304, a guard in FORWARD alone: CT301 looks at both places where an untranslated segment may end
-  up, the host and the client, and names the one where it does.
+  up, the host and the client, and names the one where it does; a guard in FORWARD alone leaves the
+  first.
 - CT305, resets beyond the window with `nf_conntrack_tcp_be_liberal=1`: measured on 6.18, they pass.
   Only one before the peer's highest acknowledgement is INVALID, and no end of a live connection
   sends that.
 - CT308, wrong checksums: checking them is the default everywhere, and whether a card or tunnel
   hands over packets with wrong ones is in no input.
 - CT310, liberal entries of Open vSwitch: what it commits is in no input.
-- CT404, a DHCP request dropped as INVALID: one report, of bridges and one kernel version; not
-  measured.
-- CT407, chains of other programs before the operator's own: who wrote a chain is not in the dump.
+- CT404, a DHCP request dropped as INVALID: one report, of bridges and one kernel version (6.6.30).
+  Measured on 6.18, where rules see bridged packets (`bridge-nf-call-iptables=1`): the broadcasts of
+  two clients at once, from 0.0.0.0, are NEW in INPUT and FORWARD.
+- CT407, chains of other programs before the operator's own: CT102 and CT104 name a drop of INVALID
+  wherever it stands, with its chain. That another program wrote it changes nothing for the packets,
+  and its name is a guess.
 - CT509, settings of one network namespace alone: neither a rule set nor its settings say of which
   namespace they are.
 """
@@ -48,7 +51,9 @@ def pages() -> dict[str, str]:
     rules = shipped_rules()
     index = [
         "# Lint rules\n",
-        "Made from the rules' own pages by `tools/rule_pages.py`.\n",
+        "Made from the rules' own pages by `tools/rule_pages.py`. What shows that each is right: "
+        "[evidence](../evidence.md). What they say of real rule sets: "
+        "[false alarms](../false-alarms.md).\n",
         "| id | name | at most | what it does |",
         "|---|---|---|---|",
         *(f"| [{r.id}]({r.id}.md) | {r.name} | {r.severity.value} | {r.summary} |" for r in rules),

@@ -64,6 +64,9 @@ FACTS: Final[Mapping[str, Fact]] = {
         "Silence after which something else on the path, as a load balancer, forgets a connection.",
     ),
     "role": Fact(FactForm.ROLES, "All that the host is."),
+    "udp-idle": Fact(
+        FactForm.DURATION, "The longest silence of UDP flows that last, as tunnels and calls."
+    ),
 }
 """The facts by key. One that nothing looks at is none."""
 
@@ -87,7 +90,7 @@ class Circumstances:
     hardware forwards packets that conntrack then does not see. ``one_way``: whether there are
     forwarded connections of which the host sees one direction only. ``path_idle``: seconds after
     which something else on the path, as a load balancer, forgets a silent connection. ``roles``:
-    all roles that the host has.
+    all roles that the host has. ``udp_idle``: the longest silence of UDP flows that last.
     """
 
     keepalive: int | Literal["off"] | None = None
@@ -97,6 +100,7 @@ class Circumstances:
     one_way: bool | None = None
     path_idle: int | None = None
     roles: tuple[Role, ...] | None = None
+    udp_idle: int | None = None
 
     @property
     def silence(self) -> int | None:
@@ -121,6 +125,7 @@ class Circumstances:
             "role": None
             if self.roles is None
             else [name for name, role in _ROLES.items() if role in self.roles],
+            "udp-idle": self.udp_idle,
         }
         return {key: value for key, value in facts.items() if value is not None}
 

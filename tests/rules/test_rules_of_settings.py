@@ -273,6 +273,27 @@ def test_half_closed_connections_and_the_default_of_close_wait(told: str, is_sho
     assert bool(found("CT205", facts=[("half-close", told)])) is is_short
 
 
+# CT212
+
+
+@pytest.mark.parametrize(
+    ("told", "kernel", "is_short"),
+    [
+        # nf_conntrack-sysctl.rst: 120 s; 180 s before Linux 5.0 (udp_timeouts in the source).
+        ("119s", "6.18", False),
+        ("120s", "6.18", True),
+        ("120s", "4.19", False),
+        ("180s", "4.19", True),
+    ],
+)
+def test_udp_flows_and_the_default_of_streams(told: str, kernel: str, is_short: bool) -> None:
+    assert bool(found("CT212", kernel=kernel, facts=[("udp-idle", told)])) is is_short
+
+
+def test_udp_flows_are_told_or_nothing_is_said() -> None:
+    assert found("CT212", f"{CONNTRACK}udp_timeout_stream = 1\n") == []
+
+
 # CT206
 
 

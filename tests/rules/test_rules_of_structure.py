@@ -126,6 +126,28 @@ def test_ten_rules_may_stand_before() -> None:
     assert not found("CT401", rules=filtering(accept, *others, accept))
 
 
+# CT403
+
+
+@pytest.mark.parametrize(
+    ("dropped", "who"),
+    [
+        # RFC 4861, section 4: a solicitation (135) asks, an advertisement (136) answers.
+        ("INPUT {135}", "no neighbour finds the host"),
+        ("INPUT {136}", "the host finds no neighbour"),
+        ("OUTPUT {135}", "the host finds no neighbour"),
+        ("OUTPUT {136}", "no neighbour finds the host"),
+        ("INPUT", "neither the host nor its neighbours find each other"),
+    ],
+)
+def test_who_does_not_find_whom(dropped: str, who: str) -> None:
+    chain, _, kind = dropped.partition(" ")
+    match = f" -m icmp6 --icmpv6-type {kind.strip('{}')}" if kind else ""
+    rules = filtering(f"{chain} -p ipv6-icmp{match} -j DROP")
+    (one,) = found("CT403", rules=rules)
+    assert one.message.endswith(f"over IPv6 {who}")
+
+
 # CT406
 
 

@@ -42,6 +42,7 @@ def test_durations(key: str, name: str, text: str, seconds: int) -> None:
         ("offload", "yes", Circumstances(offload=True)),
         ("offload", "no", Circumstances(offload=False)),
         ("one-way", "yes", Circumstances(one_way=True)),
+        ("udp-idle", "25s", Circumstances(udp_idle=25)),
         ("role", "server", Circumstances(roles=(Role.SERVER,))),
         ("role", "router,client", Circumstances(roles=(Role.CLIENT, Role.FORWARD))),
         ("role", "loopback", Circumstances(roles=(Role.LOOPBACK,))),
@@ -61,7 +62,7 @@ def test_words(key: str, text: str, expected: Circumstances) -> None:
             "",
             "5m",
             "there is no fact ''; known are half-close, idle, keepalive, offload, one-way, "
-            "path-idle, role",
+            "path-idle, role, udp-idle",
         ),
         ("role", "servr", "role: 'servr' is no role; did you mean server?"),
         ("role", "", "role: '' is no role; known are client, server, router, loopback"),

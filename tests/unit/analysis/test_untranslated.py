@@ -96,6 +96,12 @@ def test_what_guards(nat: str, guard: str, who: Callable[[Router], Iterator[Esca
     assert list(who(router(rules([nat], [guard])))) == []
 
 
+def test_a_guard_in_forward_leaves_what_comes_to_the_router() -> None:
+    # https://github.com/kubernetes/kubernetes/issues/117924
+    (found,) = router(rules([MASQUERADE], [f"FORWARD {INVALID}"])).out_of_window()
+    assert found.to_host
+
+
 def test_without_translation_there_is_nothing_to_say() -> None:
     none = router(rules(["POSTROUTING -s 192.168.1.0/24 -o wan0 -j ACCEPT"], []))
     assert list(none.after_expiry()) == []
