@@ -38,8 +38,8 @@ def draw(output: str) -> str:
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
-def main() -> None:
-    """Runs ctlint and writes the file."""
+def screenshot() -> str:
+    """What is to stand in the file."""
     environment = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONUTF8": "1"}
     environment.pop("NO_COLOR", None)
     run = subprocess.run(
@@ -52,8 +52,8 @@ def main() -> None:
     )
     if run.returncode != 1:
         sys.exit(f"ctlint ended with {run.returncode}, not with findings (1):\n{run.stderr}")
-    TARGET.write_text(draw(run.stdout), encoding="utf-8")
+    return draw(run.stdout)
 
 
 if __name__ == "__main__":
-    main()
+    TARGET.write_text(screenshot(), encoding="utf-8")
