@@ -57,7 +57,7 @@ def read_text(path: str) -> str:
     or MAX_LINES, or is no text.
     """
     try:
-        return _text(_read(path), path)
+        return _text(chunks_of(path), path)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -73,7 +73,7 @@ def read_document(path: str, most: int, command: str) -> str:
     """
     found = bytearray()
     try:
-        for chunk in _read(path):
+        for chunk in chunks_of(path):
             if not found:
                 _require_text(chunk, path, command)
             found += chunk
@@ -109,7 +109,7 @@ def read_names(path: str) -> list[str]:
     return names
 
 
-def _read(path: str) -> Iterator[bytes]:
+def chunks_of(path: str) -> Iterator[bytes]:
     """The bytes, chunk by chunk. Raises OSError."""
     if path == STANDARD_INPUT:
         if sys.stdin is None or sys.stdin.closed:

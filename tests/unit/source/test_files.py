@@ -116,7 +116,9 @@ def test_dev_zero() -> None:
 def test_an_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """200 MB without a newline: the text that is kept is short, and so is the memory."""
     chunk = b"x" * (1 << 20)
-    monkeypatch.setattr(files, "_read", lambda _: iter([b"*filter\n-A ", *[chunk] * 200, b"\n#"]))
+    monkeypatch.setattr(
+        files, "chunks_of", lambda _: iter([b"*filter\n-A ", *[chunk] * 200, b"\n#"])
+    )
     tracemalloc.start()
     text = read_text("f")
     peak = tracemalloc.get_traced_memory()[1]
@@ -127,10 +129,10 @@ def test_an_endless_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_endless_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_BYTES", 1 << 20)
-    monkeypatch.setattr(files, "_read", lambda _: iter([b"x" * 1000] * 2000))
+    monkeypatch.setattr(files, "chunks_of", lambda _: iter([b"x" * 1000] * 2000))
     assert _refusal("f") == "f: larger than 1 MiB"
     monkeypatch.setattr(files, "MAX_LINES", 1000)
-    monkeypatch.setattr(files, "_read", lambda _: iter([b"\n" * 900] * 2))
+    monkeypatch.setattr(files, "chunks_of", lambda _: iter([b"\n" * 900] * 2))
     assert _refusal("f") == "f: more than 1,000 lines"
 
 
@@ -145,7 +147,7 @@ def test_cutting_does_not_depend_on_chunks(pieces: list[bytes]) -> None:
     expected = b"\n".join(line[:limit] for line in whole.split(b"\n"))
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(files, "_KEPT_LINE", limit)
-        monkeypatch.setattr(files, "_read", lambda _: iter([p for p in pieces if p]))
+        monkeypatch.setattr(files, "chunks_of", lambda _: iter([p for p in pieces if p]))
         assert read_text("f") == expected.decode("utf-8", "surrogateescape")
 
 
