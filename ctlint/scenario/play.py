@@ -114,7 +114,7 @@ class Player:
 
     def entries(self) -> tuple[EntryAnswer, ...]:
         """What is in the table now, oldest first."""
-        return tuple(self._show(entry) for entry in self._tracker.entries(self._now))
+        return tuple(show_entry(entry, self._now) for entry in self._tracker.entries(self._now))
 
     def _error(self, message: str) -> ScenarioError:
         return ScenarioError(message, packet=self._index, name=self._scenario.name)
@@ -150,7 +150,7 @@ class Player:
         else:
             passage = self._stack.receive(packet, entrance, self._now)
         if passage.open:
-            self._doubt = self._undecided(passage.open)
+            self._doubt = say_open(passage.open, self._family)
             return self._open_answer(self._doubt)
         self._receive(step, passage)
         entry = self._entry_of(key)
@@ -162,14 +162,16 @@ class Player:
             out=tuple(map(self._out, passage.out)),
             entry=None
             if entry is None
-            else replace(self._show(entry), is_fresh=all(one is not entry for one in known)),
+            else replace(
+                show_entry(entry, self._now), is_fresh=all(one is not entry for one in known)
+            ),
             # A connection to itself has the same tuple twice.
             pktdir=None if entry is None else Dir(key != entry.original),
             why=tuple(
                 words for line in passage.log if (words := line.words(self._kernel)) is not None
             ),
             rules=(*passage.matched, *passage.made_matched) if self._has_rules else None,
-            undecided=self._undecided(passage.unsure),
+            undecided=say_open(passage.unsure, self._family),
             reasons=tuple(line.reason for line in passage.log),
             cause=None if passage.cause is None else str(passage.cause.cause),
         )
@@ -246,13 +248,6 @@ class Player:
     def _open_answer(self, undecided: tuple[Mapping[str, Any], ...]) -> PacketAnswer:
         return PacketAnswer(None, {}, None, (), None, None, undecided=undecided)
 
-    def _undecided(self, matches: Sequence[Open]) -> tuple[Mapping[str, Any], ...]:
-        shown: dict[tuple[str, str | None, str], None] = {}
-        for one in matches:
-            text = None if one.match is None else print_match(one.match, self._family)
-            shown[str(one.ref), text, one.why] = None
-        return tuple({"rule": rule, "match": text, "why": why} for rule, text, why in shown)
-
     def _out(self, emitted: Emitted) -> OutPacket:
         packet = emitted.packet
         side, _ = self._box.behind(emitted.interface, packet.daddr)
@@ -276,22 +271,33 @@ class Player:
             is_same=emitted.is_same,
         )
 
-    def _show(self, entry: Entry) -> EntryAnswer:
-        is_tcp = entry.original.protocol == TCP
-        flags = []
-        if entry.is_assured:
-            flags.append("ASSURED")
-        if not entry.has_reply:
-            flags.append("UNREPLIED")
-        return EntryAnswer(
-            state=TcpCt(entry.tcp.state).name if is_tcp else None,
-            timeout=entry.remaining(self._now),
-            flags=tuple(flags),
-            orig=_ends(entry.original),
-            reply=_ends(entry.reply),
-            mark=entry.mark,
-            internals=_internals(*entry.tcp.seen) if is_tcp else None,
-        )
+
+def show_entry(entry: Entry, now: Micros) -> EntryAnswer:
+    """An entry as answers have it."""
+    is_tcp = entry.original.protocol == TCP
+    flags = []
+    if entry.is_assured:
+        flags.append("ASSURED")
+    if not entry.has_reply:
+        flags.append("UNREPLIED")
+    return EntryAnswer(
+        state=TcpCt(entry.tcp.state).name if is_tcp else None,
+        timeout=entry.remaining(now),
+        flags=tuple(flags),
+        orig=_ends(entry.original),
+        reply=_ends(entry.reply),
+        mark=entry.mark,
+        internals=_internals(*entry.tcp.seen) if is_tcp else None,
+    )
+
+
+def say_open(matches: Sequence[Open], family: Family) -> tuple[Mapping[str, Any], ...]:
+    """Matches that were not decided, as answers have them, each once."""
+    shown: dict[tuple[str, str | None, str], None] = {}
+    for one in matches:
+        text = None if one.match is None else print_match(one.match, family)
+        shown[str(one.ref), text, one.why] = None
+    return tuple({"rule": rule, "match": text, "why": why} for rule, text, why in shown)
 
 
 def _sets(scenario: Scenario) -> dict[str, SetState]:
