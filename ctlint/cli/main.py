@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "kernel": "Show what a kernel's connection tracking does.",
     "lint": "Check rule sets.",
     "lsp": "Show findings in an editor: a language server.",
+    "replay": "Play a capture on the model of conntrack.",
     "rules": "List the lint rules, or print one rule's page.",
     "simulate": "Play scenarios on the model of conntrack.",
     "whatif": "Say how long a silence each timeout bears.",

@@ -27,9 +27,11 @@ def watched(
     total: int,
     output: TextIO | None = None,
     label: Callable[[_T], str] | None = None,
+    taken: Callable[[], int] | None = None,
 ) -> Iterator[_T]:
     """The items; while they come, a bar shows how many have, if that takes more than a second, and
-    the `label` of the last one.
+    the `label` of the last one. With `taken`, which says how many bytes of `total` have been read,
+    it shows those.
 
     There is none where standard error is no terminal, nor where `output` is one too, whose lines it
     would stand between; without one nothing is written meanwhile.
@@ -42,9 +44,10 @@ def watched(
     try:
         for count, item in enumerate(items):
             if monotonic() >= due:
-                bar = bar or _bar(total, has_label=label is not None)
+                bar = bar or _bar(total, has_label=label is not None, in_bytes=taken is not None)
                 shown = _cut(visible(label(item))) if label is not None else ""
-                bar.update(bar.task_ids[0], completed=count, description=shown, refresh=True)
+                done = count if taken is None else taken()
+                bar.update(bar.task_ids[0], completed=done, description=shown, refresh=True)
                 due = monotonic() + _INTERVAL
             yield item
     finally:
@@ -52,10 +55,11 @@ def watched(
             bar.stop()
 
 
-def _bar(total: int, *, has_label: bool) -> Progress:
+def _bar(total: int, *, has_label: bool, in_bytes: bool) -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
@@ -64,7 +68,7 @@ def _bar(total: int, *, has_label: bool) -> Progress:
 
     bar = Progress(
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn(binary_units=True) if in_bytes else MofNCompleteColumn(),
         TimeRemainingColumn(),
         *([TextColumn("{task.description}", markup=False)] if has_label else []),
         console=Console(stderr=True),

@@ -32,6 +32,11 @@ class SavedSets:
                 found.setdefault(name, []).append(line.strip(" \t"))
         return found
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sets of all texts."""
+        return tuple(self._lines)
+
     def text(self, names: Iterable[str]) -> str:
         """What makes the sets of these names, and those that are members of them, in an order that
         `ipset restore` takes. A set that is not known is left out.

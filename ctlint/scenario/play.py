@@ -249,27 +249,32 @@ class Player:
         return PacketAnswer(None, {}, None, (), None, None, undecided=undecided)
 
     def _out(self, emitted: Emitted) -> OutPacket:
-        packet = emitted.packet
-        side, _ = self._box.behind(emitted.interface, packet.daddr)
-        is_tcp = packet.flags is not None
-        sport, dport, length = packet.sport or 0, packet.dport or 0, packet.payload
-        if packet.icmp_type is not None:
-            sport, dport = packet.icmp_id, packet.icmp_type
-            if is_icmp_error(packet.protocol, packet.icmp_type):
-                length = 0  # what an error quotes is not its own
-        return OutPacket(
-            side=side,
-            src=format_address(self._family, packet.saddr),
-            sport=sport,
-            dst=format_address(self._family, packet.daddr),
-            dport=dport,
-            flags=None if packet.flags is None else packet.flags.letters,
-            seq=packet.seq if is_tcp else 0,
-            ack=packet.ack if is_tcp else 0,
-            win=packet.window if is_tcp else 0,
-            length=length,
-            is_same=emitted.is_same,
-        )
+        side, _ = self._box.behind(emitted.interface, emitted.packet.daddr)
+        return show_out(emitted, side)
+
+
+def show_out(emitted: Emitted, side: str) -> OutPacket:
+    """A packet that came out on a side, as answers have it."""
+    packet = emitted.packet
+    is_tcp = packet.flags is not None
+    sport, dport, length = packet.sport or 0, packet.dport or 0, packet.payload
+    if packet.icmp_type is not None:
+        sport, dport = packet.icmp_id, packet.icmp_type
+        if is_icmp_error(packet.protocol, packet.icmp_type):
+            length = 0  # what an error quotes is not its own
+    return OutPacket(
+        side=side,
+        src=format_address(packet.family, packet.saddr),
+        sport=sport,
+        dst=format_address(packet.family, packet.daddr),
+        dport=dport,
+        flags=None if packet.flags is None else packet.flags.letters,
+        seq=packet.seq if is_tcp else 0,
+        ack=packet.ack if is_tcp else 0,
+        win=packet.window if is_tcp else 0,
+        length=length,
+        is_same=emitted.is_same,
+    )
 
 
 def show_entry(entry: Entry, now: Micros) -> EntryAnswer:

@@ -15,6 +15,7 @@ from ctlint.analysis.capture.connection import Connection, Expiry, is_opening
 from ctlint.analysis.capture.played import Fate, Played
 from ctlint.model.conntrack.reason import Reason
 from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
+from ctlint.wire.addresses import Family
 from ctlint.wire.moments import Micros
 from ctlint.wire.packet import Packet
 
@@ -28,7 +29,11 @@ _Key = tuple[int, ...]
 
 
 class Totals:
-    """Sums over all packets. ``spans`` are the first and the last moment, since 1970."""
+    """Sums over all packets. ``first`` and ``last`` are moments since 1970. Packets without a
+    ctstate are counted under an empty one. ``midstream``, ``troubled`` and ``expired`` count
+    connections, the last each of their expiries; ``cut_short`` are those that were handed on before
+    the capture ended, because there were too many.
+    """
 
     def __init__(self) -> None:
         self.packets = 0
@@ -40,7 +45,7 @@ class Totals:
         self.last: Micros = 0
         self.ctstates: Counter[str] = Counter()
         self.fates: Counter[Fate] = Counter()
-        self.causes: Counter[str] = Counter()
+        self.causes: Counter[tuple[Family, str]] = Counter()
         self.other_causes = 0
         self.reasons: Counter[Reason] = Counter()
         self.cut_short = 0
@@ -55,8 +60,9 @@ class Totals:
         self.ctstates[played.ctstate or ""] += 1
         self.fates[played.fate] += 1
         if played.cause is not None:
-            if played.cause in self.causes or len(self.causes) < MOST_CAUSES:
-                self.causes[played.cause] += 1
+            cause = (played.packet.family, played.cause)
+            if cause in self.causes or len(self.causes) < MOST_CAUSES:
+                self.causes[cause] += 1
             else:
                 self.other_causes += 1
         if played.ctstate == "INVALID":
@@ -65,9 +71,7 @@ class Totals:
 
 
 class Ledger:
-    """Attributes packets to connections. ``totals.cut_short`` counts those that were handed on
-    while they may still have had packets to come.
-    """
+    """Attributes packets to connections."""
 
     def __init__(self) -> None:
         self.totals = Totals()
