@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's own data: grammars, lint rules with their pages, incidents.
+"""The project's own data: grammars, lint rules with their pages, incidents, and the script of
+``ctlint collect``.
 
 In the repository ``grammar/``, ``rules/`` and ``docs/rules/`` stand beside the package, in an
-installed wheel inside it; ``incidents/`` is always inside. An editable install is the repository.
-This module is the only one that knows.
+installed wheel inside it; ``incidents/`` and the script are always inside. An editable install is
+the repository. This module is the only one that knows.
 """
 
 from __future__ import annotations
@@ -50,6 +51,18 @@ def grammar_text(name: str) -> str:
     except OSError as error:
         raise ResourceError(
             f"cannot read the grammar {name!r}: {error.strerror} ({path}); install ctlint anew"
+        ) from error
+
+
+@cache
+def collect_script() -> str:
+    """The shell script that collects evidence for ``ctlint diagnose``. Raises ResourceError."""
+    path = _PACKAGE / "collect.sh"
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ResourceError(
+            f"cannot read the script: {error.strerror} ({path}); install ctlint anew"
         ) from error
 
 

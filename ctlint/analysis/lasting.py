@@ -16,13 +16,15 @@ from ctlint.model.endpoint.happening import Happening, HappeningKind
 from ctlint.model.endpoint.settings import EndSettings
 from ctlint.model.endpoint.socket import Socket
 from ctlint.model.endpoint.tcp_host import HostAddress, TcpHost
+from ctlint.model.endpoint.tcp_output import tcp_probe0_base
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
 
+_MOMENTS: Final[tuple[Micros, ...]] = (0, 1_400_000, 11_900_000, 18_200_000, 19_600_000)
 _PLAYED: Final[tuple[tuple[Micros, Micros], ...]] = (
-    *((100, moment) for moment in (0, 1_400_000, 11_900_000, 18_200_000, 19_600_000)),
+    *((100, moment) for moment in _MOMENTS),
     *((20_000, 0), (100_000, 0), (200_000, 0), (200_000, 12_000_000)),
 )
 """Round trips, and moments of the same deed: where it falls in the timer wheel moves its end."""
@@ -79,6 +81,66 @@ def of_connect(kernel: KernelProfile, settings: EndSettings) -> Lasting | None:
         return pair.a.connect(_B.address, _PORT, pair.now)
 
     return _range(kernel, settings, deed, HappeningKind.CONNECT_FAILED)
+
+
+@cache
+def rest_of_close(
+    kernel: KernelProfile,
+    settings: EndSettings,
+    counted: int,
+    round_trip: Micros | None = None,
+    *,
+    is_refused: bool,
+    is_owned: bool = False,
+) -> Lasting | None:
+    """How long such a socket still stays once its next timer goes off, where its timers have gone
+    off ``counted`` times; None where that is not known, or no end is in sight.
+
+    ``is_owned``: the program has only shut its sending side down. ``round_trip``: as measured.
+    """
+
+    def deed(pair: _Pair) -> Socket:
+        pair.go_dark(is_refused=is_refused)
+        (pair.client.shutdown if is_owned else pair.client.close)(pair.now)
+        return pair.client
+
+    end = HappeningKind.TIMED_OUT if is_owned else HappeningKind.GONE
+    return _rest(kernel, settings, deed, end, counted, round_trip)
+
+
+@cache
+def rest_of_connect(kernel: KernelProfile, settings: EndSettings, counted: int) -> Lasting | None:
+    """How long connect() still tries once its next timer goes off, where that has happened
+    ``counted`` times; None where that is not known.
+    """
+
+    def deed(pair: _Pair) -> Socket:
+        pair.go_dark(is_refused=False)
+        return pair.a.connect(_B.address, _PORT, pair.now)
+
+    return _rest(kernel, settings, deed, HappeningKind.CONNECT_FAILED, counted, None)
+
+
+def _rest(
+    kernel: KernelProfile,
+    settings: EndSettings,
+    deed: Callable[[_Pair], Socket],
+    end: HappeningKind,
+    counted: int,
+    round_trip: Micros | None,
+) -> Lasting | None:
+    played = _PLAYED
+    if round_trip is not None:
+        played = tuple((round_trip, moment) for moment in _MOMENTS)
+    spans: list[Micros] = []
+    for each, moment in played:
+        pair = _Pair(kernel, settings, each)
+        pair.open()
+        pair.pass_time(10 * SECOND + moment)
+        spans += pair.rest_of(deed(pair), end, counted) or ()
+    if not spans:
+        return None
+    return Lasting(max(min(spans), 0) // SECOND, max(-(-max(spans) // SECOND), 0))
 
 
 def _range(
@@ -160,6 +222,26 @@ class _Pair:
             self._step(at)
         return None
 
+    def rest_of(self, socket: Socket, kind: HappeningKind, counted: int) -> list[Micros] | None:
+        """The time from the socket's timer, behind so many times, to the end: from when it goes
+        off, and from when it was asked for, which is what ss tells up to 6.18 (icsk_timeout). None
+        where either is not in sight.
+        """
+        timer: tuple[Micros, Micros] | None = None
+        for _ in range(MOST_EVENTS):
+            for one in self._seen:
+                if one.kind is kind and one.socket is socket:
+                    return None if timer is None else [one.at - at for at in timer]
+            self._seen.clear()
+            pending = socket.xmit_timer.at
+            if timer is None and pending is not None and _counted(socket) == counted:
+                timer = (pending, self.now + socket.host.tick.micros(_wait(socket)))
+            next_one = self._next()
+            if next_one is None:
+                return None
+            self._step(next_one)
+        return None
+
     def _next(self) -> Micros | None:
         moments = [self.a.next_timer(), self._b.next_timer()]
         if self._under_way:
@@ -174,6 +256,18 @@ class _Pair:
         for host in (self.a, self._b):
             host.run(at)
             self._seen += host.happenings()
+
+
+def _counted(socket: Socket) -> int:
+    """What ss shows behind the timer of such a socket (inet_sk_diag_fill)."""
+    return socket.retransmits if socket.rtx else socket.probes_out
+
+
+def _wait(socket: Socket) -> int:
+    """For how many ticks the timer was set when that was now: tcp_reset_xmit_timer()."""
+    if socket.rtx:
+        return socket.rto
+    return min(tcp_probe0_base(socket) << socket.backoff, socket.host.rto_max)
 
 
 def _lowest(low: int, _high: int) -> int:

@@ -23,8 +23,10 @@ from ctlint.cli.exit_codes import (
 from ctlint.cli.streams import replace_closed, silence, tell
 
 _COMMANDS: Final = {
+    "collect": "Write the evidence that diagnose reads.",
     "config": "Show the configuration, or its JSON schema.",
     "confirm": "Play witnesses and scenarios on this kernel.",
+    "diagnose": "Say what is wrong with a host's connections.",
     "diff": "Say what differs between two firewalls.",
     "explain": "Follow one packet through the rules.",
     "kernel": "Show what a kernel's connection tracking does.",

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All that is known of a host at a moment, and of a moment before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from ctlint.ir.evidence import (
+    CounterTable,
+    EntryLine,
+    EntryTable,
+    EntryTuple,
+    KernelLog,
+    SocketEnd,
+    SocketLine,
+    SocketTable,
+)
+from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.sysctl import SysctlSet
+from ctlint.model.netfilter.chains import RuleRef
+from ctlint.model.netfilter.transit import AddressSet
+from ctlint.model.netfilter.traverse import PolicyRef
+from ctlint.parse.places import line_span
+from ctlint.wire.addresses import Family
+from ctlint.wire.protocols import TCP
+
+_LOOPBACK_NET = 127
+
+
+class Moved(NamedTuple):
+    """So many packets a rule or policy has seen between the two dumps, in so many seconds (None:
+    not known).
+    """
+
+    packets: int
+    seconds: int | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was collected of a host. None: it is not there; ``missing`` says why, where that is
+    known. ``earlier`` is the table of sockets of the first snapshot where ``sockets`` is that of
+    the second; ``later_rulesets`` and ``later_counters`` are those of the second. ``interval`` is
+    their distance in seconds. ``date`` is the time of the newest table of sockets, in words;
+    ``release`` what ``uname -r`` says. ``files`` names what was read, by kind.
+    """
+
+    name: str
+    rulesets: tuple[Ruleset, ...] = ()
+    later_rulesets: tuple[Ruleset, ...] = ()
+    sysctls: SysctlSet = field(default_factory=lambda: SysctlSet(()))
+    sets: Mapping[str, AddressSet] = field(default_factory=dict)
+    sockets: SocketTable | None = None
+    earlier: SocketTable | None = None
+    entries: EntryTable | None = None
+    counters: CounterTable | None = None
+    later_counters: CounterTable | None = None
+    log: KernelLog | None = None
+    release: str | None = None
+    date: str | None = None
+    interval: int | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+
+    def ruleset(self, family: Family) -> Ruleset | None:
+        """The rules of a family."""
+        return next((one for one in self.rulesets if one.family is family), None)
+
+    # Entries
+
+    @cached_property
+    def _entries(self) -> dict[tuple[Family, EntryTuple], EntryLine]:
+        """Entries of TCP by what a packet of either direction has."""
+        found: dict[tuple[Family, EntryTuple], EntryLine] = {}
+        for entry in self.entries.entries if self.entries is not None else ():
+            if entry.protocol == TCP:
+                for one in (entry.original, entry.reply):
+                    found.setdefault((entry.family, one), entry)
+        return found
+
+    def knows_entries(self, family: Family) -> bool:
+        """Whether the entries of a family are known."""
+        return self.entries is not None and family in self.entries.families
+
+    def entry(self, socket: SocketLine) -> EntryLine | None:
+        """The entry of a socket's connection, whichever end opened it, also where NAT has
+        translated it: this end of it sends and gets packets with the addresses of its socket.
+        """
+        there = tuple_of(socket.local, socket.peer)
+        back = tuple_of(socket.peer, socket.local)
+        if there is None or back is None or (family := family_of(socket)) is None:
+            return None
+        return self._entries.get((family, there)) or self._entries.get((family, back))
+
+    # Sockets
+
+    @cached_property
+    def local_addresses(self) -> frozenset[tuple[Family | None, int]]:
+        """Addresses of this host: those that its sockets have."""
+        if self.sockets is None:
+            return frozenset()
+        return frozenset(
+            (one.local.family, one.local.address)
+            for one in self.sockets.sockets
+            if one.local.address is not None
+        )
+
+    def is_local(self, end: SocketEnd) -> bool:
+        """Whether an end is this host itself."""
+        if end.address is None:
+            return False
+        if end.family is Family.IPV4 and end.address >> 24 == _LOOPBACK_NET:
+            return True
+        return (end.family, end.address) in self.local_addresses
+
+    @cached_property
+    def listening(self) -> frozenset[tuple[int | None, int | None]]:
+        """Address (None: any) and port of the sockets that listen."""
+        if self.sockets is None:
+            return frozenset()
+        return frozenset(
+            (one.local.address, one.local.port)
+            for one in self.sockets.sockets
+            if one.state == "LISTEN"
+        )
+
+    def listens(self, end: SocketEnd) -> bool:
+        """Whether a socket listens at an end."""
+        return bool({(None, end.port), (end.address, end.port)} & self.listening)
+
+    @cached_property
+    def _states_before(self) -> dict[tuple[object, ...], str]:
+        if self.earlier is None:
+            return {}
+        return {one.key: one.state for one in self.earlier.sockets}
+
+    def was_before(self, socket: SocketLine) -> bool:
+        """Whether the first snapshot shows the socket in the same state."""
+        return self._states_before.get(socket.key) == socket.state
+
+    # Counters
+
+    def moved(self, ruleset: Ruleset, cause: RuleRef | PolicyRef) -> Moved | None:
+        """By how much the counter of a rule or policy has moved; None where that is not known."""
+        later = next((one for one in self.later_rulesets if one.family is ruleset.family), None)
+        if later is None:
+            return None
+        before, after = (
+            ruleset.chain(cause.table, cause.chain),
+            later.chain(cause.table, cause.chain),
+        )
+        if before is None or after is None or before.counters is None:
+            return None
+        if not isinstance(cause, RuleRef):
+            if after.counters is None:
+                return None
+            return self._moved(before.counters.packets, after.counters.packets)
+        at = cause.position - 1
+        if at >= min(len(before.rules), len(after.rules)):
+            return None
+        one, other = before.rules[at], after.rules[at]
+        if one.counters is None or other.counters is None or _bare(one.text) != _bare(other.text):
+            return None
+        return self._moved(one.counters.packets, other.counters.packets)
+
+    def _moved(self, before: int, after: int) -> Moved | None:
+        return Moved(after - before, self.interval) if after >= before else None
+
+    def risen(self, name: str) -> int | None:
+        """By how much a counter of the network stack has risen; None where that is not known."""
+        if self.counters is None or self.later_counters is None:
+            return None
+        before = self.counters.values.get(name, 0)
+        after = self.later_counters.values.get(name)
+        return None if after is None or after < before else after - before
+
+    def total(self, name: str) -> int | None:
+        """A counter since the machine started; None where that is not known."""
+        table = self.later_counters or self.counters
+        return None if table is None else table.values.get(name)
+
+
+def family_of(socket: SocketLine) -> Family | None:
+    """The family of a socket's packets."""
+    return socket.peer.family or socket.local.family
+
+
+def tuple_of(source: SocketEnd, target: SocketEnd) -> EntryTuple | None:
+    """What conntrack sees of a packet from one end to the other."""
+    if source.address is None or target.address is None:
+        return None
+    return EntryTuple(source.address, target.address, source.port, target.port)
+
+
+def _bare(text: str) -> str:
+    """A rule's text without its counters."""
+    span = line_span("", 1, text)
+    return text[span.column - 1 :]
