@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ctlint.ir.evidence import (
     CounterTable,
@@ -42,8 +42,9 @@ class Moved(NamedTuple):
 @dataclass(frozen=True)
 class Evidence:
     """What was collected of a host. None: it is not there; ``missing`` says why, where that is
-    known. ``earlier`` is the table of sockets of the first snapshot where ``sockets`` is that of
-    the second; ``later_rulesets`` and ``later_counters`` are those of the second. ``interval`` is
+    known. ``earlier`` and ``earlier_entries`` are tables of the first snapshot where ``sockets``
+    and ``entries`` are those of the second; so are ``rulesets`` and ``counters``, where
+    ``later_rulesets`` and ``later_counters`` are those of the second. ``interval`` is
     their distance in seconds. ``date`` is the time of the newest table of sockets, in words;
     ``release`` what ``uname -r`` says. ``files`` names what was read, by kind.
     """
@@ -56,6 +57,7 @@ class Evidence:
     sockets: SocketTable | None = None
     earlier: SocketTable | None = None
     entries: EntryTable | None = None
+    earlier_entries: EntryTable | None = None
     counters: CounterTable | None = None
     later_counters: CounterTable | None = None
     log: KernelLog | None = None
@@ -72,14 +74,12 @@ class Evidence:
     # Entries
 
     @cached_property
-    def _entries(self) -> dict[tuple[Family, EntryTuple], EntryLine]:
-        """Entries of TCP by what a packet of either direction has."""
-        found: dict[tuple[Family, EntryTuple], EntryLine] = {}
-        for entry in self.entries.entries if self.entries is not None else ():
-            if entry.protocol == TCP:
-                for one in (entry.original, entry.reply):
-                    found.setdefault((entry.family, one), entry)
-        return found
+    def _entries(self) -> _Index:
+        return _index(self.entries)
+
+    @cached_property
+    def _earlier_entries(self) -> _Index:
+        return _index(self.earlier_entries)
 
     def knows_entries(self, family: Family) -> bool:
         """Whether the entries of a family are known."""
@@ -89,11 +89,12 @@ class Evidence:
         """The entry of a socket's connection, whichever end opened it, also where NAT has
         translated it: this end of it sends and gets packets with the addresses of its socket.
         """
-        there = tuple_of(socket.local, socket.peer)
-        back = tuple_of(socket.peer, socket.local)
-        if there is None or back is None or (family := family_of(socket)) is None:
-            return None
-        return self._entries.get((family, there)) or self._entries.get((family, back))
+        return _entry(self._entries, socket)
+
+    def entries_of(self, socket: SocketLine) -> tuple[EntryLine, ...]:
+        """Its entries in both snapshots, the newest first."""
+        found = (_entry(index, socket) for index in (self._entries, self._earlier_entries))
+        return tuple(entry for entry in found if entry is not None)
 
     # Sockets
 
@@ -181,6 +182,27 @@ class Evidence:
         """A counter since the machine started; None where that is not known."""
         table = self.later_counters or self.counters
         return None if table is None else table.values.get(name)
+
+
+_Index: TypeAlias = dict[tuple[Family, EntryTuple], EntryLine]
+
+
+def _index(table: EntryTable | None) -> _Index:
+    """Entries of TCP by what a packet of either direction has."""
+    found: _Index = {}
+    for entry in table.entries if table is not None else ():
+        if entry.protocol == TCP:
+            for one in (entry.original, entry.reply):
+                found.setdefault((entry.family, one), entry)
+    return found
+
+
+def _entry(index: _Index, socket: SocketLine) -> EntryLine | None:
+    there = tuple_of(socket.local, socket.peer)
+    back = tuple_of(socket.peer, socket.local)
+    if there is None or back is None or (family := family_of(socket)) is None:
+        return None
+    return index.get((family, there)) or index.get((family, back))
 
 
 def family_of(socket: SocketLine) -> Family | None:

@@ -76,8 +76,9 @@ class SocketTroubles:
         }
 
     def trouble(self, socket: SocketLine) -> Trouble | None:
-        """What is wrong with a socket in one of these states, if anything is. Raises NotFollowedError, BadSettingError,
-        EndlessWalkError.
+        """What is wrong with a socket in one of the states of LOOKED_AT, if anything is.
+
+        Raises NotFollowedError, BadSettingError, EndlessWalkError.
         """
         looks = {
             **dict.fromkeys(CLOSING, self._closing),
@@ -144,7 +145,11 @@ class SocketTroubles:
     def _connecting(self, socket: SocketLine) -> Trouble | None:
         known, entry = self.entry(socket)
         twin = self._leaked.get((socket.peer[:3], socket.local[:3]))
-        is_replied = entry is not None and entry.state == "SYN_SENT" and not _is_unreplied(entry)
+        answered = {
+            one.state
+            for one in self.evidence.entries_of(socket)
+            if one.state in ("SYN_SENT", "CLOSE") and "UNREPLIED" not in one.flags
+        }
         counted = socket.timer.counted if socket.timer is not None else 0
         walked = _Walked(known)
         pattern = Pattern.SYN_RETRIES
@@ -153,7 +158,12 @@ class SocketTroubles:
         if walked.take(self.packets.send(socket, None, SYN, OURS, state=EntryState.NONE)) is (
             Tern.TRUE
         ):
-            if twin is not None or is_replied:
+            refusal = self.packets.send(socket, entry, RST | ACK, PEERS, state=state)
+            is_refused = refusal is not None and refusal.delivered is not Tern.TRUE
+            if answered == {"CLOSE"} and twin is None and is_refused:
+                # A RST has closed the entry: the peer's own, which comes no further.
+                walked.take(refusal)
+            elif twin is not None or answered:
                 pattern = Pattern.PORT_REUSE
                 walked.take(self.packets.send(socket, entry, ACK, PEERS, state=state))
                 walked.take(self.packets.send(socket, entry, RST, OURS, state=state))
@@ -180,7 +190,7 @@ class SocketTroubles:
             if twin is not None:
                 signs.append(f"that socket: {say_socket(twin)}{_owner(twin)}")
             else:
-                signs.append("its entry has seen an answer that was no SYN,ACK")
+                signs.append("its entry has seen an answer that was no SYN,ACK, or a RST to it")
             if walked.lost:
                 what += f", and {_says_lost(walked.lost[0])}"
         elif walked.lost:
@@ -412,10 +422,6 @@ def _silence(socket: SocketLine) -> int | None:
     spans = [socket.number(name) for name in ("lastsnd", "lastrcv", "lastack")]
     known = [span for span in spans if span is not None]
     return min(known) // 1_000 if len(known) == len(spans) else None
-
-
-def _is_unreplied(entry: EntryLine) -> bool:
-    return "UNREPLIED" in entry.flags
 
 
 def _is_shown(lost: LostPacket) -> bool:

@@ -96,7 +96,8 @@ class _Page(Page):
         moved = lost.moved
         if moved is not None:
             over = f" in {moved.seconds} s" if moved.seconds is not None else " between the dumps"
-            self.item("", f"its counter moved by {moved.packets:,}{over}")
+            how = f"moved by {moved.packets:,}" if moved.packets else "did not move"
+            self.item("", f"its counter {how}{over}")
         for line in lost.logged[:1]:
             self.item("", f"logged: line {line.line} of the log, {line.prefix!r}")
 

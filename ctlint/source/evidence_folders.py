@@ -92,7 +92,9 @@ class _Reader:
         sockets = self.parsed(SOCKETS, parse_ss, later=True)
         if sockets is None:
             earlier, sockets = None, earlier
-        entries = self.entries(later=True) or self.entries(later=False)
+        earlier_entries, entries = self.entries(later=False), self.entries(later=True)
+        if entries is None:
+            earlier_entries, entries = None, earlier_entries
         counters = self.parsed(COUNTERS, parse_counters)
         later_counters = self.parsed(COUNTERS, parse_counters, later=True)
         log = self.parsed(LOG, parse_kernel_log)
@@ -115,6 +117,7 @@ class _Reader:
             sockets,
             earlier,
             entries,
+            earlier_entries,
             counters,
             later_counters,
             log,
