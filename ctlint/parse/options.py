@@ -269,18 +269,19 @@ class _Run:
 
     # One option
 
-    def long_option(self, at: int, text: str) -> None:
+    def long_option(self, at: int, text: str, unknown: Group | None = None) -> None:
+        """Read an option; ``unknown`` is the extension without a row behind which it stands."""
         name, equals, attached = text.partition("=")
         if equals:
             self.reading.learnable = False
-        owner = self.unknown_owner()
+        owner = unknown or self.unknown_owner()
         letter, group, spec = self.find_long(name, at, owner is not None)
         if letter:
             self.own_option(at, letter, attached if equals else None)
         elif group is not None and spec is not None:
             self.extension_option(at, group, spec, attached if equals else None)
         elif self.load_protocol():
-            self.long_option(at, text)
+            self.long_option(at, text, owner)
         elif owner is not None:
             self.take_unknown(owner, at)
         else:

@@ -256,6 +256,18 @@ def test_extension_without_a_row_keeps_its_words() -> None:
     assert rule.target == UnknownTarget("TARPIT", ("--a",))
 
 
+@pytest.mark.parametrize("rule", ["-p tcp -m geoip --src-cc AT -j web", "-p udp -j TARPIT --a b"])
+def test_its_words_stay_its_own_where_a_protocol_could_have_options(rule: str) -> None:
+    read = rule_of(f"-A INPUT {rule}")
+    unknown = [*(m for m in read.matches if isinstance(m, UnknownMatch)), read.target]
+    words = [one.words for one in unknown if isinstance(one, UnknownMatch | UnknownTarget)]
+    assert words in ([("--src-cc", "AT")], [("--a", "b")])
+    # An option of the protocol's match is that match's.
+    read = rule_of("-A INPUT -p tcp -j TARPIT --dport 22")
+    assert read.matches[1] == Match("tcp", (Option("dport", Range(22, 22)),), implicit=True)
+    assert read.target == UnknownTarget("TARPIT", ())
+
+
 def test_option_in_quotes_of_an_unknown_extension_is_refused() -> None:
     (problem,) = problems_of('-A INPUT -m geoip --src-cc "-j" -j web')
     assert "in quotes" in problem.message
