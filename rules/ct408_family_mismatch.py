@@ -80,28 +80,33 @@ def check(ctx: Context) -> Iterator[Finding]:
     subject = ctx.subject
     if not _asks_for_states(subject.ruleset):
         return
-    for other in subject.siblings:
-        if other.ruleset.family is subject.ruleset.family or not _asks_for_states(other.ruleset):
+    others = [
+        each for each in subject.siblings if each.ruleset.family is not subject.ruleset.family
+    ]
+    if not any(_asks_for_states(other.ruleset) for other in others):
+        return
+    families = [f"IPv{each.ruleset.family}" for each in (subject, others[0])]
+    for stranding in ctx.all_strandings():
+        if stranding.confidence is Confidence.POSSIBLE:
             continue
-        families = [f"IPv{each.ruleset.family}" for each in (subject, other)]
-        for stranding in ctx.all_strandings():
-            if stranding.confidence is Confidence.POSSIBLE:
-                continue
-            passing = passes_there(stranding, other.chains, ctx.settings)
-            if passing is None:
-                continue
-            lost = stranding.decisive
-            finding = ctx.stranding_finding(
-                stranding,
-                f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
-                f"{who_sends(stranding, lost)} is lost here over {families[0]}, and passes over "
-                f"{families[1]}",
-                "let both families say the same",
-            )
-            there = replace(
-                other.location(passing), message=f"over {families[1]} this lets it pass"
-            )
-            yield replace(finding, severity=Severity.NOTE, related=(*finding.related, there))
+        # With both backends it must pass the rules of each.
+        passing = [passes_there(stranding, other.chains, ctx.settings) for other in others]
+        if None in passing:
+            continue
+        lost = stranding.decisive
+        finding = ctx.stranding_finding(
+            stranding,
+            f"once conntrack has forgotten the connection, the {packet_name(lost.kind)} of "
+            f"{who_sends(stranding, lost)} is lost here over {families[0]}, and passes over "
+            f"{families[1]}",
+            "let both families say the same",
+        )
+        there = (
+            replace(other.location(cause), message=f"over {families[1]} this lets it pass")
+            for other, cause in zip(others, passing, strict=True)
+            if cause is not None
+        )
+        yield replace(finding, severity=Severity.NOTE, related=(*finding.related, *there))
 
 
 def _asks_for_states(ruleset: Ruleset) -> bool:

@@ -51,7 +51,7 @@ def with_configuration(command: _F) -> _F:
             callback=kernel_named,
             metavar="PROFILE",
             help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r` "
-            f"[default: {NEWEST.name}].",
+            f"[default: {NEWEST.name}, with --live the running one].",
         ),
         click.option(
             "--fact",

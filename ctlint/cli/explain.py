@@ -12,6 +12,7 @@ from ctlint.analysis.explain import explain
 from ctlint.analysis.explanation import Explanation
 from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError, is_error
 from ctlint.cli.exit_codes import EXIT_FINDINGS, EXIT_UNUSABLE
+from ctlint.cli.live import Live, live_options, one_host
 from ctlint.cli.options import (
     color_option,
     console,
@@ -24,6 +25,7 @@ from ctlint.cli.options import (
 from ctlint.cli.streams import reader_may_leave, silence
 from ctlint.finding import Role
 from ctlint.ir.ruleset import Ruleset
+from ctlint.lint.both_backends import is_idle
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.hooks import Path
@@ -33,7 +35,7 @@ from ctlint.parse.errors import ParseError
 from ctlint.parse.packet import PacketText, parse_packet
 from ctlint.report.caret import print_marked
 from ctlint.source.errors import SourceError
-from ctlint.source.inputs import HostInput, read_inputs
+from ctlint.source.inputs import HostInput
 from ctlint.wire.addresses import Family
 from ctlint.wire.header_field import HeaderField
 from ctlint.wire.packet import Packet
@@ -51,18 +53,24 @@ Examples:
   ctlint explain "[fd00::5]:44321 > [fd00::9]:443 RST" --rules rules.v6 --role server
   ctlint explain "10.0.0.5:44321 > 10.0.0.9:443 S" --rules - --role forward --in eth0 --check
   ctlint explain "10.0.0.9 > 10.0.0.5 icmp echo-reply" --rules rules.v4 --entry unreplied
+  sudo ctlint explain "10.0.0.5:44321 > 10.0.0.9:443 FIN,ACK" --live
 """,
 )
 @click.argument("packet")
 @click.option(
     "--rules",
-    required=True,
     metavar="FILE",
     help="iptables-save or ip6tables-save output, - for standard input, or a host's folder.",
 )
+@live_options
 @sysctl_option
 @sets_option
 @kernel_option
+@click.option(
+    "--backend",
+    type=click.Choice(["legacy", "nft"]),
+    help="Whose rules, where those of both are in force [default: both, one after the other].",
+)
 @click.option(
     "--entry",
     type=click.Choice([state.value for state in EntryState]),
@@ -97,10 +105,12 @@ Examples:
 @color_option
 def command(
     packet: str,
-    rules: str,
+    rules: str | None,
+    live: Live,
     sysctls: tuple[str, ...],
     sets: tuple[str, ...],
-    kernel: KernelProfile,
+    kernel: KernelProfile | None,
+    backend: str | None,
     entry: str,
     direction: str | None,
     role: str | None,
@@ -123,19 +133,28 @@ def command(
         text = _packet_text(packet)
         inquiry = _inquiry(text, role, direction, entry, in_interface, out_interface)
         with no_garbage_collection():
-            host = read_inputs([rules], sysctls, sets)[0]
-            explanation = _explain(host, kernel, inquiry, text.mac)
+            host, kernel = one_host(rules, live, sysctls, sets, kernel)
+            rulesets = _rulesets(host, inquiry.packet.family, backend)
+            if form == "json" and len(rulesets) > 1:
+                raise SourceError(
+                    f"{host.name}: rules of iptables-legacy and of iptables-nft are in force",
+                    "--backend says of which the JSON is to tell",
+                )
+            explanations = [_explain(host, kernel, each, inquiry, text.mac) for each in rulesets]
     with reader_may_leave():
-        if form == "json":
-            from ctlint.report.explain_json import render_explanation_json
+        for explanation in explanations:
+            if form == "json":
+                from ctlint.report.explain_json import render_explanation_json
 
-            click.echo(render_explanation_json(explanation), nl=False)
-        else:
-            from ctlint.report.explain_text import render_explanation
+                click.echo(render_explanation_json(explanation), nl=False)
+            else:
+                from ctlint.report.explain_text import render_explanation
 
-            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-            render_explanation(explanation, console=console(color, sys.stdout))
-    if check and explanation.result.delivered is not Tern.TRUE:
+                sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+                if explanation is not explanations[0]:
+                    click.echo("\nAnd by the other backend, whose rules are in force as well:\n")
+                render_explanation(explanation, console=console(color, sys.stdout))
+    if check and any(each.result.delivered is not Tern.TRUE for each in explanations):
         return EXIT_FINDINGS
     return 0
 
@@ -154,12 +173,11 @@ def _packet_text(packet: str) -> PacketText:
 
 
 def _explain(
-    host: HostInput, kernel: KernelProfile, inquiry: Inquiry, mac: int | None
+    host: HostInput, kernel: KernelProfile, ruleset: Ruleset, inquiry: Inquiry, mac: int | None
 ) -> Explanation:
     from ctlint.analysis.settings import Settings
     from ctlint.model.netfilter.traverse import EndlessWalkError
 
-    ruleset = _ruleset(host, inquiry.packet.family)
     try:
         facts = Facts(sets=host.sets, mac=None if mac is None else Mac(mac))
         return explain(ruleset, facts, Settings(host.sysctls, kernel), inquiry)
@@ -169,13 +187,17 @@ def _explain(
         raise SourceError(f"{ruleset.file}: {error}") from None
 
 
-def _ruleset(host: HostInput, family: Family) -> Ruleset:
-    for ruleset in host.rulesets:
-        if ruleset.family is family:
-            return ruleset
+def _rulesets(host: HostInput, family: Family, backend: str | None) -> list[Ruleset]:
+    """The rules of the packet's family: of both backends, where those of both do something."""
+    found = [ruleset for ruleset in host.rulesets if ruleset.family is family]
+    if backend is not None:
+        found = [ruleset for ruleset in found if ruleset.is_nft is (backend == "nft")]
+    if found:
+        return [ruleset for ruleset in found if not is_idle(ruleset)] or found[:1]
     save = "iptables-save" if family is Family.IPV4 else "ip6tables-save"
     version = f"IPv{family.value}"
-    said = f"{host.name}: no {version} rules for this {version} packet"
+    of_backend = "" if backend is None else f" of iptables-{backend}"
+    said = f"{host.name}: no {version} rules{of_backend} for this {version} packet"
     raise SourceError(said, f"give what {save} prints")
 
 

@@ -16,6 +16,7 @@ from ctlint.cli.crew import usable_cores
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts
 from ctlint.cli.lint_reports import Look, Target, require_targets, write_reports
+from ctlint.cli.live import Live, live_options, running_kernel, tell_read, texts_of
 from ctlint.cli.options import (
     color_option,
     no_garbage_collection,
@@ -49,10 +50,12 @@ Examples:
   ctlint lint host-folder --format text --format sarif --output - --output ctlint.sarif
   ctlint lint hosts "more/**/rules.v4" --jobs 4
   find hosts -name "*.v4" -print0 | ctlint lint --files-from -
+  sudo ctlint lint --live
 """,
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @with_configuration
+@live_options
 @click.option(
     "--files-from",
     "lists",
@@ -93,6 +96,7 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="Print no report, write only --output files.")
 def command(
     configured: Configured,
+    live: Live,
     paths: tuple[str, ...],
     lists: tuple[str, ...],
     formats: tuple[str, ...],
@@ -109,22 +113,29 @@ def command(
     of one host (iptables-save, ip6tables-save, sysctl, ipset-save), a folder of such folders and
     files, or a glob in quotes. What is wrong with one of many is told, and the others are checked.
     """
-    if not paths and not lists:
-        raise click.UsageError("no PATH; use - to read standard input")
+    if not (paths or lists or live.is_wanted):
+        raise click.UsageError("no PATH; use - to read standard input, --live to read this host")
     if wants_patch:
         _require_patch_alone(formats, outputs, new_baseline, quiet=quiet)
     holds = configured.effective()
     targets = _targets(formats or (holds["format"],), outputs, new_baseline)
     rules = shipped_rules()
-    kernel, persona = configured.kernel, Persona(holds["persona"])
+    persona = Persona(holds["persona"])
     sysctls, sets = configured.paths("sysctl"), configured.paths("sets")
     baselines = configured.paths("baseline")
     with unusable_input(), no_garbage_collection():
         require_targets(targets, new_baseline)
         known = {file: _known(file, new_baseline) for file in baselines}
         found = found_inputs(paths, lists, configured.is_excluded)
-        reader = HostReader(read_shared(sysctls, sets))
+        running = live.read()
+        if running:
+            configured = configured.on_kernel(running_kernel(running))
+        if not quiet:
+            tell_read(running)
+        hosts_read = texts_of(running)
+        reader = HostReader(read_shared(sysctls, sets), running=hosts_read)
         reader.keep_streams(found.names)
+        found = found._replace(names=(*found.names, *(host.name for host in hosts_read)))
         with_witnesses = any(form not in _WITHOUT_WITNESS for form, _ in targets)
         check = HostCheck(reader, configured, with_witnesses=with_witnesses)
         result, asked = check_hosts(found, check, holds["jobs"] or usable_cores())
@@ -136,7 +147,7 @@ def command(
         given = (*found.names, *lists, *sysctls, *sets, *configured.read)
         if wants_patch:
             hosts = Hosts(check, [name for name in found.names if name not in _skipped(result)])
-            fixes = patch(result, hosts, kernel, rules, persona=persona)
+            fixes = patch(result, hosts, configured.kernel, rules, persona=persona)
             _write_patch(fixes, targets[0][1], given)
         else:
             look = Look(color, show_suppressed, quiet)

@@ -42,14 +42,13 @@ def kernel_named(
 
 
 def kernel_option(command: _F) -> _F:
-    """``--kernel PROFILE``."""
+    """``--kernel PROFILE``; None where it is not given."""
     return click.option(
         "--kernel",
         callback=kernel_named,
-        default=NEWEST.name,
-        show_default=True,
         metavar="PROFILE",
-        help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r`.",
+        help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r` "
+        f"[default: {NEWEST.name}, with --live the running one].",
     )(command)
 
 

@@ -30,6 +30,7 @@ from ctlint.analysis.threshold import threshold
 from ctlint.analysis.timeout_sweep import played, sweep
 from ctlint.analysis.whatif import Question, WhatIf
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
+from ctlint.cli.live import Live, live_options, one_host
 from ctlint.cli.options import (
     color_option,
     console,
@@ -49,7 +50,7 @@ from ctlint.report.whatif_result import WhatIfResult
 from ctlint.report.whatif_words import ROLE_WORDS
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT
-from ctlint.source.inputs import HostInput, read_inputs
+from ctlint.source.inputs import HostInput
 
 _T = TypeVar("_T")
 _ROLES: Final = {word: role for role, word in ROLE_WORDS.items()}
@@ -76,6 +77,7 @@ def _told(
     epilog="""\b
 Examples:
   ctlint whatif --rules host-folder
+  sudo ctlint whatif --live --format text
   ctlint whatif --rules rules.v4 --set nf_conntrack_tcp_timeout_established=120 --idle 15m
   ctlint whatif --rules rules.v4 --idle 1s:50%,60s:40%,20m:10% --keepalive 60/10/3 --format text
   ctlint whatif --rules rules.v4 --idle 20m --rate 200 --vanish 1% \\
@@ -85,10 +87,10 @@ Examples:
 @click.option(
     "--rules",
     "path",
-    required=True,
     metavar="FILE",
     help="Output of iptables-save or ip6tables-save, - for standard input, or a host's folder.",
 )
+@live_options
 @sysctl_option
 @sets_option
 @kernel_option
@@ -154,10 +156,11 @@ Examples:
 )
 @color_option
 def command(
-    path: str,
+    path: str | None,
+    live: Live,
     sysctls: tuple[str, ...],
     sets: tuple[str, ...],
-    kernel: KernelProfile,
+    kernel: KernelProfile | None,
     overrides: tuple[str, ...],
     range_: str | None,
     idle: Silences | None,
@@ -180,6 +183,8 @@ def command(
     \b
     Exit codes: 0, with --check 1 if connections are stranded; 2 unusable input or usage.
     """
+    with unusable_input(), no_garbage_collection():
+        host, kernel = one_host(path, live, sysctls, sets, kernel)
     with _facts_of_usage():
         tried = tuple({one.name: one for one in (override(o, kernel) for o in overrides)}.values())
         wanted = None if range_ is None else sweep_of(range_, kernel)
@@ -187,12 +192,10 @@ def command(
     chosen = tuple(_ROLES[role] for role in roles) or tuple(Role)
     question = Question(kernel, tried, usage, chosen)
     is_plain = range_ is None and not (overrides or check) and form is None
-    with unusable_input(), no_garbage_collection(), _no_endless_rules(path):
-        (host,) = read_inputs((path,), sysctls, sets)
-    if is_plain and path != STANDARD_INPUT and _has_terminal():
+    if is_plain and path is not None and path != STANDARD_INPUT and _has_terminal():
         with unusable_input():
             return _open_view(host, question, (path, sysctls, sets))
-    with unusable_input(), no_garbage_collection(), _no_endless_rules(path):
+    with unusable_input(), no_garbage_collection(), _no_endless_rules(host.name):
         whatif = WhatIf(host.rulesets, host.sysctls, Facts(sets=host.sets), host.saved_sets)
         result = _result(host, whatif, question, wanted)
         _write(result, form or "text", color)

@@ -52,13 +52,8 @@ class PrivateNetns(NamedTuple):
         Sockets, devices and sysctl files that are opened there, and programs that are started
         there, stay there.
         """
-        with Path("/proc/thread-self/ns/net").open("rb") as home:
-            with (_NAMESPACES / self.name).open("rb") as there:
-                _enter(there.fileno())
-            try:
-                yield
-            finally:
-                _enter(home.fileno())
+        with inside_netns(_NAMESPACES / self.name):
+            yield
 
     def run(
         self,
@@ -79,6 +74,21 @@ class PrivateNetns(NamedTuple):
                 check=check,
                 timeout=timeout,
             )
+
+
+@contextmanager
+def inside_netns(path: Path) -> Iterator[None]:
+    """Moves this thread into a network namespace for a while, as PrivateNetns.inside() does.
+
+    Raises OSError.
+    """
+    with Path("/proc/thread-self/ns/net").open("rb") as home:
+        with path.open("rb") as there:
+            _enter(there.fileno())
+        try:
+            yield
+        finally:
+            _enter(home.fileno())
 
 
 class _Lock(NamedTuple):

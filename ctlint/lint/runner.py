@@ -23,6 +23,7 @@ from ctlint.ir.rule import UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.allowing import Allow, Allowing, Uses
+from ctlint.lint.both_backends import as_sure, undecided_of_both
 from ctlint.lint.context import Context, Subject
 from ctlint.lint.ranking import rank
 from ctlint.lint.registry import shipped_rules
@@ -51,7 +52,7 @@ class Host:
     are the texts of its ipsets, for witnesses. ``texts`` are the files that rules and settings were
     read from, by name: without these, findings come without fixes, and comment lines allow nothing.
     ``terms`` is None where it is judged as all others are. ``name`` is the input that it was read
-    from.
+    from. ``unread`` says what is in force beside these rules and was not read.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Host:
         texts: Mapping[str, str] | None = None,
         terms: Terms | None = None,
         name: str = "",
+        unread: Sequence[str] = (),
     ) -> None:
         self.rulesets = tuple(rulesets)
         self.sysctls = sysctls
@@ -73,6 +75,7 @@ class Host:
         self.texts = texts or {}
         self.terms = terms
         self.name = name
+        self.unread = tuple(unread)
 
 
 def lint(
@@ -194,6 +197,11 @@ class _HostRun:
         for subject in self.subjects:
             subject.siblings = tuple(other for other in self.subjects if other is not subject)
             self.subject(subject)
+        for subject in self.subjects[:1]:
+            place = Location(subject.ruleset.file, 1)
+            self.undecided += [
+                Undecided(place, "", f"not read: {what}") for what in self.host.unread
+            ]
 
     def subject(self, subject: Subject) -> None:
         endless: EndlessWalkError | None = None
@@ -220,7 +228,8 @@ class _HostRun:
             self.is_shown[key] = subject.replays.require(finding)
         if not self.is_shown[key]:
             return
-        judged = self.allowing.judged(_with_severity(finding, self.terms.severities))
+        sure = as_sure(finding, subject)
+        judged = self.allowing.judged(_with_severity(sure, self.terms.severities))
         if is_first:
             self.findings.append(replace(judged, host=self.host.name))
 
@@ -263,6 +272,9 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
     """Everything that could change an answer, each place once."""
     ruleset = subject.ruleset
     seen: set[tuple[object, ...]] = set()
+    of_both = undecided_of_both(subject)
+    if of_both is not None:
+        yield of_both
 
     def note(ref: RuleRef, match: str, why: str) -> Iterator[Undecided]:
         location = cause_location(ruleset, ref)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ctlint.lint.configuration import Effective, Values, glob_covers
+from ctlint.lint.configuration import Effective, Said, Values, glob_covers
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.runner import Host, Terms
 from ctlint.model.kernel.profiles import KernelProfile, profile
@@ -54,7 +54,13 @@ class Configured(NamedTuple):
             one.texts,
             self.terms(holds),
             one.name,
+            one.unread,
         )
+
+    def on_kernel(self, kernel: KernelProfile) -> Configured:
+        """The same for hosts that run this kernel, unless an option names one."""
+        said = {"kernel": Said(kernel.name, "--live"), **self.options}
+        return self._replace(options=said)
 
     @property
     def kernel(self) -> KernelProfile:

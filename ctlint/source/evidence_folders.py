@@ -24,8 +24,9 @@ from ctlint.parse.errors import ParseError, Problem
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.kernel_log import parse_kernel_log
 from ctlint.parse.ss import parse_ss
+from ctlint.source.dumps import first_line
 from ctlint.source.errors import SourceError
-from ctlint.source.files import first_line, read_text
+from ctlint.source.files import read_text
 from ctlint.source.inputs import FOLDER_RULES, HostInput, read_inputs
 from ctlint.source.sysctl_files import read_sysctls
 from ctlint.wire.addresses import Family

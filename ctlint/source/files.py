@@ -57,7 +57,7 @@ def read_text(path: str) -> str:
     or MAX_LINES, or is no text.
     """
     try:
-        return _text(chunks_of(path), path)
+        return text_of(chunks_of(path), path)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -93,7 +93,7 @@ def read_names(path: str) -> list[str]:
     """
     found = bytearray()
     try:
-        for chunk in _read(path):
+        for chunk in chunks_of(path):
             found += chunk
             if len(found) > MAX_NAMES:
                 raise SourceError(f"{path}: larger than {MAX_NAMES >> 20} MiB")
@@ -141,7 +141,10 @@ def _first_words(descriptor: int, path: str) -> Iterator[bytes]:
     yield words
 
 
-def _text(chunks: Iterable[bytes], path: str) -> str:
+def text_of(chunks: Iterable[bytes], path: str) -> str:
+    """The text of what comes chunk by chunk from ``path``, as read_text gives it. Raises
+    SourceError.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     parts: list[str] = []
     size = lines = width = 0

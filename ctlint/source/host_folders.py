@@ -44,6 +44,11 @@ FOLDER_RULES: Final[Mapping[Family, tuple[str, ...]]] = {
         "etc/sysconfig/ip6tables",
     ),
 }
+BACKEND_RULES: Final[Mapping[Family, tuple[str, ...]]] = {
+    Family.IPV4: ("iptables-legacy-save", "iptables-nft-save"),
+    Family.IPV6: ("ip6tables-legacy-save", "ip6tables-nft-save"),
+}
+"""Where these are, both are in force, and no other file of the family counts."""
 FOLDER_SETTINGS: Final = (
     "sysctl",
     "sysctl.txt",
@@ -93,19 +98,25 @@ class Dump(NamedTuple):
 
 
 class HostTexts(NamedTuple):
-    """The texts of one host, not parsed yet; of its settings the files."""
+    """The texts of one host, not parsed yet; of its settings the files.
+
+    Of a host that runs: ``running`` has the name and the text of its settings, which no file has,
+    and ``unread`` says what is in force there and was not read.
+    """
 
     name: str
     dumps: tuple[Dump, ...]
     settings: tuple[str, ...] = ()
     sets: tuple[Dump, ...] = ()
+    running: tuple[str, str] | None = None
+    unread: tuple[str, ...] = ()
 
 
 def is_host_folder(folder: Path, listing: Collection[str]) -> bool:
     """Whether there are rules in a folder, or files that are named like those. ``listing`` are the
     names in it.
     """
-    for names in (*FOLDER_RULES.values(), SOS_FOLDERS):
+    for names in (*BACKEND_RULES.values(), *FOLDER_RULES.values(), SOS_FOLDERS):
         for name in names:
             if name.split("/", 1)[0] in listing:
                 with suppress(OSError):
@@ -127,12 +138,19 @@ def host_files(folder: str, known: Mapping[str, str] = NO_TEXTS) -> tuple[str, .
 
 def read_folder(folder: Path, known: Mapping[str, str]) -> HostTexts:
     """Raises SourceError, also for a folder without rules."""
-    found, listing = _sos_dumps(folder, known)
+    by_sos, listing = _sos_dumps(folder, known)
+    found: dict[Family, tuple[Dump, ...]] = {}
     for family, names in FOLDER_RULES.items():
-        # A sosreport also has the files that are loaded at boot.
-        dump = None if family in found else _first_dump(folder, names, family, known)
-        if dump is not None:
-            found[family] = dump
+        each = (_first_dump(folder, (name,), family, known) for name in BACKEND_RULES[family])
+        dumps = tuple(dump for dump in each if dump is not None)
+        if not dumps and family in by_sos:
+            dumps = (by_sos[family],)
+        if not dumps:
+            # A sosreport also has the files that are loaded at boot.
+            first = _first_dump(folder, names, family, known)
+            dumps = () if first is None else (first,)
+        if dumps:
+            found[family] = dumps
     if not found:
         if listing is not None:
             raise SourceError(
@@ -147,7 +165,7 @@ def read_folder(folder: Path, known: Mapping[str, str]) -> HostTexts:
     sets = _first_text(folder, FOLDER_SETS, known)
     return HostTexts(
         str(folder),
-        tuple(found[family] for family in sorted(found)),
+        tuple(dump for family in sorted(found) for dump in found[family]),
         tuple(_settings_files(folder)),
         () if sets is None else (Dump(*sets, None),),
     )

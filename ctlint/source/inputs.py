@@ -14,12 +14,13 @@ from typing import Final
 
 from ctlint.ir.ipset import Ipset
 from ctlint.ir.ruleset import Ruleset
-from ctlint.ir.sysctl import SysctlSet
+from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.model.netfilter.ipsets import address_sets, changed_sets
 from ctlint.model.netfilter.transit import AddressSet
 from ctlint.parse.errors import ParseError, Problem
 from ctlint.parse.ipset_save import parse_ipset_save
 from ctlint.parse.ipset_text import NO_SETS, SavedSets
+from ctlint.parse.sysctl import parse_sysctl
 from ctlint.source.dumps import require_dump
 from ctlint.source.errors import SourceError
 from ctlint.source.files import STANDARD_INPUT, read_text
@@ -36,7 +37,7 @@ class HostInput:
     """What is known of one host: its rule sets, the settings they run under, its known ipsets.
 
     ``name`` is the path as it was given; ``saved_sets`` are the texts of its ipsets, ``texts`` the
-    files of rules and settings, by name.
+    files of rules and settings, by name. ``unread`` says what is in force there and was not read.
     """
 
     name: str
@@ -45,6 +46,7 @@ class HostInput:
     sets: Mapping[str, AddressSet]
     texts: Mapping[str, str]
     saved_sets: SavedSets = NO_SETS
+    unread: tuple[str, ...] = ()
 
 
 def read_inputs(
@@ -116,11 +118,19 @@ def _shared(
 
 
 class HostReader:
-    """Reads hosts one by one. ``known`` are texts in the place of what files hold, by name."""
+    """Reads hosts one by one. ``known`` are texts in the place of what files hold, by name;
+    ``running`` hosts were read before, and are known by their names.
+    """
 
-    def __init__(self, shared: Shared, known: Mapping[str, str] = NO_TEXTS) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        known: Mapping[str, str] = NO_TEXTS,
+        running: Sequence[HostTexts] = (),
+    ) -> None:
         self._shared = shared
         self._known = dict(known)
+        self._running = {host.name: host for host in running}
 
     def keep_streams(self, paths: Sequence[str]) -> None:
         """Reads those that can be read only once, standard input and pipes, and keeps their texts.
@@ -134,7 +144,7 @@ class HostReader:
                     continue
 
     def read(self, path: str) -> HostInput:
-        """Read a host: a dump, ``-`` for standard input, or a folder.
+        """Read a host: a dump, ``-`` for standard input, a folder, or one that runs, by its name.
 
         Raises SourceError, or ParseError with the problems of all its files.
         """
@@ -147,6 +157,11 @@ class HostReader:
             with wrong.noted():
                 known = {**self._known, **shared.texts}
                 settings = read_sysctls([*host.settings, *shared.paths], texts, known)
+        if host.running is not None:
+            name, text = host.running
+            with wrong.noted():
+                own = SysctlRun((parse_sysctl(text, name),))
+                settings = SysctlSet((own, *settings.runs))
         rulesets: list[Ruleset] = []
         for dump in host.dumps:
             texts[dump.file] = dump.text
@@ -160,9 +175,11 @@ class HostReader:
         ipsets.update(shared.ipsets)
         sets = address_sets(ipsets, changed_sets(rulesets)) if ipsets else {}
         saved = SavedSets(dump.text for dump in (*host.sets, *shared.sets))
-        return HostInput(host.name, tuple(rulesets), settings, sets, texts, saved)
+        return HostInput(host.name, tuple(rulesets), settings, sets, texts, saved, host.unread)
 
     def _texts(self, path: str) -> HostTexts:
+        if path in self._running:
+            return self._running[path]
         try:
             if path not in ("", STANDARD_INPUT) and Path(path).is_dir():
                 return read_folder(Path(path), self._known)

@@ -54,5 +54,7 @@ def test_the_real_restore_loads_it(info: RuleInfo, heading: str, netns: PrivateN
     one = example(info, heading)
     for restore in ("iptables-legacy-restore", "iptables-nft-restore"):
         netns.run([restore, "--test"], input=one.rules)
+        if one.nft_rules:
+            netns.run([restore, "--test"], input=one.nft_rules)
         if one.rules6:
             netns.run([f"ip6{restore.removeprefix('ip')}", "--test"], input=one.rules6)
