@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ from ctlint.cli.options import (
 )
 from ctlint.cli.progress import watched
 from ctlint.cli.streams import reader_may_leave
-from ctlint.finding import Confidence, Finding, Witness
+from ctlint.finding import Confidence, Finding, LintResult, Witness
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.runner import Host, lint
 from ctlint.model.kernel.profiles import KernelProfile, UnknownKernel, profile
@@ -45,6 +46,7 @@ from ctlint.source.lint_results import witnesses
 from ctlint.source.scenario_files import ScenarioFile
 
 if TYPE_CHECKING:
+    from ctlint.cli.confirm_in_vm import Machine
     from ctlint.lab.lab import Lab
 
 DIFFERENCE_PREFIX: Final = "ctlint-difference-"
@@ -71,6 +73,7 @@ Examples:
   ctlint lint rules.v4 --format json | sudo ctlint confirm -
   sudo ctlint confirm examples/scenarios/close-after-expiry.json
   sudo ctlint confirm rules.v4 --backend nft --format json | jq -c .status
+  ctlint confirm rules.v4 --kernel-image boot/vmlinuz-6.1.0-57-amd64
 """,
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
@@ -81,6 +84,16 @@ Examples:
     callback=kernel_named,
     metavar="PROFILE",
     help="Kernel that rule sets are checked for [default: the running one].",
+)
+@click.option(
+    "--kernel-image",
+    metavar="VMLINUZ",
+    help="Play on this kernel, in a virtual machine.",
+)
+@click.option(
+    "--modules",
+    metavar="DIR",
+    help="Its lib/modules/RELEASE [default: the one beside it].",
 )
 @click.option(
     "--backend",
@@ -108,19 +121,22 @@ def command(
     sysctls: tuple[str, ...],
     sets: tuple[str, ...],
     kernel: KernelProfile | None,
+    kernel_image: str | None,
+    modules: str | None,
     backend: str | None,
     form: str,
     report_dir: str,
     color: str,
 ) -> int:
-    """Play witnesses and scenarios on the kernel of this machine.
+    """Play witnesses and scenarios on the kernel of this machine, or on another one.
 
     PATH is what `ctlint lint --format json` has printed, a file of scenarios or a connection
     script, or rules as for `ctlint lint`, which are checked first; - is standard input.
 
     Says for each packet what the kernel does with it and whether the model says the same, and
     whether what a witness or a scenario expects comes. Needs root. Everything happens in network
-    namespaces of its own; the rules of this machine are not touched.
+    namespaces of its own; the rules of this machine are not touched. With --kernel-image it
+    happens in a virtual machine: docs/confirm.md.
 
     Exit codes: 0 all confirmed, 1 something is refuted or differs, 2 unusable input, no root, or
     something could not be played.
@@ -129,9 +145,17 @@ def command(
         raise click.UsageError("no PATH; use - to read standard input")
     if paths.count(STANDARD_INPUT) > 1:
         raise click.UsageError("- (standard input) is given twice")
+    if modules is not None and kernel_image is None:
+        raise click.UsageError("--modules goes with --kernel-image")
     with unusable_input():
         if not Path(report_dir).is_dir():
             raise SourceError(f"{report_dir}: no folder", "--report-dir names one that exists")
+        if kernel_image is not None:
+            from ctlint.cli.confirm_in_vm import Machine, confirm_in_vm
+
+            machine = Machine.of(kernel_image, modules)
+            given = _given_to(machine, paths, sysctls, sets, kernel)
+            return confirm_in_vm(machine, given, backend, form, report_dir, color)
         release = os.uname().release
         running = _running(release)
         sums = Sums()
@@ -165,8 +189,7 @@ def _tasks(
 ) -> list[Task]:
     """All of it, in the order of the paths. Raises SourceError and ParseError."""
     files = [confirm_file(path) for path in paths]
-    if (sysctls or sets) and not any(isinstance(one, Rules) for one in files):
-        raise click.UsageError("--sysctl and --sets go with rules; a scenario has its own")
+    _require_rules(files, sysctls, sets)
     tasks: list[Task] = []
     for found in files:
         if isinstance(found, Rules):
@@ -181,17 +204,22 @@ def _tasks(
 def _of_rules(
     found: Rules, sysctls: Sequence[str], sets: Sequence[str], kernel: KernelProfile, sums: Sums
 ) -> Iterator[Task]:
+    for finding in _linted(found, sysctls, sets, kernel).findings:
+        if finding.witness is None:
+            sums.without += 1
+        else:
+            yield _of_finding(finding, finding.witness)
+
+
+def _linted(
+    found: Rules, sysctls: Sequence[str], sets: Sequence[str], kernel: KernelProfile
+) -> LintResult:
     with no_garbage_collection():
         hosts = [
             Host(one.rulesets, one.sysctls, Facts(sets=one.sets), saved_sets=one.saved_sets)
             for one in read_inputs([found.path], sysctls, sets, found.texts)
         ]
-        result = lint(one_by_one(hosts), kernel, shipped_rules())
-    for finding in result.findings:
-        if finding.witness is None:
-            sums.without += 1
-        else:
-            yield _of_finding(finding, finding.witness)
+        return lint(one_by_one(hosts), kernel, shipped_rules())
 
 
 def _of_finding(finding: Finding, witness: Witness) -> Task:
@@ -225,6 +253,43 @@ def _of_scenarios(found: ScenarioText) -> Iterator[Task]:
         except ScenarioError as error:
             raise told.fault(error) from None
         yield Task(found.path, told.line, told.title, told.scenario)
+
+
+def _given_to(
+    machine: Machine,
+    paths: Sequence[str],
+    sysctls: Sequence[str],
+    sets: Sequence[str],
+    kernel: KernelProfile | None,
+) -> list[str | bytes]:
+    """What a virtual machine is given to play: paths that it sees too, and texts. Rules are checked
+    here, where that is quick. Raises SourceError and ParseError.
+    """
+    from ctlint.report.lint_json import render_json
+
+    files = [confirm_file(path) for path in paths]
+    _require_rules(files, sysctls, sets)
+    given: list[str | bytes] = []
+    for found in files:
+        if isinstance(found, Rules):
+            result = _linted(found, sysctls, sets, kernel or machine.profile)
+            given.append(render_json(result, version=__version__).encode())
+        elif Path(found.path).is_file():
+            given.append(str(Path(found.path).resolve()))
+        elif isinstance(found, LintResultFile):
+            given.append(json.dumps(found.result).encode())
+        else:
+            given.append(found.text.encode("utf-8", "surrogateescape"))
+    return given
+
+
+def _require_rules(
+    files: Sequence[LintResultFile | ScenarioText | Rules],
+    sysctls: Sequence[str],
+    sets: Sequence[str],
+) -> None:
+    if (sysctls or sets) and not any(isinstance(one, Rules) for one in files):
+        raise click.UsageError("--sysctl and --sets go with rules; a scenario has its own")
 
 
 # Playing
