@@ -25,8 +25,8 @@ from ctlint.lint.registry import shipped_rules
 from ctlint.lsp.diagnostics import Reporter
 from ctlint.lsp.positions import Places
 from ctlint.parse.words import WORD
+from ctlint.report.causes import findings_by_place
 from ctlint.report.escape import visible
-from ctlint.report.places import group_by_place
 
 OPEN_PAGE: Final = "ctlint.openRulePage"
 """The command that shows the page of the rule that is its argument."""
@@ -65,7 +65,7 @@ class Actions:
 
     def at(self, findings: Sequence[Finding], name: str, where: Range) -> Iterator[CodeAction]:
         """The actions for what was found in a range of a document."""
-        for group in group_by_place(findings):
+        for group in findings_by_place(findings):
             if group[0].location.file != name:
                 continue
             diagnostic = self._reporter.of_findings(group)

@@ -24,8 +24,9 @@ from ctlint.lsp.checking import Answer
 from ctlint.lsp.pages import page_uri
 from ctlint.lsp.positions import Places
 from ctlint.parse.errors import Problem
+from ctlint.report.causes import findings_by_place
 from ctlint.report.escape import visible
-from ctlint.report.places import group_by_place, related_of, roles_of, split_messages
+from ctlint.report.places import related_of, roles_of, split_messages
 
 SOURCE: Final = "ctlint"
 
@@ -62,7 +63,7 @@ class Reporter:
         found: dict[str, list[Diagnostic]] = {file: [] for file in answer.files}
         for problem in answer.problems:
             found.setdefault(problem.span.file, []).append(self._of_problem(problem))
-        for group in group_by_place(answer.findings):
+        for group in findings_by_place(answer.findings):
             found.setdefault(group[0].location.file, []).append(self.of_findings(group))
         if shows_undecided:
             for what in answer.undecided:

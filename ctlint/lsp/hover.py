@@ -13,8 +13,8 @@ from ctlint.lsp.documents import Kind
 from ctlint.lsp.markdown import prose
 from ctlint.lsp.positions import Places
 from ctlint.lsp.reading import say_permissions, say_rule, say_setting
+from ctlint.report.causes import findings_by_place
 from ctlint.report.places import (
-    group_by_place,
     known_of,
     losses_of,
     remedies_of,
@@ -41,7 +41,7 @@ def hover(name: str, kind: Kind, places: Places, line: int, answer: Answer | Non
             for what in answer.undecided
             if (what.location.file, what.location.line) == (name, line)
         ]
-    parts = ["\n".join(_finding_lines(group)) for group in group_by_place(found)]
+    parts = ["\n".join(_finding_lines(group)) for group in findings_by_place(found)]
     text = places.line_text(line)
     findings = () if answer is None else answer.findings
     if permissions := say_permissions(name, kind, places, line, findings):

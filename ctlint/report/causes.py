@@ -76,6 +76,12 @@ def group_by_place(known: Iterable[Cause]) -> list[list[Cause]]:
     return list(groups.values())
 
 
+def findings_by_place(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """The same of the findings of one host, where each is a cause."""
+    groups = group_by_place(Cause((finding,)) for finding in findings)
+    return [[cause.lead for cause in group] for group in groups]
+
+
 def _shown_of(finding: Finding) -> Hashable:
     return (
         finding.packet,

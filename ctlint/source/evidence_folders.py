@@ -27,7 +27,8 @@ from ctlint.parse.ss import parse_ss
 from ctlint.source.dumps import first_line
 from ctlint.source.errors import SourceError
 from ctlint.source.files import read_text
-from ctlint.source.inputs import FOLDER_RULES, HostInput, read_inputs
+from ctlint.source.host_folders import FOLDER_RULES
+from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.source.sysctl_files import read_sysctls
 from ctlint.wire.addresses import Family
 
