@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final
@@ -30,6 +31,8 @@ _LONGEST: Final = 10_000
 """Characters of a line that is read by itself."""
 
 _COMMANDS: Final = ("-A", "--append")
+_TABLE: Final = re.compile(r"^[ \t]*\*", re.MULTILINE)
+_HEAD: Final = re.compile(r"^[ \t]*[*:].*", re.MULTILINE)
 
 
 # Rules
@@ -69,14 +72,12 @@ def _alone(places: Places, line: int) -> tuple[Ruleset, ...]:
 
 def _head(places: Places, line: int) -> tuple[str, list[str]]:
     """The table in which a line stands, and the lines above that declare chains of it."""
-    declared: list[str] = []
-    for above in range(line - 1, 0, -1):
-        text = places.line_text(above).strip()
-        if text.startswith("*"):
-            return text[1:], declared
-        if text.startswith(":"):
-            declared.append(text)
-    return "filter", declared
+    above = places.text[: places.start(line)]
+    begin = max((found.start() for found in _TABLE.finditer(above)), default=-1)
+    if begin < 0:
+        return "filter", []
+    table, *declared = (found[0].strip() for found in _HEAD.finditer(above, begin))
+    return table[1:], declared
 
 
 # Permissions

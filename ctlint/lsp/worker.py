@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 from contextlib import suppress
 from multiprocessing import get_context
@@ -23,6 +24,9 @@ from ctlint.lsp.checking import Answer, Question, answer
 MOST_SECONDS: Final = 120
 """For one answer; what takes longer is for `ctlint lint`."""
 
+MOST_MEMORY: Final = 256 << 20
+"""Bytes. A process that an answer has made larger is replaced: it would stay so."""
+
 _ORPHANED: Final = 2 * MOST_SECONDS
 
 
@@ -30,8 +34,10 @@ class NoAnswer(Exception):  # noqa: N818 (no error of the caller's)
     """A question has no answer, and why."""
 
 
-def serve(connection: Connection) -> None:
-    """What the process does: answers until nobody asks any more."""
+def serve(connection: Connection, most_memory: int) -> None:
+    """What the process does: answers until nobody asks any more. With each answer it says whether
+    it has ever been larger than so many bytes.
+    """
     os.chdir("/")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shipped_rules()
@@ -43,7 +49,9 @@ def serve(connection: Connection) -> None:
             question = connection.recv()
             # Ends this process should it still work when nobody is there who could end it.
             signal.alarm(_ORPHANED)
-            connection.send(_answered(question))
+            found = _answered(question)
+            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+            connection.send((found, most > most_memory))
             signal.alarm(0)
             gc.collect()
 
@@ -63,7 +71,8 @@ class Worker:
     been ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_memory: int = MOST_MEMORY) -> None:
+        self._most_memory = most_memory
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
 
@@ -74,7 +83,8 @@ class Worker:
         self.stop()
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs,), name="ctlint", daemon=True)
+        arguments = (theirs, self._most_memory)
+        process = context.Process(target=serve, args=arguments, name="ctlint", daemon=True)
         process.start()
         theirs.close()
         self._process, self._connection = process, ours
@@ -119,7 +129,11 @@ class Worker:
             self._is_ready = True
         connection.send(question)
         await _readable(connection)
-        found: Answer | str = connection.recv()
+        found: Answer | str
+        found, is_large = connection.recv()
+        if is_large:
+            self.stop()
+            self.start()
         return found
 
 

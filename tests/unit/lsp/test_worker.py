@@ -13,7 +13,7 @@ import pytest
 from ctlint.lsp import worker as module
 from ctlint.lsp.checking import Question
 from ctlint.lsp.documents import Kind
-from ctlint.lsp.worker import NoAnswer, Worker
+from ctlint.lsp.worker import MOST_MEMORY, NoAnswer, Worker
 
 NAME = "untitled:x"
 
@@ -22,9 +22,9 @@ def _question(text: str = "*filter\nCOMMIT\n") -> Question:
     return Question(NAME, Kind.RULES, {NAME: text}, "")
 
 
-def _with_worker(test: Callable[[Worker], Awaitable[None]]) -> None:
+def _with_worker(test: Callable[[Worker], Awaitable[None]], most_memory: int = MOST_MEMORY) -> None:
     async def run() -> None:
-        worker = Worker()
+        worker = Worker(most_memory)
         try:
             await test(worker)
         finally:
@@ -112,3 +112,14 @@ def test_a_large_text_comes_through() -> None:
         assert (await worker.ask(_question(text))).problems == ()
 
     _with_worker(test)
+
+
+def test_a_process_that_has_grown_is_replaced() -> None:
+    async def test(worker: Worker) -> None:
+        worker.start()
+        pid = _pid(worker)
+        assert (await worker.ask(_question())).unit == NAME
+        assert _pid(worker) != pid
+        assert (await worker.ask(_question())).unit == NAME
+
+    _with_worker(test, most_memory=1)
