@@ -20,6 +20,7 @@ from lsprotocol.types import (
 )
 
 from ctlint.finding import Edit, Finding, Fix
+from ctlint.lint.editing import edited, read_again
 from ctlint.lint.fixing import LEAKS, Applied, chosen_fixes, edits_by_file
 from ctlint.lint.registry import shipped_rules
 from ctlint.lsp.diagnostics import Reporter
@@ -27,6 +28,7 @@ from ctlint.lsp.positions import Places
 from ctlint.parse.words import WORD
 from ctlint.report.causes import findings_by_place
 from ctlint.report.escape import visible
+from ctlint.wire.addresses import Family
 
 OPEN_PAGE: Final = "ctlint.openRulePage"
 """The command that shows the page of the rule that is its argument."""
@@ -80,8 +82,10 @@ class Actions:
             if finding.fix is not None and finding.fix.is_safe and finding.location.file == name
         ]
         chosen, _ = chosen_fixes(safe)
-        edit = self._workspace_edit(edits_by_file(chosen))
-        if edit is None:
+        edits = edits_by_file(chosen)
+        families = {each.location.file: each.family for each in safe if each.family is not None}
+        edit = self._workspace_edit(edits)
+        if edit is None or not all(self._is_read(file, edits, families) for file in edits):
             return None
         number = len(chosen)
         title = f"ctlint: make {number} safe fix{'' if number == 1 else 'es'}"
@@ -110,6 +114,15 @@ class Actions:
             title = f"open the page of {first.rule}"
             command = Command(title, OPEN_PAGE, arguments=[first.rule])
             yield CodeAction(title, CodeActionKind.QuickFix, [diagnostic], command=command)
+
+    def _is_read(
+        self, name: str, edits: Mapping[str, Sequence[Edit]], families: Mapping[str, Family]
+    ) -> bool:
+        """Whether a file of rules can be read with its edits: each is right by itself."""
+        file = self._files(name)
+        if file is None or name not in families:
+            return file is not None
+        return bool(read_again(edited(file.places.text, edits[name]), name, families[name]))
 
     def _workspace_edit(self, edits: Mapping[str, Sequence[Edit]]) -> WorkspaceEdit | None:
         """The edits as the client makes them; None where there are none, or where one concerns a

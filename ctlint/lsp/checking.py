@@ -79,7 +79,8 @@ def answer(question: Question) -> Answer:
         config = _config(name, workspace)
     except ParseError as error:
         first = error.problems[0]
-        here = Problem(Span(name, 1), f"the configuration is not read: {first.span}", first.message)
+        said = f"not looked at, since this is not read: {first.span}"
+        here = Problem(Span(name, 1), said, first.message)
         found = Answer(name, (name,), (name,), (), (here, *error.problems))
         return _with_texts(found, texts)
     except SourceError as error:
@@ -116,9 +117,10 @@ class _Check:
             files = (*self.files, *(file for file in one.texts if file not in self.files))
             result = self._result(self.configured.host(one))
         except ParseError as error:
-            return nothing._replace(problems=error.problems)
+            return nothing._replace(problems=self._everywhere(*error.problems))
         except BadSettingError as error:
-            return nothing._replace(problems=(Problem(error.setting.span, str(error)),))
+            problem = Problem(error.setting.span, str(error))
+            return nothing._replace(problems=self._everywhere(problem))
         except SourceError as error:
             message = error.message.removeprefix(f"{self.name}: ")
             return nothing._replace(problems=(Problem(Span(self.name, 1), message, error.hint),))
@@ -130,6 +132,14 @@ class _Check:
             is_pedantic=self._persona is Persona.PEDANTIC,
             kernel=result.kernel,
         )
+
+    def _everywhere(self, *problems: Problem) -> tuple[Problem, ...]:
+        """Problems, and a word in each open document that is not looked at for those of others."""
+        first = problems[0]
+        concerned = {problem.span.file for problem in problems}
+        others = [file for file in self.files if file in self.texts and file not in concerned]
+        said = f"not looked at, since this is not read: {first.span}"
+        return (*problems, *(Problem(Span(file, 1), said, first.message) for file in others))
 
     def _input(self) -> HostInput:
         """Raises SourceError, ParseError."""

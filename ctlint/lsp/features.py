@@ -166,7 +166,7 @@ def _code_action(ls: Server, params: types.CodeActionParams) -> list[types.CodeA
         return None
     actions = ls.actions(checked)
     found = list(actions.at(checked.answer.findings, document.name, params.range))
-    everywhere = actions.fix_all(checked.answer.findings, document.name)
+    everywhere = ls.fix_all(checked, document.name)
     found += [] if everywhere is None else [everywhere]
     only = params.context.only
     return [each for each in found if only is None or _is_asked(each, only)]

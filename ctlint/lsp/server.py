@@ -37,6 +37,7 @@ class Server(LanguageServer):
         self.preferences = Preferences()
         self.was_shut_down = False
         self._places: dict[str, Places] = {}
+        self._fixed: tuple[Checked, str, types.CodeAction | None] | None = None
         # How the client spells the URIs of documents, also of those that it has closed.
         self._uris: dict[str, str] = {}
 
@@ -113,6 +114,13 @@ class Server(LanguageServer):
             has_versions=bool(edits and edits.document_changes),
             shows_pages=bool(window and window.show_document and window.show_document.support),
         )
+
+    def fix_all(self, checked: Checked, name: str) -> types.CodeAction | None:
+        """All safe fixes of a document. Some clients ask at each move of the cursor."""
+        if self._fixed is None or self._fixed[0] is not checked or self._fixed[1] != name:
+            found = self.actions(checked).fix_all(checked.answer.findings, name)
+            self._fixed = checked, name, found
+        return self._fixed[2]
 
     # What the client is told
 

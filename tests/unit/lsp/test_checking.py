@@ -127,7 +127,7 @@ def test_a_configuration_that_is_not_read(top: Path) -> None:
     write(top, {"ctlint.toml": "\nselct = 1\n", "x.rules": DUMP})
     here, there = ask(top / "x.rules").problems
     assert here.span[:2] == (f"{top}/x.rules", 1)
-    assert here.message == f"the configuration is not read: {top}/ctlint.toml:2:1"
+    assert here.message == f"not looked at, since this is not read: {top}/ctlint.toml:2:1"
     assert there.span[:2] == (f"{top}/ctlint.toml", 2)
     assert ask(top / "ctlint.toml").problems == (there,)
     assert ask(top / "ctlint.toml", {f"{top}/ctlint.toml": "[severity]\n"}).problems == ()
@@ -169,5 +169,8 @@ def test_what_is_no_dump_is_told_at_the_first_line(top: Path, text: str, said: s
 
 def test_a_setting_that_is_no_number(top: Path) -> None:
     write(top, {"h/iptables-save": DUMP, "h/sysctl": SHORT.replace("120", "soon")})
-    (problem,) = ask(top / "h/iptables-save").problems
+    problem, here = ask(top / "h/iptables-save").problems
     assert problem.span[:2] == (f"{top}/h/sysctl", 1)
+    # Who looks at the rules sees why nothing is said of them.
+    assert here.span[:2] == (f"{top}/h/iptables-save", 1)
+    assert here.message.endswith(f"{top}/h/sysctl:1:1")
