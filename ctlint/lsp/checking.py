@@ -86,10 +86,13 @@ def answer(question: Question) -> Answer:
     except SourceError as error:
         problem = Problem(Span(name, 1), error.message, error.hint)
         return Answer(name, (name,), (name,), (), (problem,))
+    configured = Configured(config, {})
+    if is_path(name) and configured.is_excluded(name):
+        return Answer(name, (name,), (name,))
     unit, files = _unit(name, texts)
     if unit == name and kind is Kind.SETS:
         return Answer(name, files, files, (), _problems_of_sets(name, texts[name]))
-    found = _Check(question, Configured(config, {}), unit, files).answer()
+    found = _Check(question, configured, unit, files).answer()
     return _with_texts(found, texts)
 
 

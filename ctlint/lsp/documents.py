@@ -13,7 +13,13 @@ from typing import Final, NamedTuple
 from ctlint.lsp.names import is_path
 from ctlint.source.config_files import CONFIG_NAME, PROJECT_NAME
 from ctlint.source.dumps import first_line, is_dump
-from ctlint.source.host_folders import FOLDER_RULES, FOLDER_SETS, FOLDER_SETTINGS, SOS_FOLDERS
+from ctlint.source.host_folders import (
+    BACKEND_RULES,
+    FOLDER_RULES,
+    FOLDER_SETS,
+    FOLDER_SETTINGS,
+    SOS_FOLDERS,
+)
 from ctlint.source.sysctl_files import FOLDERS
 
 
@@ -41,7 +47,9 @@ class Document(NamedTuple):
         return kind_of(self.name, self.language, self.text)
 
 
-_RULE_FILES: Final = tuple(name for names in FOLDER_RULES.values() for name in names)
+_RULE_FILES: Final = tuple(
+    name for kinds in (BACKEND_RULES, FOLDER_RULES) for names in kinds.values() for name in names
+)
 _SETTING_FILES: Final = (
     *FOLDER_SETTINGS,
     "sysctl.conf",

@@ -111,6 +111,13 @@ def test_its_configuration(top: Path) -> None:
     assert {each[:2] for each in said(ask(name, {name: DUMP}, str(top)))} == {("CT101", "warning")}
 
 
+def test_what_the_configuration_excludes(top: Path) -> None:
+    write(top, {"ctlint.toml": "exclude = ['old']\n", "old/x.rules": "-A x\n", "x.rules": DUMP})
+    found = ask(top / "old/x.rules")
+    assert (found.problems, found.findings) == ((), ())
+    assert said(ask(top / "x.rules"))
+
+
 def test_settings_that_the_configuration_names(top: Path) -> None:
     config = "sysctl = ['common.conf']\nbaseline = 'old.json'\n"
     old = '{"tool": "ctlint", "version": 1, "findings": []}\n'

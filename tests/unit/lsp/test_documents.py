@@ -45,6 +45,7 @@ def test_kinds(name: str, language: str, text: str, kind: Kind | None) -> None:
     [
         ("/h/edge1/iptables-save", ["/h/edge1"]),
         ("/etc/iptables/rules.v4", ["/", "/etc/iptables"]),
+        ("/h/ip6tables-legacy-save", ["/h"]),
         ("/img/etc/sysctl.d/x.conf", ["/img", "/img/etc"]),
         ("/r/sos_commands/networking/iptables_-t_nat_-nvL", ["/r"]),
         ("/h/edge.rules", []),
