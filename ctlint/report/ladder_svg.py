@@ -18,7 +18,7 @@ from ctlint.scenario.socket_story import Story
 
 class Frame(NamedTuple):
     """How wide a picture is, where the lanes of both ends stand, where the moments of rows end
-    (None: they have none), and how far a packet comes that is lost.
+    (None: they have none), and how far a packet comes that is lost: no less than its words.
     """
 
     width: int
@@ -145,7 +145,7 @@ def _draw_packet(row: Row, frame: Frame, y: int, words: str) -> Iterator[str]:
     yield text_at(begin + 8 * way, y - 5, words, "", anchor)
     style = {"INVALID": "bad", "NEW": "new"}.get(row.ctstate, "dim")
     if row.is_lost:
-        stop = begin + frame.broken * way
+        stop = begin + max(frame.broken, _CHARACTER * len(words) + 16) * way
         yield f'<path class="broken" d="M{begin} {y}H{stop}"/>'
         yield (
             f'<path class="broken" d="M{stop - 5} {y - 5}l10 10m0 -10l-10 10" stroke-width="2"/>'
