@@ -219,7 +219,9 @@ def step_name(lost: Lost) -> str:
 
 
 def reachable(ruleset: Ruleset, paths: Iterable[Path], *, with_nat: bool = False) -> Ruleset:
-    """The chains that packets of these paths can reach, those of the nat table only if asked."""
+    """The chains that packets of these paths can reach, those of the nat table only if asked;
+    without the counters of policies, which run on.
+    """
     roots: dict[str, set[str]] = {}
     for path in paths:
         for stop in stops(path, is_nft=ruleset.is_nft):
@@ -231,7 +233,9 @@ def reachable(ruleset: Ruleset, paths: Iterable[Path], *, with_nat: bool = False
             continue
         reached = _reached(table, roots[name])
         chains = {
-            chain.name: chain if chain.name in reached else replace(chain, rules=())
+            chain.name: replace(
+                chain, counters=None, rules=chain.rules if chain.name in reached else ()
+            )
             for chain in table.chains.values()
             if chain.is_base or chain.name in reached
         }

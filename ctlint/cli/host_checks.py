@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.fault import AnalysisFault
@@ -19,6 +19,7 @@ from ctlint.cli.options import one_by_one
 from ctlint.cli.progress import watched
 from ctlint.cli.streams import tell
 from ctlint.finding import LintResult, Skipped, SkipReason, Trouble
+from ctlint.lint.equal_hosts import EqualHosts
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona
 from ctlint.lint.runner import Host, HostResult, checked, gathered
@@ -44,25 +45,27 @@ class Outcome(NamedTuple):
     fault: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class HostCheck:
     """Reads a host and checks it, in whatever process. Without ``with_witnesses`` findings lose
     theirs once they have been played, as no report shows them.
     """
 
-    reader: HostReader
-    configured: Configured
-    with_witnesses: bool
+    def __init__(
+        self, reader: HostReader, configured: Configured, *, with_witnesses: bool = True
+    ) -> None:
+        self.reader = reader
+        self.configured = configured
+        self.with_witnesses = with_witnesses
+        self._equal = EqualHosts(self.checked)
 
     def host(self, name: str) -> Host:
         """What is checked of an input, and how. Raises SourceError, ParseError."""
         return self.configured.host(self.reader.read(name))
 
-    def result(self, name: str) -> HostResult:
-        """What is found. Raises SourceError, ParseError, BadSettingError, AnalysisFault."""
+    def checked(self, host: Host) -> HostResult:
+        """What is found in one host. Raises BadSettingError, AnalysisFault."""
         holds = self.configured.effective()
         persona = Persona(holds["persona"])
-        host = self.host(name)
         found = checked(host, profile(holds["kernel"]), shipped_rules(), persona=persona)
         if self.with_witnesses:
             return found
@@ -70,10 +73,16 @@ class HostCheck:
             found, findings=tuple(replace(each, witness=None) for each in found.findings)
         )
 
+    def result(self, name: str) -> HostResult:
+        """What is found. Raises SourceError, ParseError, BadSettingError, AnalysisFault."""
+        return self.checked(self.host(name))
+
     def __call__(self, name: str) -> Outcome:
-        """The same as an outcome. Raises nothing but what ends a process."""
+        """The same as an outcome; equal hosts are checked once. Raises nothing but what ends a
+        process.
+        """
         try:
-            return Outcome(self.result(name))
+            return Outcome(self._equal.checked(self.host(name)))
         except ParseError as error:
             troubles = tuple(
                 Trouble(each.message, each.span.file, each.span.line, each.span.column, each.hint)

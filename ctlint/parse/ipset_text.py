@@ -14,12 +14,12 @@ class SavedSets:
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = tuple(texts)
+        self.texts = tuple(texts)
 
     @cached_property
     def _lines(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for text in self._texts:
+        for text in self.texts:
             for line in text.split("\n"):
                 words = line.split(None, 2)
                 if len(words) < 3 or words[0] not in ("create", "add"):
