@@ -100,11 +100,15 @@ def verdicts() -> dict[Kind, Reviewed]:
     }
 
 
-def complaints(scan: Scan, said: Mapping[Kind, Reviewed], recording: Recording) -> Iterator[str]:
+def complaints(
+    kinds: Mapping[Kind, Sequence[Finding]],
+    said: Mapping[Kind, Reviewed],
+    recording: Recording,
+) -> Iterator[str]:
     """What of the findings no person has looked at, or that not so; verdicts about nothing; what
     was not played.
     """
-    for kind, findings in sorted(scan.kinds.items()):
+    for kind, findings in sorted(kinds.items()):
         reviewed = said.get(kind)
         worst = max((one.severity for one in findings), key=lambda one: one.rank)
         name = f"{kind.tool}, {kind.rule}"
@@ -118,7 +122,7 @@ def complaints(scan: Scan, said: Mapping[Kind, Reviewed], recording: Recording) 
             yield f"{name}: harmless, and a {worst.value}"
         if sum(recording.kinds.get(kind, Played())) != len(findings):
             yield f"{name}: not all was played, or other findings were"
-    for kind in sorted((said.keys() | recording.kinds.keys()) - scan.kinds.keys()):
+    for kind in sorted((said.keys() | recording.kinds.keys()) - kinds.keys()):
         yield f"{kind.tool}, {kind.rule}: reviewed or played, and not found"
 
 
@@ -289,7 +293,7 @@ def main(arguments: Sequence[str]) -> int:
     scan, said = Scan(corpus), verdicts()
     if arguments == ["--play"]:
         write_recording(play(scan))
-    lacking = list(complaints(scan, said, recorded()))
+    lacking = list(complaints(scan.kinds, said, recorded()))
     print(*lacking, sep="\n", end="\n" if lacking else "")
     if lacking or arguments == ["--check"]:
         return int(bool(lacking))
