@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from ctlint.lint.registry import shipped_rules
+from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.report.rule_page import page_markdown
 
 DROPPED = """
@@ -53,14 +54,21 @@ def pages() -> dict[str, str]:
         "# Lint rules\n",
         "Made from the rules' own pages by `tools/rule_pages.py`. What shows that each is right: "
         "[evidence](../evidence.md). What they say of real rule sets: "
-        "[false alarms](../false-alarms.md).\n",
+        "[false alarms](../false-alarms.md). Those that are pedantic speak with "
+        "`--persona pedantic` alone.\n",
         "| id | name | at most | what it does |",
         "|---|---|---|---|",
-        *(f"| [{r.id}]({r.id}.md) | {r.name} | {r.severity.value} | {r.summary} |" for r in rules),
+        *(f"| [{r.id}]({r.id}.md) | {r.name} | {_at_most(r)} | {r.summary} |" for r in rules),
     ]
     found = {f"{r.id}.md": page_markdown(r) for r in rules}
     found["README.md"] = "\n".join(index) + "\n" + DROPPED
     return found
+
+
+def _at_most(info: RuleInfo) -> str:
+    """The worst that it says, and whether to few."""
+    few = ", pedantic" if info.persona is Persona.PEDANTIC else ""
+    return f"{info.severity.value}{few}"
 
 
 def main() -> int:
