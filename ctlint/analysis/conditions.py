@@ -17,6 +17,7 @@ from ctlint.analysis.coordinates import (
     covers,
 )
 from ctlint.analysis.flows import Condition, Key, Kindred
+from ctlint.analysis.outline import Outline
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.sight import Sight
 from ctlint.headerspace.space import PacketSet
@@ -30,7 +31,7 @@ from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Field, Transit
 from ctlint.model.netfilter.traverse import Open
-from ctlint.wire.addresses import Hostname, Net
+from ctlint.wire.addresses import Family, Hostname, Net
 
 if TYPE_CHECKING:
     from ctlint.analysis.sweep import Sweeper
@@ -138,6 +139,26 @@ class Conditions:
                 self._known[id(rule)] = found
         return found
 
+    def may_match(self, rule: ReadyRule, outline: Outline) -> bool:
+        """Whether a rule may match a packet of some connections, by its addresses and ports."""
+        # One address leaves out nearly all that are not opened, and the ranges of each take time.
+        fields = _BY_OUTLINE if self.packets.opens else _BY_LATE_OUTLINE
+        last: AnyMatch | None = None
+        for _, match in rule.open:
+            if match is last or not isinstance(match, Match):
+                continue
+            last = match
+            for option in match.options:
+                field, value = fields.get((match.name, option.name)), option.value
+                if field is None or option.negated:
+                    continue
+                low, high = value if isinstance(value, Range) else _ends_of(value)
+                if self.sight.is_plain(field) and not outline.meets(
+                    self.sight.part(field), low, high
+                ):
+                    return False
+        return True
+
     def _asked_anew(self, rule: ReadyRule) -> Asked:
         condition = self.sweeper.everything
         others: list[tuple[Predicate, AnyMatch]] = []
@@ -241,6 +262,20 @@ class Conditions:
         return self.sweeper.coordinates.named(part, pattern)
 
 
+def _ends_of(address: Net | Hostname) -> tuple[int, int]:
+    """The least and the greatest address that a network may hold."""
+    if isinstance(address, Hostname):
+        return 0, Family.IPV6.full_mask
+    return address.address, address.address | (address.mask ^ address.family.full_mask)
+
+
+_BY_LATE_OUTLINE: Final = {
+    ("ip", "destination"): "daddr",
+    ("tcp", "sport"): "sport",
+    ("tcp", "dport"): "dport",
+}
+_BY_OUTLINE: Final = {**_BY_LATE_OUTLINE, ("ip", "source"): "saddr"}
+"""Options that ask one field to be in a range, if they are not negated."""
 _OWN_UNKNOWN: Final = "which addresses are this host's is not known"
 _POINT: Final = frozenset(
     {

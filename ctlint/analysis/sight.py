@@ -70,6 +70,11 @@ class Sight:
         found: PacketSet = space.union(space.between(part, low, high) for low, high in ranges)
         return found
 
+    def part(self, field: str) -> str:
+        """The part of a point that a field holds as long as it is plain."""
+        part: str = getattr(self._parts, field)
+        return part
+
     def is_plain(self, field: str) -> bool:
         """Whether a field holds what the connection's end has itself."""
         rewritten = self._of(field)

@@ -21,8 +21,9 @@ from ctlint.analysis.coordinates import (
 )
 from ctlint.analysis.flows import Condition, Flows, Kindred, add, all_of
 from ctlint.analysis.nat_sweep import NatSweep
+from ctlint.analysis.outline import Outline
 from ctlint.analysis.rewriting import Joint, Rewritten, Translated
-from ctlint.analysis.swept import Effect, Swept
+from ctlint.analysis.swept import AnyOf, Effect, Swept
 from ctlint.analysis.table_sweep import TableSweep
 from ctlint.analysis.way import ANSWERING, Ends, Way
 from ctlint.headerspace.space import PacketSet, TooLargeError
@@ -71,12 +72,13 @@ class Sweeper:
         self.effects: dict[tuple[object, ...], Effect] = {}
         self.alike: dict[tuple[object, ...], list[Effect]] = {}
         self.runs: dict[ReadyChain, Sequence[Sequence[ReadyRule]]] = {}
-        self.joined: dict[tuple[object, ...], tuple[PacketSet, bool]] = {}
+        self.joined: dict[tuple[object, ...], list[AnyOf]] = {}
         self.compiled: dict[tuple[object, ...], dict[int, PacketSet | None]] = {}
         self.asked: dict[tuple[object, ...], dict[int, Asked]] = {}
         self._original: Sweeper | None = None
         self._same: Collection[tuple[str, str]] = ()
         self._within: dict[tuple[PacketSet, PacketSet], bool] = {}
+        self._outlines: dict[PacketSet, Outline] = {}
         self._among: PacketSet = space.nothing
         """The connections of which it is asked now."""
 
@@ -144,6 +146,12 @@ class Sweeper:
         if found is None:
             found = self._within[key] = (some - others).is_empty()
         return found
+
+    def outline(self, packets: PacketSet) -> Outline:
+        """What packets have in each part."""
+        if packets not in self._outlines:
+            self._outlines[packets] = Outline(packets)
+        return self._outlines[packets]
 
     def translate(
         self, before: Translated | None, rewritten: Rewritten, path: Path

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Flows, Key
@@ -139,6 +139,16 @@ class Effect:
                 ((each.possible, space.nothing) for _, each in self.swept.ends.values()), space
             )
         return self._counted
+
+
+class AnyOf(NamedTuple):
+    """The connections whose packets may match any of some rules, told of those ``among`` some;
+    whether they do, for all is decided.
+    """
+
+    among: PacketSet
+    packets: PacketSet
+    is_exact: bool
 
 
 Counted: TypeAlias = tuple[PacketSet, PacketSet]

@@ -16,7 +16,7 @@ from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Condition, Flows, Gathered, Key, Kindred, add, exactly
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.runs import runs_of
-from ctlint.analysis.swept import Effect, Swept
+from ctlint.analysis.swept import AnyOf, Effect, Swept
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import Goto, Jump, Target
 from ctlint.model.netfilter.chains import Question, ReadyChain, ReadyRule, RuleRef
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 64
 _FEW: Final = 3
 """Effects of one chain on some connections; a further one tells of all."""
+_MANY: Final = 500
+"""Of so many rules in a row, those are left out that are about none of the packets in question."""
+_VERY_MANY: Final = 5_000
+"""Of what opens connections all packets are asked for, unless so many rules leave no time to check
+remedies, which ask for them.
+"""
 _ALONE: Final = 4
 """A rule that is asked by itself counts as so many that are asked together."""
 
@@ -310,14 +316,21 @@ class TableSweep:
         asked = tuple(id(match) for rule in run for _, match in rule.open)
         by_entry = any(match.name == "conntrack" for rule in run for _, match in rule.open)
         key = len(run), asked, self.conditions.key(with_entry=by_entry)
-        known = self.sweeper.joined
-        if key not in known:
-            self.sweeper.spend(len(run))
-            asked_of = [self.conditions.asked(rule) for rule in run]
-            is_exact = not any(each.others or each.is_open for each in asked_of)
-            found = [each.condition.possible for each in asked_of]
-            known[key] = self.sweeper.space.union(found), is_exact
-        return known[key]
+        known = self.sweeper.joined.setdefault(key, [])
+        for each in known:
+            if self.sweeper.is_within(self.among, each.among):
+                return each.packets, each.is_exact
+        self.sweeper.spend(len(run))
+        among = self.sweeper.space.everything
+        if len(run) >= (_VERY_MANY if self.packets.opens else _MANY):
+            among = self.among
+            outline = self.sweeper.outline(among)
+            run = [rule for rule in run if self.conditions.may_match(rule, outline)]
+        asked_of = [self.conditions.asked(rule) for rule in run]
+        is_exact = not any(each.others or each.is_open for each in asked_of)
+        packets = self.sweeper.space.union(each.condition.possible for each in asked_of)
+        known.append(AnyOf(among, packets, is_exact))
+        return packets, is_exact
 
     def rules(
         self, rules: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered

@@ -342,22 +342,22 @@ class BddSet:
 def _ranges(function: BDDFunction, bits: range) -> Iterator[Range]:
     """The numbers of a diagram over the bits of one part, from the lowest."""
     count = 0
-    stack = [(function, 0, 0)]
+    stack = [(function, 0, 0)] if function.satisfiable() else []
     while stack:
         found, depth, prefix = stack.pop()
-        if not found.satisfiable():
-            continue
+        while (cofactors := found.cofactors()) is not None:
+            high, low = cofactors if found.node_var() == bits[depth] else (found, found)
+            depth += 1
+            prefix <<= 1
+            if not low.satisfiable():
+                found = high
+                prefix |= 1
+                continue
+            if high.satisfiable():
+                stack.append((high, depth, prefix | 1))
+            found = low
+        count += 1
+        if count > MAX_RANGES:
+            raise TooLargeError
         left = len(bits) - depth
-        if found.valid():
-            count += 1
-            if count > MAX_RANGES:
-                raise TooLargeError
-            yield Range(prefix << left, (prefix + 1 << left) - 1)
-            continue
-        high = low = found
-        if found.node_var() == bits[depth]:
-            cofactors = found.cofactors()
-            assert cofactors is not None
-            high, low = cofactors
-        stack.append((high, depth + 1, prefix << 1 | 1))
-        stack.append((low, depth + 1, prefix << 1))
+        yield Range(prefix << left, (prefix + 1 << left) - 1)

@@ -367,6 +367,7 @@ class ChainStore:
         store = ChainStore(part, self.facts, self.unknown)
         store.assumed = assumed
         store._whole = self
+        store._splits = self._splits
         return store
 
     @cached_property

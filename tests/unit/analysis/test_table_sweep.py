@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from ctlint.analysis import table_sweep
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.flows import Key, Kindred, exactly
@@ -37,7 +38,7 @@ MAY_TRANSLATE = ("MARK --set-xmark 0x2/0x2", "RETURN", "REDIRECT --to-ports 8080
 def conditions(chance: random.Random) -> str:
     """What a rule asks."""
     asked = {
-        0.4: ("-d 10.1.0.0/24", "-d 10.1.0.7/32", "-d 10.2.0.9/32", "! -d 10.1.0.7/32"),
+        0.4: ("-d 10.1.0.0/24", "-d 10.1.0.7/32", "-d 10.2.0.9/32", "! -d 10.1.0.0/24"),
         0.3: ("-s 10.9.0.0/16", "! -s 10.9.0.0/16", "-s 10.2.0.9/32"),
         0.5: ("-p tcp --dport 80", "-p tcp --dport 40000:50000", "-p tcp --sport 80"),
         0.1: ("-m mark --mark 0x2/0x2", "-m statistic --mode random --probability 0.5"),
@@ -56,6 +57,9 @@ def table(chance: random.Random, name: str, *, doubled: bool) -> Iterator[str]:
     yield from (f":{chain} -" for chain in (*chains, "idle"))
     waiting = list(chains)
     for chain in (*HOOKS[name][:2], *chains):
+        row = f"j {chance.choice(('ACCEPT', 'RETURN', 'DROP')[: 2 if name == 'nat' else 3])}"
+        for _ in range(chance.randrange(6)):
+            yield f"-A {chain} {conditions(chance)} -{row}"
         for _ in range(chance.randrange(1, 4)):
             if waiting and waiting[0] > chain and chance.random() < 0.6:
                 target = f"{chance.choice('jjg')} {waiting.pop(0)}"
@@ -123,7 +127,6 @@ def told(swept: Swept, among: PacketSet, nothing: PacketSet) -> Mapping[object, 
         items += [(item, those & entering.possible) for item, those in effect.swept.open.items()]
     for item, those in items:
         add((str(item.ref), str(item.match), item.why), those)
-    add("two ends", swept.with_two_ends())
     return found
 
 
@@ -142,7 +145,7 @@ def narrow(coordinates: Coordinates) -> list[PacketSet]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_what_was_asked_before_changes_nothing(seed: int) -> None:
+def test_what_was_asked_before_changes_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     role, make_space = list(Role)[seed % 4], BoxSpace if seed % 10 == 9 else BddSpace
     coordinates = Coordinates(role, Family.IPV4, (), make_space)
     nothing, everything = coordinates.space.nothing, coordinates.space.everything
@@ -152,6 +155,9 @@ def test_what_was_asked_before_changes_nothing(seed: int) -> None:
         # Through chains that two rules call all packets are sent, once for all.
         alone = sweeper(seed, coordinates, doubled=True)
         swept[packets] = alone.send(packets, {Key(): exactly(everything)})
+    # Of rules in a row, those that are about none of the packets in question are left out.
+    monkeypatch.setattr(table_sweep, "_MANY", 2)
+    monkeypatch.setattr(table_sweep, "_VERY_MANY", 2)
     for among in narrow(coordinates):
         for packets, of_all in swept.items():
             got = told(busy.send(packets, {Key(): exactly(among)}), among, nothing)
@@ -160,3 +166,47 @@ def test_what_was_asked_before_changes_nothing(seed: int) -> None:
             for name, some in wanted.items():
                 assert (some - got[name]).is_empty(), (packets, name)
                 assert (got[name] - some).is_empty(), (packets, name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_lost"),
+    [
+        ("-d 10.1.0.7/32", True),
+        ("-d 10.1.0.0/28", True),
+        ("-d 10.1.0.8/29", False),
+        ("! -d 10.1.0.8/29", True),
+        ("-p tcp --dport 70:80", True),
+        ("-p tcp --dport 81", False),
+        ("-p tcp ! --dport 81", True),
+        ("-s 10.9.0.0/16", True),
+        ("! -s 10.8.0.0/16", True),
+        ("-s 10.8.0.0/16", False),
+        # NAT leads them there before this table is asked.
+        ("-d 10.2.0.9/32", True),
+        ("-d 10.3.0.9/32", False),
+    ],
+)
+@pytest.mark.parametrize("is_late", [True, False])
+def test_what_is_about_other_packets_is_left_out_of_many_rules(
+    asked: str, *, is_lost: bool, is_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_sweep, "_MANY", 2)
+    monkeypatch.setattr(table_sweep, "_VERY_MANY", 2)
+    rows = [f"-A {hook} {asked} -j DROP" for hook in ("INPUT", "FORWARD") for _ in range(2)]
+    nat = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -d 10.1.0.7 -j DNAT --to 10.2.0.9\nCOMMIT\n"
+    if is_late or "10.2" not in asked:
+        nat = ""
+        is_lost = is_lost and "10.2" not in asked
+    text = "\n".join(("*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", *rows, "COMMIT\n"))
+    (ruleset,) = parse_rulesets(nat + text, "rules", Family.IPV4)
+    coordinates = Coordinates(Role.SERVER, Family.IPV4, ())
+    packets = kinds(Role.SERVER)[1 if is_late else 0]
+    ends = {"server address": 0x0A010007, "client address": 0x0A090001, "server port": 80}
+    among: PacketSet = coordinates.possible()
+    for part, value in ends.items():
+        among = among & coordinates.space.between(part, value, value)
+    swept = Sweeper(ChainStore(ruleset, Facts()), coordinates).send(
+        packets, {Key(): exactly(among)}
+    )
+    assert (swept.elsewhere() == among) is is_lost
+    assert bool(swept.passed) is not is_lost

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Final
 
 from ctlint.ir.rule import Match, Option
@@ -34,6 +34,7 @@ def _address(option: Option, field: Field) -> Predicate:
     return of_option(option, lambda t: t.packet.daddr & mask == address, field, exact=exact)
 
 
+@lru_cache(maxsize=4096)
 def _interface(option: Option, field: Field) -> Predicate:
     pattern: str = option.value
     attribute = "in_interface" if field is Field.IN_INTERFACE else "out_interface"

@@ -83,7 +83,13 @@ def of_option(
             return UNKNOWN
         return TRUE if truth is not negated else FALSE
 
-    return Predicate(run, frozenset(reads), None if negated else exact, why, remembers)
+    return Predicate(run, _fields(*reads), None if negated else exact, why, remembers)
+
+
+@cache
+def _fields(*reads: Field) -> frozenset[Field]:
+    """One set for all that read the same."""
+    return frozenset(reads)
 
 
 @cache
