@@ -53,19 +53,26 @@ def _table_lines(table: Table, family: Family) -> Iterator[str]:
         counters = chain.counters
         count = f"[{counters.packets}:{counters.bytes}]" if counters else "[0:0]"
         yield f":{chain.name} {chain.policy or '-'} {count}"
+    # Rules that say the same share their matches.
+    known: dict[int, str] = {}
     for chain in table.chains.values():
         for rule in chain.rules:
-            yield print_rule(rule, family)
+            for match in rule.matches:
+                if id(match) not in known:
+                    known[id(match)] = print_match(match, family)
+            yield _line(rule, [known[id(match)] for match in rule.matches], family)
     yield "COMMIT"
 
 
 def print_rule(rule: Rule, family: Family) -> str:
     """One rule as a line of a dump, with its counters where it has any."""
-    parts = []
+    return _line(rule, [print_match(match, family) for match in rule.matches], family)
+
+
+def _line(rule: Rule, matches: list[str], family: Family) -> str:
+    parts = [f"-A {rule.chain}", *matches]
     if rule.counters is not None:
-        parts.append(f"[{rule.counters.packets}:{rule.counters.bytes}]")
-    parts.append(f"-A {rule.chain}")
-    parts += [print_match(match, family) for match in rule.matches]
+        parts.insert(0, f"[{rule.counters.packets}:{rule.counters.bytes}]")
     target = print_target(rule, family)
     if target:
         parts.append(target)
@@ -77,7 +84,7 @@ def print_match(match: AnyMatch, family: Family) -> str:
     if isinstance(match, UnknownMatch):
         return " ".join(["-m", quote(match.name), *map(_word_as_read, match.words)])
     if match.name == "ip":
-        return " ".join(_print_option(*_HEAD[o.name], o) for o in match.options)
+        return " ".join([_print_option(*_HEAD[o.name], o) for o in match.options])
     return " ".join(["-m", match.name, *_options(match, Kind.MATCH, family)])
 
 
@@ -117,9 +124,12 @@ def _operands(extension: Extension, key: str) -> tuple[Operand, ...]:
 
 
 def _print_option(word: str, operands: tuple[Operand, ...], option: Option) -> str:
-    parts = ["!", word] if option.negated else [word]
-    if option.value is None:
-        return " ".join(parts)
-    values = () if not operands else (option.value,) if len(operands) == 1 else tuple(option.value)
-    parts += [quote(operand.format(v)) for operand, v in zip(operands, values, strict=True)]
-    return " ".join(parts)
+    value = option.value
+    if value is None or not operands:
+        text = word
+    elif len(operands) == 1:
+        text = f"{word} {quote(operands[0].format(value))}"
+    else:
+        pairs = zip(operands, value, strict=True)
+        text = " ".join([word, *[quote(operand.format(each)) for operand, each in pairs]])
+    return f"! {text}" if option.negated else text
