@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+BYTECODE = tempfile.TemporaryDirectory()
 
 
 class Run(NamedTuple):
@@ -39,7 +40,9 @@ class Program(NamedTuple):
 
 def run(program: Program) -> Run:
     """Run a program once. Ends the benchmark where the program fails."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": BYTECODE.name}
+    # An installed program has its bytecode; here it is made by the run that is not counted.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             program.arguments,

@@ -92,10 +92,12 @@ def half_tracked(
 
 def _untracking(chains: ChainStore) -> dict[str, RuleRef]:
     """The rules of raw that have packets not tracked, by their names."""
+    raw = chains.ruleset.tables.get("raw")
     refs = (
-        RuleRef(table, chain.name, position, rule)
-        for table, chain, position, rule in chains.ruleset.rules()
-        if table == "raw" and action(rule.target) is Action.UNTRACK
+        RuleRef("raw", chain.name, position, rule)
+        for chain in (raw.chains.values() if raw is not None else ())
+        for position, rule in enumerate(chain.rules, 1)
+        if action(rule.target) is Action.UNTRACK
     )
     return {str(ref): ref for ref in refs}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ctlint.analysis.reach import Shadowed
-from ctlint.analysis.state_matches import named_states
+from ctlint.analysis.state_matches import STATE_MATCHES, named_states
 from ctlint.finding import Confidence, Finding, Location, Severity
 from ctlint.ir.ruleset import Table
 from ctlint.lint.context import Context
@@ -40,7 +40,10 @@ def shadowed_rules(ctx: Context, *, of_state: bool) -> Iterator[Finding]:
 
 def _asks_for_state(table: Table) -> bool:
     return any(
-        named_states(rule) is not None for chain in table.chains.values() for rule in chain.rules
+        match.name in STATE_MATCHES and named_states(rule) is not None
+        for chain in table.chains.values()
+        for rule in chain.rules
+        for match in rule.matches
     )
 
 

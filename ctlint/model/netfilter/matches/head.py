@@ -86,14 +86,18 @@ def _is_protocol(number: int, transit: Transit) -> bool:
 
 def interfaces_of(ruleset: Ruleset) -> tuple[str, ...]:
     """The interfaces, or patterns of their names, that rules ask for; each once, as they come."""
-    found: dict[str, None] = {}
-    for *_, rule in ruleset.rules():
-        for match in rule.matches:
-            if match.name == "ip" and isinstance(match, Match):
-                for option in match.options:
-                    if option.name in _INTERFACES and option.value != "+":
-                        found[option.value] = None
-    return tuple(found)
+    heads = (
+        match
+        for table in ruleset.tables.values()
+        for chain in table.chains.values()
+        for rule in chain.rules
+        for match in rule.matches
+        if match.name == "ip" and isinstance(match, Match)
+    )
+    values = (
+        option.value for head in heads for option in head.options if option.name in _INTERFACES
+    )
+    return tuple(dict.fromkeys(value for value in values if value != "+"))
 
 
 _INTERFACES: Final = frozenset({"in-interface", "out-interface"})
