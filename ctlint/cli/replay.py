@@ -244,6 +244,7 @@ def _replay(file: str, asked: _Asked, *, packets: bool) -> tuple[ReplayResult, C
         replay.frames,
         replay.late,
         replay.forgotten,
+        replay.unruled,
         replay.entries,
     )
     return result, error

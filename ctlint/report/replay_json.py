@@ -145,6 +145,7 @@ def summary_line(result: ReplayResult, *, error: str | None, version: str) -> st
         "late": result.late,
         "cut_short": totals.cut_short,
         "forgotten": result.forgotten,
+        "without_rules": result.unruled,
         "error": error,
     }
     return _encode(found) + "\n"

@@ -64,6 +64,7 @@ class ReplayResult:
     """All of a capture but its connections. ``frames`` counts what was read, ``late`` what came
     with an earlier moment than one before it; ``entries`` are in the table at the end.
     ``forgotten`` are connections that count as decided: there were too many that are not.
+    ``unruled`` are packets of a family of which there are no rules, while there are of the other.
     """
 
     file: str
@@ -73,6 +74,7 @@ class ReplayResult:
     frames: int
     late: int
     forgotten: int
+    unruled: int
     entries: int
 
     def index(self, family: Family) -> RuleIndex:

@@ -97,6 +97,9 @@ class _Report(Page):
             self.row("INVALID", f"{count:,}: {reason.sentence}")
         for why, count in result.left_out.items():
             self.row("left out", f"{count:,} {why.sentence}")
+        if result.unruled:
+            said = "packets are of a family of which there are no rules: all of them pass"
+            self.row("", (f"{result.unruled:,} {said}", _OPEN))
         if result.late:
             said = (
                 f"{result.late:,} came with a moment before that of an earlier one: played at its"

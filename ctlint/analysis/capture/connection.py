@@ -55,7 +55,7 @@ class Connection:
     ``first`` and ``last`` are moments since 1970. ``causes`` counts what stopped packets,
     ``other_causes`` those beyond MOST_CAUSES rules. ``state`` is the last state of its entry as
     a number (TcpCt), 0 where there was none. ``translated`` is its tuple of replies where that is
-    not the inverse of the original.
+    not the inverse of the original; ``keys`` are the tuples that its packets have.
     """
 
     __slots__ = (
@@ -68,6 +68,7 @@ class Connection:
         "first",
         "has_closed",
         "is_midstream",
+        "keys",
         "last",
         "last_now",
         "number",
@@ -100,6 +101,7 @@ class Connection:
         self.state = 0
         self.translated: tuple[int, ...] | None = None
         self.has_closed = False
+        self.keys: list[tuple[int, ...]] = []
 
     @property
     def is_troubled(self) -> bool:

@@ -14,10 +14,9 @@ from typing import Final
 from ctlint.analysis.capture.connection import Connection, Expiry, is_opening
 from ctlint.analysis.capture.played import Fate, Played
 from ctlint.model.conntrack.reason import Reason
-from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
+from ctlint.model.conntrack.tuple import invert_tuple
 from ctlint.wire.addresses import Family
 from ctlint.wire.moments import Micros
-from ctlint.wire.packet import Packet
 
 MOST_OPEN: Final = 50_000
 """Connections that are remembered; of more the one that was silent longest is done."""
@@ -50,100 +49,88 @@ class Totals:
         self.reasons: Counter[Reason] = Counter()
         self.cut_short = 0
 
-    def add(self, played: Played) -> None:
-        """Count a packet."""
-        self.packets += 1
-        if self.first is None:
-            self.first = played.at
-        self.first = min(self.first, played.at)
-        self.last = max(self.last, played.at)
-        self.ctstates[played.ctstate or ""] += 1
-        self.fates[played.fate] += 1
-        if played.cause is not None:
-            cause = (played.packet.family, played.cause)
+    def add(self, one: Connection) -> None:
+        """Count the packets of a connection that is done."""
+        self.packets += sum(one.packets)
+        self.first = one.first if self.first is None else min(self.first, one.first)
+        self.last = max(self.last, one.last)
+        self.ctstates.update(one.ctstates)
+        self.fates.update(one.fates)
+        self.expired += one.expired
+        self.midstream += one.is_midstream
+        self.troubled += one.is_troubled
+        self.other_causes += one.other_causes
+        for name, count in one.causes.items():
+            cause = (one.opener.family, name)
             if cause in self.causes or len(self.causes) < MOST_CAUSES:
-                self.causes[cause] += 1
+                self.causes[cause] += count
             else:
-                self.other_causes += 1
-        if played.ctstate == "INVALID":
-            for reason in played.reasons:
-                self.reasons[reason] += 1
+                self.other_causes += count
 
 
 class Ledger:
-    """Attributes packets to connections."""
+    """Attributes packets to connections. ``totals`` are complete once all are done."""
 
     def __init__(self) -> None:
         self.totals = Totals()
-        self._open: OrderedDict[_Key, Connection] = OrderedDict()
-        self._aliases: dict[_Key, _Key] = {}
+        self._open: OrderedDict[int, Connection] = OrderedDict()
+        self._keys: dict[_Key, Connection] = {}
+        """Each connection under the tuples of both directions, those of NAT too."""
 
     def add(self, played: Played) -> tuple[Connection, Expiry | None, list[Connection]]:
         """The connection of a packet, the expiry of its entry just before, and the connections that
         are done by that.
         """
-        self.totals.add(played)
         done: list[Connection] = []
-        key = self._key_of(played)
-        found = self._open.get(key)
-        if found is not None and self._is_another(found, played):
-            done.append(self._close(key))
+        found = self._keys.get(played.key)
+        if found is None and played.entry is not None and played.packet.quoted is None:
+            found = self._keys.get(tuple(played.entry.original))
+        if found is not None and is_opening(played.packet) and _is_another(found, played):
+            done.append(self._close(found))
             found = None
         expiry = None
         if found is None:
-            found = self._open[key] = Connection(self.totals.connections, played)
+            found = Connection(self.totals.connections, played)
             self.totals.connections += 1
-            self.totals.midstream += found.is_midstream
+            self._open[found.number] = found
+            self._name(found, played.key)
             if len(self._open) > MOST_OPEN:
                 self.totals.cut_short += 1
-                done.append(self._close(next(iter(self._open))))
+                done.append(self._close(next(iter(self._open.values()))))
         else:
-            self._open.move_to_end(key)
+            self._open.move_to_end(found.number)
             expiry = found.expiry_before(played)
         found.add(played, expiry)
-        if expiry is not None:
-            self.totals.expired += 1
-        if found.translated is not None:
-            self._aliases.setdefault(_canonical(found.translated), key)
+        if played.reasons and played.ctstate == "INVALID":
+            self.totals.reasons.update(played.reasons)
+        if found.translated is not None and found.translated not in self._keys:
+            self._name(found, found.translated)
         return found, expiry, done
 
     def close(self) -> Iterator[Connection]:
         """All that are not done yet, in the order of their last packets."""
         while self._open:
-            yield self._close(next(iter(self._open)))
+            yield self._close(next(iter(self._open.values())))
 
-    def _close(self, key: _Key) -> Connection:
-        found = self._open.pop(key)
-        if found.translated is not None:
-            self._aliases.pop(_canonical(found.translated), None)
-        self.totals.troubled += found.is_troubled
-        return found
+    def _name(self, connection: Connection, key: _Key) -> None:
+        family, protocol, saddr, sport, daddr, dport = key
+        inverse = invert_tuple((family, protocol, saddr, sport, daddr, dport))
+        for each in (key, None if inverse is None else tuple(inverse)):
+            if each is not None and each not in self._keys:
+                self._keys[each] = connection
+                connection.keys.append(each)
 
-    def _key_of(self, played: Played) -> _Key:
-        packet = played.packet
-        entry = played.entry
-        if entry is not None and packet.quoted is None:
-            return _canonical(entry.original)
-        about: Packet = packet if packet.quoted is None else packet.quoted
-        key = _canonical(get_tuple(about))
-        if self._aliases and key not in self._open:
-            return self._aliases.get(key, key)
-        return key
-
-    @staticmethod
-    def _is_another(found: Connection, played: Played) -> bool:
-        """Whether a packet begins another connection on the same ports."""
-        packet = played.packet
-        if not is_opening(packet):
-            return False
-        is_again = packet.seq == found.opener.seq and not found.is_midstream
-        if played.is_fresh:
-            return not (is_again and found.entry is None)
-        return found.has_closed and not is_again and played.entry is None
+    def _close(self, connection: Connection) -> Connection:
+        del self._open[connection.number]
+        for key in connection.keys:
+            del self._keys[key]
+        self.totals.add(connection)
+        return connection
 
 
-def _canonical(key: _Key) -> _Key:
-    """The same for both directions."""
-    family, protocol, saddr, sport, daddr, dport = key
-    inverse = invert_tuple((family, protocol, saddr, sport, daddr, dport))
-    return tuple(key) if inverse is None or key < inverse else tuple(inverse)
+def _is_another(found: Connection, played: Played) -> bool:
+    """Whether a SYN begins another connection on the ports of one that is known."""
+    is_again = played.packet.seq == found.opener.seq and not found.is_midstream
+    if played.is_fresh:
+        return not (is_again and found.entry is None)
+    return found.has_closed and not is_again and played.entry is None

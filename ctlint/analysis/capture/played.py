@@ -46,12 +46,14 @@ class Played(NamedTuple):
     packet, or where that is not decided; ``hooks`` has those of all. ``cause`` names the rule or
     policy that stopped it, ``undecided`` the matches that left it open. ``entry`` is the packet's
     entry behind it, which goes on changing, ``pktdir`` the packet's direction in it, ``is_fresh``:
-    the packet made it. ``frames`` is how many frames it took, more than one for fragments.
+    the packet made it. ``key`` is its tuple, or that of what it quotes. ``frames``
+    is how many frames it took, more than one for fragments.
     """
 
     at: Micros
     now: Micros
     packet: Packet
+    key: tuple[int, ...]
     way: Way
     interface: str
     ctstate: str | None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.capture.fragments import Reassembly
 from ctlint.analysis.capture.played import Fate, Played, Way
@@ -54,6 +54,20 @@ _NAMES: Final = {state: str(state.name) for state in CtState}
 _DIRS: Final = tuple(Dir)
 
 
+_make = tuple.__new__
+
+
+class _Seen(NamedTuple):
+    """What is known of a packet before it is played: the first fields of what is said of it."""
+
+    at: Micros
+    now: Micros
+    packet: Packet
+    key: tuple[int, ...]
+    way: Way
+    interface: str
+
+
 @dataclass(frozen=True, slots=True)
 class Firewall:
     """What is played on: a kernel, sysctls that are not its defaults, rules and their sets, and
@@ -71,7 +85,8 @@ class Replay:
     """Plays frames, one by one. ``left_out`` counts those that are not played, by why; ``late`` are
     those that came with an earlier moment than one before them, and are played at that one's;
     ``frames`` counts all. ``forgotten`` are connections of which it is forgotten that they are not
-    decided.
+    decided; ``unruled`` are packets of a family of which there are no rules while there are of the
+    other.
 
     Raises EndlessWalkError where the rules jump without end.
     """
@@ -83,6 +98,7 @@ class Replay:
         text = "".join(map(print_ruleset, firewall.rulesets))
         self._has_nat = "*nat\n" in text
         self._reads_payload = any(words in text for words in _READS_PAYLOAD)
+        self._families = {ruleset.family for ruleset in firewall.rulesets}
         self._box = Whereabouts(firewall.stage)
         self._stack: Stack | None = None
         self._origin: Micros = 0
@@ -94,6 +110,7 @@ class Replay:
         self.frames = 0
         self.late = 0
         self.forgotten = 0
+        self.unruled = 0
 
     @property
     def left_out(self) -> Mapping[LeftOut, int]:
@@ -163,22 +180,22 @@ class Replay:
         packet, now = found.packet, self._now
         if self._sightings.is_known(packet, found.number, now):
             return LeftOut.OUTPUT
-        box = self._box
-        if box.is_special(packet):
+        place = self._box.place(packet, frame.interface)
+        if place is None:
             return LeftOut.SPECIAL
-        family = packet.family
-        is_own = box.is_local(packet.saddr, family)
-        interface = "" if is_own else box.entrance(packet, frame.interface)
+        way, interface = place
         key = get_tuple(packet)
+        is_own = not interface
         if self._has_nat and not is_own:
             packet, key = self._as_it_arrived(packet, key)
-        way = self._way(packet, is_own)
+        about = key if packet.quoted is None else get_tuple(packet.quoted)
+        seen = _Seen(frame.at or 0, now, packet, about, way, interface)
         if found.is_cut:
-            return self._doubt(found, frame, way, interface, _CUT)
+            return self._doubt(seen, _CUT)
         if self._doubts and key in self._doubts:
-            return self._undecided(packet, frame, way, interface, _BEFORE)
+            return _undecided(seen, _BEFORE)
         if self._reads_payload and not found.has_payload:
-            return self._doubt(found, frame, way, interface, _NO_PAYLOAD)
+            return self._doubt(seen, _NO_PAYLOAD)
         before = self._tracker.find(key, now)
         try:
             passage = stack.send(packet, now) if is_own else stack.receive(packet, interface, now)
@@ -186,22 +203,18 @@ class Replay:
             if packet.protocol in _OTHER_TRACKERS:
                 return LeftOut.OTHER_TRACKER
             why = ({"rule": None, "match": None, "why": f"not modelled: {error}"},)
-            return self._doubt(found, frame, way, interface, why)
+            return self._doubt(seen, why)
         for emitted in passage.out:
             self._sightings.expect(emitted, found.number, now)
         after = self._tracker.find(key, now)
         if passage.open:
-            told = say_open(passage.open, family)
+            told = say_open(passage.open, packet.family)
             if before is None or after is None:
-                return self._doubt(found, frame, way, interface, told)
-            return self._undecided(packet, frame, way, interface, told, after)
-        return self._answer(packet, frame, way, interface, passage, before, after)
-
-    def _way(self, packet: Packet, is_own: bool) -> Way:
-        is_to_box = self._box.is_local(packet.daddr, packet.family)
-        if is_own:
-            return Way.LOOPBACK if is_to_box else Way.OUT
-        return Way.IN if is_to_box else Way.FORWARD
+                return self._doubt(seen, told)
+            return _undecided(seen, told, after)
+        if self._has_rules and packet.family not in self._families:
+            self.unruled += 1
+        return self._answer(seen, passage, before, after)
 
     def _as_it_arrived(
         self, packet: Packet, key: tuple[int, int, int, int, int, int]
@@ -227,19 +240,16 @@ class Replay:
     # ---- answers
 
     def _answer(
-        self,
-        packet: Packet,
-        frame: Frame,
-        way: Way,
-        interface: str,
-        passage: Passage,
-        before: Half | None,
-        after: Half | None,
+        self, seen: _Seen, passage: Passage, before: Half | None, after: Half | None
     ) -> Played:
-        ctstates = passage.ctstates
-        cause = passage.cause
+        ctstates, cause, out, log = passage.ctstates, passage.cause, passage.out, passage.log
+        ctstate: str | None = None
+        for hook in _MAIN_HOOKS:
+            if hook in ctstates:
+                ctstate = _NAMES[ctstates[hook]]
+                break
         name: str | None = None
-        if passage.is_delivered:
+        if (out and out[0].is_same) or passage.is_delivered:
             fate = Fate.PASSED
         elif cause is None:
             fate = Fate.LOST
@@ -247,61 +257,21 @@ class Replay:
             name = str(cause.cause)
             fate = Fate.REJECTED if cause.verdict is Verdict.REJECT else Fate.DROPPED
         entry, direction = (None, None) if after is None else (after[0], _DIRS[after[1]])
-        log = passage.log
-        return Played(
-            frame.at or 0,
-            self._now,
-            packet,
-            way,
-            interface,
-            next((_NAMES[ctstates[hook]] for hook in _MAIN_HOOKS if hook in ctstates), None),
-            ctstates,
-            fate,
-            name,
+        kernel = self._firewall.kernel
+        fields = (
+            *(*seen, ctstate, ctstates, fate, name),
             tuple(line.reason for line in log) if log else (),
-            tuple(words for line in log if (words := line.words(self._firewall.kernel))),
+            tuple(words for line in log if (words := line.words(kernel))) if log else (),
             passage.matched if self._has_rules else (),
-            say_open(passage.unsure, packet.family) if passage.unsure else (),
-            entry,
-            direction,
-            entry is not None and (before is None or before[0] is not entry),
-            passage.out,
+            say_open(passage.unsure, seen.packet.family) if passage.unsure else (),
+            *(entry, direction, entry is not None and (before is None or before[0] is not entry)),
+            *(out, 1),
         )
+        return _make(Played, fields)
 
-    def _undecided(
-        self,
-        packet: Packet,
-        frame: Frame,
-        way: Way,
-        interface: str,
-        why: Sequence[Mapping[str, Any]],
-        half: Half | None = None,
-    ) -> Played:
-        entry, direction = (None, None) if half is None else (half[0], _DIRS[half[1]])
-        return Played(
-            frame.at or 0,
-            self._now,
-            packet,
-            way,
-            interface,
-            None,
-            _NO_HOOKS,
-            Fate.UNDECIDED,
-            undecided=why,
-            entry=entry,
-            pktdir=direction,
-        )
-
-    def _doubt(
-        self,
-        found: Decoded,
-        frame: Frame,
-        way: Way,
-        interface: str,
-        why: Sequence[Mapping[str, Any]],
-    ) -> Played:
+    def _doubt(self, seen: _Seen, why: Sequence[Mapping[str, Any]]) -> Played:
         """A packet that is not decided, and leaves behind that its connection is not either."""
-        key = get_tuple(found.packet)
+        key = get_tuple(seen.packet)
         for each in (key, invert_tuple(key)):
             if each is not None:
                 self._doubts[tuple(each)] = None
@@ -309,4 +279,11 @@ class Replay:
         while len(self._doubts) > 2 * MOST_DOUBTS:
             self._doubts.popitem(last=False)
             self.forgotten += 1
-        return self._undecided(found.packet, frame, way, interface, why)
+        return _undecided(seen, why)
+
+
+def _undecided(seen: _Seen, why: Sequence[Mapping[str, Any]], half: Half | None = None) -> Played:
+    entry, direction = (None, None) if half is None else (half[0], _DIRS[half[1]])
+    return Played(
+        *seen, None, _NO_HOOKS, Fate.UNDECIDED, undecided=why, entry=entry, pktdir=direction
+    )

@@ -8,7 +8,7 @@ addresses that it left with, is not played once more. So are the answers that th
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final, NamedTuple
+from typing import Final
 
 from ctlint.model.netfilter.passage import Emitted
 from ctlint.wire.moments import SECOND, Micros
@@ -18,46 +18,36 @@ _PATIENCE: Final[Micros] = SECOND
 _MOST_AWAITED: Final = 8192
 
 
-class _Sighting(NamedTuple):
-    """What tells a packet from others. ``number`` and ``ttl`` are None where the kernel chose them
-    for a packet of its own.
-    """
-
-    ends: tuple[int | None, ...]
-    numbers: tuple[int | None, ...]
-    number: int | None
-    ttl: int | None
-
-
-def _sighting(packet: Packet, number: int | None, ttl: int | None) -> _Sighting:
-    # Family, addresses, protocol, ports, flags; then what ICMP has, the length and the numbers.
-    return _Sighting(packet[:7], (*packet[7:12], packet.icmp_id), number, ttl)
+_Key = tuple[object, ...]
+_UP_TO_ACK: Final = Packet._fields.index("ack") + 1
 
 
 class Sightings:
     """The packets that are to be seen again."""
 
     def __init__(self) -> None:
-        self._awaited: OrderedDict[_Sighting, Micros] = OrderedDict()
-        self._made: OrderedDict[_Sighting, Micros] = OrderedDict()
+        self._awaited: OrderedDict[_Key, Micros] = OrderedDict()
+        self._made: OrderedDict[_Key, Micros] = OrderedDict()
 
     def expect(self, emitted: Emitted, number: int, now: Micros) -> None:
         """The model has sent this packet; ``number`` is the identification of what came in."""
         packet = emitted.packet
         if emitted.is_same:
-            _keep(self._awaited, _sighting(packet, number, packet.ttl), now)
+            _keep(self._awaited, (packet[:_UP_TO_ACK], packet.ttl, number), now)
         else:
-            _keep(self._made, _sighting(packet, None, None), now)
+            # Its TTL and identification are the kernel's to choose.
+            _keep(self._made, packet[:_UP_TO_ACK], now)
 
     def is_known(self, packet: Packet, number: int, now: Micros) -> bool:
         """Whether this is such a packet; each is known once."""
-        until = self._awaited.pop(_sighting(packet, number, packet.ttl), None)
+        seen = packet[:_UP_TO_ACK]
+        until = self._awaited.pop((seen, packet.ttl, number), None)
         if until is None and self._made:
-            until = self._made.pop(_sighting(packet, None, None), None)
+            until = self._made.pop(seen, None)
         return until is not None and now <= until
 
 
-def _keep(awaited: OrderedDict[_Sighting, Micros], key: _Sighting, now: Micros) -> None:
+def _keep(awaited: OrderedDict[_Key, Micros], key: _Key, now: Micros) -> None:
     awaited[key] = now + _PATIENCE
     awaited.move_to_end(key)
     if len(awaited) > _MOST_AWAITED:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
+from ctlint.analysis.capture.played import Way
 from ctlint.model.netfilter.host import LOOPBACK, AddressType, Host, InterfaceAddress
 from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet
@@ -19,7 +20,8 @@ MTU: Final = 65535
 _MOST_KNOWN: Final = 65_536
 """Addresses whose side is remembered; of more those that were silent longest are forgotten."""
 
-_MOST_PLAIN: Final = 65_536
+_MOST_PLACES: Final = 65_536
+"""Pairs of addresses of which it is remembered how their packets go."""
 _LINK_LOCAL6: Final = 0xFE80 >> 6
 
 
@@ -49,7 +51,7 @@ class Whereabouts(Host):
         self.into, self.out = NEAR, FAR
         self._name_sides()
         self._sides: OrderedDict[tuple[Family, int], str] = OrderedDict()
-        self._plain: set[tuple[Family, int]] = set()
+        self._places: dict[tuple[int, int, Family], tuple[Way, str]] = {}
 
     def _name_sides(self) -> None:
         """Name the two sides: as it was told, else as the capture names them, else as usual."""
@@ -77,12 +79,39 @@ class Whereabouts(Host):
         told = super().route(address, family)
         return self._sides.get((family, address)) if told is None else told
 
-    def entrance(self, packet: Packet, named: str) -> str:
-        """By which interface a packet comes in; ``named`` is what the capture says, if anything."""
+    def place(self, packet: Packet, named: str) -> tuple[Way, str] | None:
+        """How a packet goes by the box, and by which interface it comes in; empty where the box
+        sends it. None where routing does more with it than find a way. ``named`` is the interface
+        that the capture names, if any.
+        """
+        family = packet.family
+        pair = (packet.saddr, packet.daddr, family)
+        known = self._places.get(pair)
+        if known is not None and (not named or named == known[1] or not known[1]):
+            return known
+        found = self._place(packet, named)
+        if found is not None:
+            if len(self._places) >= _MOST_PLACES:
+                self._places.clear()
+            self._places[pair] = found
+        return found
+
+    def _place(self, packet: Packet, named: str) -> tuple[Way, str] | None:
+        family = packet.family
+        if not (self._is_plain(family, packet.saddr) and self._is_plain(family, packet.daddr)):
+            return None
+        is_to_box = self.is_local(packet.daddr, family)
+        if self.is_local(packet.saddr, family):
+            return (Way.LOOPBACK if is_to_box else Way.OUT), ""
+        return (Way.IN if is_to_box else Way.FORWARD), self._entrance(packet, named)
+
+    def _entrance(self, packet: Packet, named: str) -> str:
+        """By which interface a packet comes in."""
         family = packet.family
         if named and named not in self._names and len(self._names) < _MOST_NAMES:
             self._names.append(named)
             self._name_sides()
+            self._places.clear()
         source, target = (family, packet.saddr), (family, packet.daddr)
         # The name of a capture's only interface says nothing: what leaves by it has it as well.
         known = named if named and len(self._names) > 1 else self._behind(packet.saddr, family)
@@ -102,24 +131,11 @@ class Whereabouts(Host):
         if len(sides) > _MOST_KNOWN:
             sides.popitem(last=False)
 
-    def is_special(self, packet: Packet) -> bool:
-        """Whether routing does more with the packet than find a way for it."""
-        family = packet.family
-        return not (self._is_plain(family, packet.saddr) and self._is_plain(family, packet.daddr))
-
     def _is_plain(self, family: Family, address: int) -> bool:
-        key = (family, address)
-        if key in self._plain:
-            return True
         if family is Family.IPV4:
             if address >> 24 == 0 or address >> 28 >= 0xE:
                 return False
         elif address == 0 or address >> 120 == 0xFF or address >> 118 == _LINK_LOCAL6:
             return False
         kind = self.address_type(address, family)
-        if kind in (AddressType.BROADCAST, AddressType.MULTICAST):
-            return False
-        if len(self._plain) >= _MOST_PLAIN:
-            self._plain.clear()
-        self._plain.add(key)
-        return True
+        return kind not in (AddressType.BROADCAST, AddressType.MULTICAST)
