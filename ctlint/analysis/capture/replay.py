@@ -205,6 +205,8 @@ class Replay:
             why = ({"rule": None, "match": None, "why": f"not modelled: {error}"},)
             return self._doubt(seen, why)
         for emitted in passage.out:
+            if is_own and emitted.is_same:
+                continue  # It is the sighting.
             self._sightings.expect(emitted, found.number, now)
         after = self._tracker.find(key, now)
         if passage.open:

@@ -33,18 +33,24 @@ class Sightings:
         """The model has sent this packet; ``number`` is the identification of what came in."""
         packet = emitted.packet
         if emitted.is_same:
-            _keep(self._awaited, (packet[:_UP_TO_ACK], packet.ttl, number), now)
+            _keep(self._awaited, (_looks(packet), packet.ttl, number), now)
         else:
             # Its TTL and identification are the kernel's to choose.
-            _keep(self._made, packet[:_UP_TO_ACK], now)
+            _keep(self._made, _looks(packet), now)
 
     def is_known(self, packet: Packet, number: int, now: Micros) -> bool:
         """Whether this is such a packet; each is known once."""
-        seen = packet[:_UP_TO_ACK]
+        seen = _looks(packet)
         until = self._awaited.pop((seen, packet.ttl, number), None)
         if until is None and self._made:
             until = self._made.pop(seen, None)
         return until is not None and now <= until
+
+
+def _looks(packet: Packet) -> _Key:
+    if packet.icmp_type is None:
+        return packet[:_UP_TO_ACK]
+    return (*packet[:_UP_TO_ACK], packet.icmp_id, packet.quoted)
 
 
 def _keep(awaited: OrderedDict[_Key, Micros], key: _Key, now: Micros) -> None:

@@ -252,6 +252,26 @@ def test_what_left_translated_is_not_played_again() -> None:
     assert played[1] is None
 
 
+def test_errors_about_different_packets_are_different() -> None:
+    errors = [
+        Packet(V4, _SERVER, _CLIENT, ICMP, icmp_type=3, icmp_code=3, quoted=_tcp("S", sport=port))
+        for port in (1, 2)
+    ]
+    frames = [
+        *(_frame(_tcp("S", sport=port)) for port in (1, 2)),
+        _frame(errors[0], 0.1),
+        _frame(errors[1]._replace(ttl=63), 0.2),
+    ]
+    played, _ = _play(frames, _firewall())
+    assert _told(played)[2:] == [("RELATED", Fate.PASSED)] * 2
+
+
+def test_what_the_box_sends_twice_is_two_packets() -> None:
+    packet = Packet(V4, _BOX, _CLIENT, UDP, 5, 53, payload=1)
+    played, _ = _play([_frame(packet), _frame(packet, 0.1)], _firewall(stage=_LOCAL))
+    assert None not in played
+
+
 def test_what_the_box_answers_is_not_played() -> None:
     rules = _RULES.format("-A INPUT -p tcp -j REJECT --reject-with tcp-reset")
     syn = Packet(V4, _CLIENT, _BOX, TCP, 40000, 80, TcpFlags.SYN, seq=5)
