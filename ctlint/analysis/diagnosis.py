@@ -78,10 +78,11 @@ class Advice(NamedTuple):
 
 
 class EntryKnown(Enum):
-    """What is known of a socket's entry."""
+    """What is known of a socket's entry; UNUSED: no rule of this host asks conntrack."""
 
     FOUND = "found"
     MISSING = "missing"
+    UNUSED = "unused"
     UNKNOWN = "unknown"
 
 

@@ -149,14 +149,12 @@ class Evidence:
         later = next((one for one in self.later_rulesets if one.family is ruleset.family), None)
         if later is None:
             return None
-        before, after = (
-            ruleset.chain(cause.table, cause.chain),
-            later.chain(cause.table, cause.chain),
-        )
-        if before is None or after is None or before.counters is None:
+        before = ruleset.chain(cause.table, cause.chain)
+        after = later.chain(cause.table, cause.chain)
+        if before is None or after is None:
             return None
         if not isinstance(cause, RuleRef):
-            if after.counters is None:
+            if before.counters is None or after.counters is None:
                 return None
             return self._moved(before.counters.packets, after.counters.packets)
         at = cause.position - 1

@@ -97,9 +97,10 @@ class SocketTroubles:
         found = self.evidence.entry(socket)
         if found is not None:
             return EntryKnown.FOUND, found
-        if family is None or not self.evidence.knows_entries(family):
-            return EntryKnown.UNKNOWN, None
-        return (EntryKnown.MISSING if self._uses.get(family) else EntryKnown.UNKNOWN), None
+        if family is None or not self._uses.get(family, True):
+            return EntryKnown.UNUSED, None
+        is_known = family in self._uses and self.evidence.knows_entries(family)
+        return (EntryKnown.MISSING if is_known else EntryKnown.UNKNOWN), None
 
     # The states
 
@@ -132,10 +133,7 @@ class SocketTroubles:
                 Pattern.UNANSWERED, what, socket, known, entry, (), lasts, tuple(signs),
                 now=(kill(socket),), undecided=tuple(walked.undecided),
             )  # fmt: skip
-        why = "has no entry any more" if known is EntryKnown.MISSING else "has an entry"
-        if known is EntryKnown.UNKNOWN:
-            why = "may have no entry"
-        what = f"{socket.state}: the connection {why}, and {_says_lost(first)}"
+        what = f"{socket.state}: the connection {_HAS[known]}, and {_says_lost(first)}"
         return Trouble(
             Pattern.FIN_WAIT_1, what, socket, known, entry, tuple(walked.lost), lasts,
             tuple(signs), tuple(self._ways_out(socket, entry)), tuple(self._timeout(known)),
@@ -166,7 +164,9 @@ class SocketTroubles:
             elif twin is not None or answered:
                 pattern = Pattern.PORT_REUSE
                 walked.take(self.packets.send(socket, entry, ACK, PEERS, state=state))
-                walked.take(self.packets.send(socket, entry, RST, OURS, state=state))
+                # The ACK was an answer, so the RST is ESTABLISHED: as in any state behind SYN_SENT.
+                behind = EntryState.SYN_RECV
+                walked.take(self.packets.send(socket, entry, RST, OURS, state=behind))
                 if self._may_be_invalid:
                     found = self.packets.send(socket, None, RST, OURS)
                     if found is not None and found.lost is not None:
@@ -351,6 +351,12 @@ class _Walked:
         return passed.delivered
 
 
+_HAS: Final = {
+    EntryKnown.FOUND: "has an entry",
+    EntryKnown.MISSING: "has no entry any more",
+    EntryKnown.UNUSED: "is not tracked",
+    EntryKnown.UNKNOWN: "may have no entry",
+}
 _CLOSE_IT: Final = Advice(
     "the program must close its sockets when the peer has closed (read() gives 0); with "
     "SO_KEEPALIVE the kernel ends those whose peer is gone"

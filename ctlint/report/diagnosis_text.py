@@ -164,6 +164,8 @@ def _say_entry(trouble: Trouble) -> Piece:
         return f"{entry.state or 'without a state'}{flags}{seconds} (line {entry.line})"
     if trouble.entry_known is EntryKnown.MISSING:
         return ("none", _BAD)
+    if trouble.entry_known is EntryKnown.UNUSED:
+        return "none: no rule asks conntrack"
     return ("not known", _OPEN)
 
 
