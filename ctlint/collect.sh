@@ -111,8 +111,25 @@ snapshot() {
     take $lines "ss$1" ss -tanoiep || take $lines "ss$1" ss -tanoi
     entries "$1"
     counters "$1"
-    take $rules "iptables-save$1" iptables-save -c
-    take $rules "ip6tables-save$1" ip6tables-save -c
+    dumps iptables "$1"
+    dumps ip6tables "$1"
+}
+
+# has_rules PROGRAM: whether what it prints does anything.
+has_rules() {
+    have "$1" && "$1" 2>/dev/null | grep -Eq '^-A|^:[A-Z]+ DROP'
+}
+
+# dumps PROGRAM SUFFIX: the rules of both backends where both have some, else of the one that has.
+dumps() {
+    if ! has_rules "$1-legacy-save"; then
+        take $rules "$1-save$2" "$1-save" -c
+    elif has_rules "$1-nft-save"; then
+        take $rules "$1-legacy-save$2" "$1-legacy-save" -c
+        take $rules "$1-nft-save$2" "$1-nft-save" -c
+    else
+        take $rules "$1-save$2" "$1-legacy-save" -c
+    fi
 }
 
 # settings: those of the network, without keys.
@@ -139,10 +156,5 @@ if dmesg >/dev/null 2>&1 || have journalctl; then
     take $lines dmesg messages
 else
     note "dmesg: missing: the kernel's log may not be read"
-fi
-if have iptables-legacy-save; then
-    case $(iptables-save -V 2>/dev/null) in
-        *nf_tables*) take $rules iptables-legacy-save iptables-legacy-save -c ;;
-    esac
 fi
 printf '%s\n' "$dir"

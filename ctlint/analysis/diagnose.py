@@ -18,6 +18,10 @@ MOST_SOCKETS: Final = 2_000
 """Sockets whose packets are sent through the rules; the rest is counted."""
 
 
+_TIMED: Final = frozenset({"SYN_SENT", "FIN_WAIT_1", "LAST_ACK", "CLOSING", "TIME_WAIT"})
+"""States in which a timer is always running."""
+
+
 def diagnose(evidence: Evidence, settings: Settings) -> Diagnosis:
     """Look at all of it. Raises NotFollowedError, BadSettingError, EndlessWalkError."""
     troubles: list[Trouble] = list(host_troubles(evidence, settings))
@@ -110,5 +114,6 @@ def _missing(evidence: Evidence) -> Iterator[tuple[str, str]]:
         if not is_there and what not in known:
             yield what, without
     table = evidence.sockets
-    if table is not None and table.sockets and not table.has_timers:
+    has_some = table is not None and any(one.state in _TIMED for one in table.sockets)
+    if has_some and table is not None and not table.has_timers:
         yield "timers of sockets (ss -o)", "how long a state lasts is not known"

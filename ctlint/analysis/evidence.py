@@ -67,9 +67,9 @@ class Evidence:
     files: tuple[tuple[str, str], ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
 
-    def ruleset(self, family: Family) -> Ruleset | None:
-        """The rules of a family."""
-        return next((one for one in self.rulesets if one.family is family), None)
+    def rulesets_of(self, family: Family) -> tuple[Ruleset, ...]:
+        """The rules of a family: two sets where both backends have some."""
+        return tuple(one for one in self.rulesets if one.family is family)
 
     # Entries
 
@@ -146,9 +146,11 @@ class Evidence:
 
     def moved(self, ruleset: Ruleset, cause: RuleRef | PolicyRef) -> Moved | None:
         """By how much the counter of a rule or policy has moved; None where that is not known."""
-        later = next((one for one in self.later_rulesets if one.family is ruleset.family), None)
-        if later is None:
+        same = (ruleset.family, ruleset.is_nft)
+        found = [one for one in self.later_rulesets if (one.family, one.is_nft) == same]
+        if len(found) != 1:
             return None
+        later = found[0]
         before = ruleset.chain(cause.table, cause.chain)
         after = later.chain(cause.table, cause.chain)
         if before is None or after is None:

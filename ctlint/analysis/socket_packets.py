@@ -68,7 +68,9 @@ class SocketPackets:
         self.evidence = evidence
         self.settings = settings
         facts = Facts(sets=evidence.sets)
-        self._chains = {one.family: ChainStore(one, facts) for one in evidence.rulesets}
+        self._chains: dict[Family, list[ChainStore]] = defaultdict(list)
+        for ruleset in evidence.rulesets:
+            self._chains[ruleset.family].append(ChainStore(ruleset, facts))
         self._logged: dict[tuple[object, ...], list[LoggedPacket]] = defaultdict(list)
         for packet in evidence.log.packets if evidence.log is not None else ():
             self._logged[_key(packet)].append(packet)
@@ -105,14 +107,10 @@ class SocketPackets:
         of its family are not known.
         """
         family = family_of(socket)
-        chains = self._chains.get(family) if family is not None else None
+        stores = self._chains.get(family, []) if family is not None else []
         packet = _packet(socket, flags, sender)
-        if chains is None or packet is None:
+        if not stores or packet is None:
             return None
-        ruleset = chains.ruleset
-        if inserted:
-            ruleset = altered(ruleset, inserted)
-            chains = chains.altered(ruleset)
         is_client = self.is_client(socket, entry)
         is_original = (sender == OURS) is is_client
         if state is None:
@@ -125,8 +123,20 @@ class SocketPackets:
             Dir.ORIGINAL if is_original else Dir.REPLY,
             state,
         )
-        sent = send_inquiry(chains, inquiry, self.settings)
-        return self._passed(sent, ruleset, packet, sender)
+        found: list[Passed] = []
+        for chains in stores:
+            ruleset = chains.ruleset
+            if inserted:
+                ruleset = altered(ruleset, inserted)
+                chains = chains.altered(ruleset)
+            sent = send_inquiry(chains, inquiry, self.settings)
+            found.append(self._passed(sent, ruleset, packet, sender))
+        return _through_all(found)
+
+    def has_one_backend(self, socket: SocketLine) -> bool:
+        """Whether one set of rules is all that its packets meet."""
+        family = family_of(socket)
+        return family is not None and len(self._chains.get(family, [])) == 1
 
     def _passed(self, sent: Sent, ruleset: Ruleset, packet: Packet, sender: str) -> Passed:
         kinds = {end.disposition for end in sent.ends}
@@ -165,6 +175,16 @@ class SocketPackets:
             (packet.family, packet.saddr, packet.daddr, packet.sport, packet.dport, packet.flags)
         )
         return tuple(reversed(found[-_LOGGED_SHOWN:])) if found else ()
+
+
+def _through_all(found: list[Passed]) -> Passed:
+    """What becomes of a packet that meets the rules of both backends."""
+    lost = next((one for one in found if one.lost is not None), None)
+    if lost is not None:
+        return lost
+    undecided = tuple(words for one in found for words in one.undecided)
+    is_through = all(one.delivered is Tern.TRUE for one in found)
+    return Passed(Tern.TRUE if is_through else Tern.UNKNOWN, None, undecided)
 
 
 def accepting(socket: SocketLine) -> tuple[tuple[str, ...], tuple[Insertion, ...]] | None:

@@ -39,7 +39,7 @@ from ctlint.analysis.socket_packets import (
 from ctlint.analysis.tracking import EntryState
 from ctlint.finding import Role
 from ctlint.ir.evidence import EntryLine, SocketEnd, SocketLine, SocketTable
-from ctlint.ir.rule import Match
+from ctlint.ir.rule import Match, Target
 from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.tern import Tern
 from ctlint.wire.addresses import Family, format_address
@@ -289,7 +289,7 @@ class SocketTroubles:
 
     def _ways_out(self, socket: SocketLine, entry: EntryLine | None) -> Iterator[Advice]:
         made = accepting(socket)
-        if made is not None:
+        if made is not None and self.packets.has_one_backend(socket):
             commands, inserted = made
             is_loopback = self.packets.role(socket, entry) is Role.LOOPBACK
             wanted = [(FIN, OURS), (ACK, PEERS)]
@@ -367,18 +367,21 @@ def uses_conntrack(evidence: Evidence, family: Family) -> bool:
     """Whether a rule of a family makes the kernel track connections: one that asks for their
     state, or any of the nat table (nf_ct_netns_get()).
     """
-    ruleset = evidence.ruleset(family)
-    if ruleset is None:
-        return False
-    for table, _, _, rule in ruleset.rules():
-        if table == "nat":
-            return True
-        if any(isinstance(one, Match) and one.name in _ASKS for one in rule.matches):
-            return True
+    for ruleset in evidence.rulesets_of(family):
+        for table, _, _, rule in ruleset.rules():
+            if table == "nat":
+                return True
+            if any(isinstance(one, Match) and one.name in _ASKS for one in rule.matches):
+                return True
+            if isinstance(rule.target, Target) and rule.target.name in _TRACKS:
+                return True
     return False
 
 
-_ASKS: Final = frozenset({"state", "conntrack", "connbytes", "connmark", "connlimit", "connlabel"})
+_ASKS: Final = frozenset(
+    ["state", "conntrack", "connbytes", "connmark", "connlimit", "connlabel", "cluster", "helper"]
+)
+_TRACKS: Final = frozenset({"CT", "CONNMARK", "CONNSECMARK", "SYNPROXY"})
 
 
 def is_full(socket: SocketLine) -> bool:

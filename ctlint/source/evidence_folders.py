@@ -8,7 +8,8 @@ sockets and entries count: the first ones say what has lasted since.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -27,7 +28,7 @@ from ctlint.parse.ss import parse_ss
 from ctlint.source.dumps import first_line
 from ctlint.source.errors import SourceError
 from ctlint.source.files import read_text
-from ctlint.source.host_folders import FOLDER_RULES
+from ctlint.source.host_folders import BACKEND_RULES, FOLDER_RULES, SOS_FOLDERS
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.source.sysctl_files import read_sysctls
 from ctlint.wire.addresses import Family
@@ -59,6 +60,7 @@ _WITHOUT: Final = {
     "dmesg": ("kernel log", "no logged packet was looked for"),
     "sysctl": ("settings", "the kernel's defaults are taken"),
 }
+_NO_TABLE: Final = "*filter\nCOMMIT\n"
 _LONGEST_INTERVAL: Final = 86_400
 
 
@@ -134,35 +136,33 @@ class _Reader:
 
     def host(self) -> HostInput:
         """Rules, settings and sets, as all commands read them of a host's folder."""
-        if any(self.rules_file(family) is not None for family in FOLDER_RULES):
-            try:
-                return read_inputs([str(self.folder)])[0]
-            except ParseError as error:
-                self.problems += error.problems
-                return HostInput(str(self.folder), (), SysctlSet(()), {}, {})
-        settings = self.file(SETTINGS)
-        sysctls = SysctlSet(())
-        if settings is not None:
-            try:
-                sysctls = read_sysctls([str(settings)])
-            except ParseError as error:
-                self.problems += error.problems
-        # A dump without a table, taken by whoever may see them, is a host without rules.
-        rulesets = tuple(
-            ruleset
-            for family, names in FOLDER_RULES.items()
-            if (path := self.file(names[:1])) is not None and self.file((MANIFEST,)) is not None
-            for ruleset in parse_rulesets("*filter\nCOMMIT\n", str(path), family)
-        )
-        return HostInput(str(self.folder), rulesets, sysctls, {}, {})
+        host = HostInput(str(self.folder), (), SysctlSet(()), {}, {})
+        try:
+            if self.has_rules():
+                host = read_inputs([str(self.folder)])[0]
+            elif (settings := self.file(SETTINGS)) is not None:
+                host = replace(host, sysctls=read_sysctls([str(settings)]))
+        except ParseError as error:
+            self.problems += error.problems
+        return replace(host, rulesets=(*host.rulesets, *self.empty(host)))
 
-    def rules_file(self, family: Family) -> Path | None:
-        """The file of a family that has rules in it."""
-        for name in FOLDER_RULES[family]:
-            path = self.file((name,))
-            if path is not None and first_line(read_text(str(path))):
-                return path
-        return None
+    def has_rules(self) -> bool:
+        """Whether a file of rules has something in it."""
+        if any((self.folder / name).is_dir() for name in SOS_FOLDERS):
+            return True
+        names = (*BACKEND_RULES.values(), *FOLDER_RULES.values())
+        paths = (self.file((name,)) for group in names for name in group)
+        return any(path is not None and first_line(read_text(str(path))) for path in paths)
+
+    def empty(self, host: HostInput) -> Iterator[Ruleset]:
+        """Families without a table: the script has seen that there is none."""
+        if self.file((MANIFEST,)) is None:
+            return
+        for family, names in FOLDER_RULES.items():
+            path = self.file(names[:1])
+            is_read = any(ruleset.family is family for ruleset in host.rulesets)
+            if path is not None and not is_read and not first_line(read_text(str(path))):
+                yield from parse_rulesets(_NO_TABLE, str(path), family)
 
     def later_rules(self, host: HostInput) -> tuple[Ruleset, ...]:
         """The second dump of each family's rules."""
@@ -172,9 +172,10 @@ class _Reader:
             if path is None:
                 continue
             text = read_text(str(path))
+            if not first_line(text):
+                text = _NO_TABLE
             try:
-                if first_line(text):
-                    found += parse_rulesets(text, str(path), ruleset.family)
+                found += parse_rulesets(text, str(path), ruleset.family)
             except ParseError as error:
                 self.problems += error.problems
         return tuple(found)
@@ -286,12 +287,6 @@ class _Reader:
             if read is not None and read[1] in _WITHOUT:
                 what, without = _WITHOUT[read[1]]
                 found.append((what, f"{without}: {read[2]}"))
-        path = self.file(("iptables-legacy-save",))
-        if path is not None and "\n-A" in re.sub(r"(?m)^\[\d+:\d+\] ", "", read_text(str(path))):
-            found.append((
-                "rules of the legacy backend",
-                f"both backends have rules; those of {path} are not looked at",
-            ))  # fmt: skip
         return found
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,13 +15,21 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from ctlint.analysis.diagnose import diagnose
+from ctlint.analysis.settings import BadSettingError, Settings
+from ctlint.model.kernel.profiles import profile
 from ctlint.parse import conntrack, kernel_log, ss
 from ctlint.parse.conntrack import parse_conntrack
 from ctlint.parse.counters import parse_counters
 from ctlint.parse.errors import MAX_PROBLEMS, ParseError
 from ctlint.parse.kernel_log import parse_kernel_log
 from ctlint.parse.ss import parse_ss
+from ctlint.report.diagnosis_json import render_diagnosis_json
+from ctlint.report.diagnosis_text import render_diagnosis
+from ctlint.source.errors import SourceError
+from ctlint.source.evidence_folders import read_evidence
 from tests.fuzz.mutants import edits, mutants
 from tests.fuzz.properties import assert_inside
 
@@ -122,3 +132,37 @@ def test_hostile_text_costs_little(read: Reader, text: str) -> None:
     begun = process_time()
     _outcome(read, text)
     assert process_time() - begun < 5
+
+
+_FILES = {
+    "uname": ("6.18.44", "Linux gw 5.10.0 x"),
+    "date": ("2026-11-30T02:51:30Z", "Mon Nov 30 02:12:13 UTC 2026", "1796000000"),
+    "ss": (*_SOCKETS, "CLOSE-WAIT 1 0 10.0.0.1:5 10.0.0.2:80 ino:7", "\t rto:204 lastsnd:90000"),
+    "conntrack": _ENTRIES,
+    "nstat": _COUNTERS,
+    "dmesg": _LOG,
+    "sysctl": ("net.ipv4.tcp_orphan_retries = 3", "net.ipv4.tcp_retries2 = 99999999"),
+    "iptables-save": ("*filter", "-A OUTPUT -m state --state INVALID -j DROP", "COMMIT"),
+    "manifest": ("ctlint-evidence 1", "dmesg: missing: no"),
+}
+
+
+@given(data=st.data())
+def test_folders(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever the files of a folder hold: a diagnosis, or errors that say where."""
+    folder = tmp_path_factory.mktemp("evidence")
+    for name, lines in _FILES.items():
+        for suffix in ("", ".later"):
+            line = st.sampled_from(lines) | st.sampled_from(lines).flatmap(mutants)
+            kept = data.draw(st.none() | st.lists(line, max_size=4))
+            if kept is not None:
+                text = "\n".join(kept) + data.draw(st.sampled_from(["\n", ""]))
+                data_bytes = text.encode("utf-8", "surrogateescape")
+                (folder / f"{name}{suffix}").write_bytes(data_bytes)
+    try:
+        evidence = read_evidence(str(folder))
+        found = diagnose(evidence, Settings(evidence.sysctls, profile("6.18")))
+    except (ParseError, SourceError, BadSettingError):
+        return
+    json.loads(render_diagnosis_json(found))
+    render_diagnosis(found, console=Console(file=io.StringIO(), width=80))
