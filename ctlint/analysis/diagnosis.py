@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from ctlint.analysis.evidence import Moved
+from ctlint.analysis.evidence import Counted
 from ctlint.finding import Location, Role
 from ctlint.ir.evidence import EntryLine, LoggedPacket, SocketLine
 from ctlint.model.conntrack.status import CtState
@@ -40,7 +40,7 @@ class Pattern(Enum):
 
 class LostPacket(NamedTuple):
     """A packet of the socket that a rule or policy eats. ``sender``: this host or the peer.
-    ``moved``: by how much the counter of that rule moved; ``logged``: the lines of the log that
+    ``counted``: what the counter of that rule says; ``logged``: the lines of the log that
     show such a packet, the newest first.
     """
 
@@ -52,7 +52,7 @@ class LostPacket(NamedTuple):
     location: Location
     name: str
     via: tuple[Location, ...]
-    moved: Moved | None
+    counted: Counted | None
     logged: tuple[LoggedPacket, ...]
 
 

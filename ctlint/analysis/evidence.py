@@ -30,12 +30,13 @@ from ctlint.wire.protocols import TCP
 _LOOPBACK_NET = 127
 
 
-class Moved(NamedTuple):
-    """So many packets a rule or policy has seen between the two dumps, in so many seconds (None:
-    not known).
+class Counted(NamedTuple):
+    """What the counter of a rule or policy says: ``total`` packets in the newest dump, ``moved`` so
+    many between the two (None: not known), in so many ``seconds`` (None: not known).
     """
 
-    packets: int
+    total: int
+    moved: int | None
     seconds: int | None
 
 
@@ -144,31 +145,18 @@ class Evidence:
 
     # Counters
 
-    def moved(self, ruleset: Ruleset, cause: RuleRef | PolicyRef) -> Moved | None:
-        """By how much the counter of a rule or policy has moved; None where that is not known."""
+    def counted(self, ruleset: Ruleset, cause: RuleRef | PolicyRef) -> Counted | None:
+        """What the counter of a rule or policy says; None where that is not known."""
         same = (ruleset.family, ruleset.is_nft)
         found = [one for one in self.later_rulesets if (one.family, one.is_nft) == same]
-        if len(found) != 1:
+        before = _counter(ruleset, cause)
+        after = _counter(found[0], cause) if len(found) == 1 else None
+        if before is None:
             return None
-        later = found[0]
-        before = ruleset.chain(cause.table, cause.chain)
-        after = later.chain(cause.table, cause.chain)
-        if before is None or after is None:
-            return None
-        if not isinstance(cause, RuleRef):
-            if before.counters is None or after.counters is None:
-                return None
-            return self._moved(before.counters.packets, after.counters.packets)
-        at = cause.position - 1
-        if at >= min(len(before.rules), len(after.rules)):
-            return None
-        one, other = before.rules[at], after.rules[at]
-        if one.counters is None or other.counters is None or _bare(one.text) != _bare(other.text):
-            return None
-        return self._moved(one.counters.packets, other.counters.packets)
-
-    def _moved(self, before: int, after: int) -> Moved | None:
-        return Moved(after - before, self.interval) if after >= before else None
+        (text, first), (other, second) = before, after or ("", 0)
+        if after is None or text != other or second < first:
+            return Counted(first, None, None)
+        return Counted(second, second - first, self.interval)
 
     def risen(self, name: str) -> int | None:
         """By how much a counter of the network stack has risen; None where that is not known."""
@@ -215,6 +203,19 @@ def tuple_of(source: SocketEnd, target: SocketEnd) -> EntryTuple | None:
     if source.address is None or target.address is None:
         return None
     return EntryTuple(source.address, target.address, source.port, target.port)
+
+
+def _counter(ruleset: Ruleset, cause: RuleRef | PolicyRef) -> tuple[str, int] | None:
+    """The text of a rule without its counter, empty for a policy, and the packets it has seen."""
+    chain = ruleset.chain(cause.table, cause.chain)
+    if chain is None:
+        return None
+    if not isinstance(cause, RuleRef):
+        return None if chain.counters is None else ("", chain.counters.packets)
+    if cause.position > len(chain.rules):
+        return None
+    rule = chain.rules[cause.position - 1]
+    return None if rule.counters is None else (_bare(rule.text), rule.counters.packets)
 
 
 def _bare(text: str) -> str:

@@ -164,7 +164,7 @@ class SocketPackets:
             cause_location(ruleset, end.cause),
             str(end.cause),
             tuple(cause_location(ruleset, one) for one in end.via),
-            self.evidence.moved(ruleset, end.cause),
+            self.evidence.counted(ruleset, end.cause),
             self.logged(packet),
         )
         return Passed(Tern.FALSE, lost, ())

@@ -109,7 +109,7 @@ def _tuple(one: EntryTuple, family: Family) -> dict[str, object]:
 
 
 def _lost(lost: LostPacket) -> dict[str, object]:
-    moved = lost.moved
+    counted = lost.counted
     return {
         "flags": lost.flags.letters,
         "sender": "local" if lost.sender == "this host" else "peer",
@@ -119,8 +119,12 @@ def _lost(lost: LostPacket) -> dict[str, object]:
         "name": lost.name,
         "location": location_json(lost.location),
         "via": [location_json(via) for via in lost.via],
-        "counter": {"packets": moved.packets, "seconds": moved.seconds}
-        if moved is not None
+        "counter": {
+            "total": counted.total,
+            "moved": counted.moved,
+            "seconds": counted.seconds,
+        }
+        if counted is not None
         else None,
         "logged": [{"line": one.line, "prefix": one.prefix} for one in lost.logged],
     }

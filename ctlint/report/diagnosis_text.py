@@ -93,11 +93,12 @@ class _Page(Page):
         self.item("", f"{verb} the {say_flags(lost.flags)} of {lost.sender}{kind} as {lost.name}")
         for via in lost.via:
             self.item("", f"sent there by {via.table}/{via.chain}#{via.position}, line {via.line}")
-        moved = lost.moved
-        if moved is not None:
-            over = f" in {moved.seconds} s" if moved.seconds is not None else " between the dumps"
-            how = f"moved by {moved.packets:,}" if moved.packets else "did not move"
-            self.item("", f"its counter {how}{over}")
+        counted = lost.counted
+        if counted is not None:
+            seconds = counted.seconds
+            over = f" in {seconds} s" if seconds is not None else " between the dumps"
+            moved = "" if counted.moved is None else f", {counted.moved:,} more{over}"
+            self.item("", f"its counter stands at {counted.total:,} packets{moved}")
         for line in lost.logged[:1]:
             self.item("", f"logged: line {line.line} of the log, {line.prefix!r}")
 

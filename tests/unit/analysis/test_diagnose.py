@@ -12,7 +12,7 @@ import pytest
 
 from ctlint.analysis.diagnose import diagnose
 from ctlint.analysis.diagnosis import Diagnosis, EntryKnown, Pattern, Trouble
-from ctlint.analysis.evidence import Evidence, Moved
+from ctlint.analysis.evidence import Counted, Evidence
 from ctlint.analysis.settings import Settings
 from ctlint.finding import Role
 from ctlint.ir.evidence import EntryTable
@@ -231,11 +231,11 @@ def test_counters_that_move() -> None:
     )
     settings = Settings(SysctlSet(()), profile("6.18"))
     (trouble,) = diagnose(evidence, settings).troubles
-    assert trouble.lost[0].moved == Moved(3, 4)
+    assert trouble.lost[0].counted == Counted(8, 3, 4)
     for later in (at(3), at(8, f"-p tcp {_DROP}".replace("-p tcp -A OUTPUT", "-A OUTPUT -p tcp"))):
         other = Evidence("host", at(5), later, sockets=evidence.sockets, entries=evidence.entries)
         (trouble,) = diagnose(other, settings).troubles
-        assert trouble.lost[0].moved is None
+        assert trouble.lost[0].counted == Counted(5, None, None)
 
 
 # CLOSE_WAIT, FIN_WAIT_2

@@ -51,7 +51,7 @@ def test_text(evidence: Path) -> None:
         "evidence: 1 trouble; kernel 6.18, at 2026-11-30T02:51:35Z, two dumps 5 s apart",
         "fin-wait-1 FIN_WAIT_1 10.0.0.5:40000 to 10.0.0.9:443 evidence/ss:2",
         "evidence/iptables-save:4: -A OUTPUT -m conntrack --ctstate INVALID -j DROP",
-        "its counter moved by 2 in 5 s",
+        "its counter stands at 6 packets, 2 more in 5 s",
         "entry none",
         "net.ipv4.tcp_orphan_retries = 0 bounds it",
         "iptables -I OUTPUT 1 -s 10.0.0.5 -d 10.0.0.9 -p tcp -m tcp --sport 40000 --dport 443 -j",
@@ -72,7 +72,7 @@ def test_json(evidence: Path) -> None:
     (trouble,) = found["troubles"]
     assert trouble["pattern"] == "fin-wait-1"
     assert trouble["lost"][0]["location"]["line"] == 4
-    assert trouble["lost"][0]["counter"] == {"packets": 2, "seconds": 5}
+    assert trouble["lost"][0]["counter"] == {"total": 6, "moved": 2, "seconds": 5}
     assert trouble["socket"]["timer"] == {
         "kind": "persist", "least": 6.488, "most": 6.489, "counted": 5,
     }  # fmt: skip
