@@ -16,7 +16,7 @@ from ctlint.cli.crew import usable_cores
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts
 from ctlint.cli.lint_reports import Look, Target, require_targets, write_reports
-from ctlint.cli.live import Live, live_options, running_kernel, tell_read, texts_of
+from ctlint.cli.live import Live, live_options, running_kernel, tell_read, texts_and_wrong
 from ctlint.cli.options import (
     color_option,
     no_garbage_collection,
@@ -132,10 +132,11 @@ def command(
             configured = configured.on_kernel(running_kernel(running))
         if not quiet:
             tell_read(running)
-        hosts_read = texts_of(running)
-        reader = HostReader(read_shared(sysctls, sets), running=hosts_read)
+        texts, wrong = texts_and_wrong(running)
+        reader = HostReader(read_shared(sysctls, sets), running=texts)
         reader.keep_streams(found.names)
-        found = found._replace(names=(*found.names, *(host.name for host in hosts_read)))
+        names = (*found.names, *(host.name for host in texts))
+        found = found._replace(names=names, wrong=(*found.wrong, *wrong))
         with_witnesses = any(form not in _WITHOUT_WITNESS for form, _ in targets)
         check = HostCheck(reader, configured, with_witnesses=with_witnesses)
         result, asked = check_hosts(found, check, holds["jobs"] or usable_cores())

@@ -100,14 +100,23 @@ def one_host(
     running = live.read()
     tell_read(running)
     kernel = kernel or running_kernel(running)
-    (texts,) = texts_of(running)
+    texts = running[0].texts()
     reader = HostReader(read_shared(sysctls, sets), running=[texts])
     return reader.read(texts.name), kernel
 
 
-def texts_of(hosts: Iterable[LiveHost]) -> tuple[HostTexts, ...]:
-    """What was read of each. Raises SourceError where no rules could be read of one."""
-    return tuple(host.texts() for host in hosts)
+def texts_and_wrong(
+    hosts: Iterable[LiveHost],
+) -> tuple[tuple[HostTexts, ...], tuple[tuple[str, SourceError], ...]]:
+    """What was read of hosts, and why nothing can be read of the others, by their names."""
+    texts: list[HostTexts] = []
+    wrong: list[tuple[str, SourceError]] = []
+    for host in hosts:
+        try:
+            texts.append(host.texts())
+        except SourceError as error:
+            wrong.append((host.name, error))
+    return tuple(texts), tuple(wrong)
 
 
 def tell_read(hosts: Iterable[LiveHost]) -> None:

@@ -87,10 +87,11 @@ def findings(done: Done, *roots: str) -> list[dict[str, Any]]:
 
 
 def told(found: list[dict[str, Any]]) -> list[str]:
-    """Findings in an order that hangs on no name of a file. Of settings /proc/sys has fewer than
-    sysctl(8) prints, so their lines are others.
+    """Findings in an order that hangs on no name of a file or host. Of settings /proc/sys has fewer
+    than sysctl(8) prints, so their lines are others.
     """
     for one in found:
+        del one["host"], one["cause"]
         if one["location"]["file"] in ("/proc/sys", "sysctl"):
             one["location"]["line"] = one["location"]["file"] = None
             one["fingerprint"] = one["fix"] = None
