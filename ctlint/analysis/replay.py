@@ -12,6 +12,7 @@ from ctlint.analysis.stranding import DisagreementError
 from ctlint.analysis.witness import Witnesses, reachable
 from ctlint.finding import Confidence, Finding, Witness
 from ctlint.model.conntrack.status import Dir
+from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.tern import Tern
@@ -135,6 +136,22 @@ class Replays:
             "packets": HANDSHAKE,
         }
         return AnalysisFault(str(error), scenario, error.expected, error.got)
+
+
+def opens_under(witness: Witness, chains: ChainStore, kernel: KernelProfile) -> bool:
+    """Whether other rules, too, let the packets through, for certain, with which the witness opens
+    its connection.
+    """
+    first = min((one["packet"] for one in witness.expect), default=0)
+    opening = [{"packet": number, "delivered": True} for number in range(first)]
+    try:
+        scenario = as_scenario({**witness.scenario, "expect": opening})
+        family = scenario.topology.family
+        player = Player(scenario, kernel, chains={family: chains})
+        index = RuleIndex([chains.ruleset], family)
+        return not check(scenario, map(player.step, scenario.steps), index).unmet
+    except ScenarioError:
+        return False
 
 
 def expectations(witness: Witness) -> list[dict[str, Any]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ctlint.analysis.replay import opens_under
 from ctlint.finding import Confidence, Finding, Location, Undecided
 from ctlint.ir.rule import AnyTarget
-from ctlint.ir.ruleset import Ruleset
+from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.lint.context import Subject
 from ctlint.model.netfilter.targets import Action, action
 
@@ -28,19 +29,34 @@ def other_backend(subject: Subject) -> Subject | None:
 
 def is_idle(ruleset: Ruleset) -> bool:
     """Whether rules let every packet pass as it is: there are none but those that accept."""
+    return all(map(_is_idle, ruleset.tables.values()))
+
+
+def _is_idle(table: Table) -> bool:
     return all(
         chain.policy in (None, "ACCEPT") and all(_accepts(rule.target) for rule in chain.rules)
-        for table in ruleset.tables.values()
         for chain in table.chains.values()
     )
 
 
+def _only_filters(ruleset: Ruleset) -> bool:
+    """Whether the rules do nothing that those of the other backend could see: no translation, no
+    tracking or marking of packets.
+    """
+    return all(
+        _is_idle(table) or table.name in ("filter", "security") for table in ruleset.tables.values()
+    )
+
+
 def as_sure(finding: Finding, subject: Subject) -> Finding:
-    """The finding, no surer than the other backend lets it be: that may keep the connection from
-    being opened.
+    """The finding, no surer than the other backend lets it be: ``possible`` where that may keep the
+    witness's connection from being opened, or may change its packets on their way.
     """
     other = other_backend(subject)
     if finding.witness is None or other is None or is_idle(other.ruleset):
+        return finding
+    kernel = subject.settings.kernel
+    if _only_filters(other.ruleset) and opens_under(finding.witness, other.chains, kernel):
         return finding
     return replace(finding, confidence=Confidence.POSSIBLE)
 

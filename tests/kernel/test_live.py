@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +178,23 @@ def test_a_process_names_its_namespace(netns: PrivateNetns) -> None:
         f"{process.pid}:iptables-nft-save"
     }
     assert "iptables-nft-save" in by_file.stdout
+
+
+@pytest.mark.parametrize("backends", [("legacy", "nft"), ("nft", "legacy")])
+def test_a_packet_must_pass_both_backends(netns: PrivateNetns, backends: tuple[str, str]) -> None:
+    """What CT415 says, whichever was loaded first."""
+
+    def answers() -> bool:
+        with netns.inside(), socket.socket() as client:
+            client.settimeout(0.3)
+            # Nobody listens: whoever gets the SYN says so.
+            return client.connect_ex(("127.0.0.1", 9)) == errno.ECONNREFUSED
+
+    accepting, dropping = backends
+    netns.run([f"iptables-{accepting}", "-A", "INPUT", "-p", "tcp", "-j", "ACCEPT"])
+    assert answers()
+    netns.run([f"iptables-{dropping}", "-A", "INPUT", "-p", "tcp", "-j", "DROP"])
+    assert not answers()
 
 
 def test_explain_follows_the_packet_through_both_backends(netns: PrivateNetns) -> None:
