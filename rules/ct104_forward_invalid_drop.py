@@ -49,7 +49,8 @@ from collections.abc import Iterator
 
 from ctlint.analysis.losses import Nature
 from ctlint.finding import Finding, Role, Severity
-from ctlint.lint.context import Context, packet_name, who_sends
+from ctlint.lint.context import Context
+from ctlint.lint.naming import packet_name, who_sends
 from ctlint.lint.rule_api import rule
 
 

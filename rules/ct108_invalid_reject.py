@@ -57,7 +57,8 @@ from dataclasses import replace
 from ctlint.analysis.consequence import is_reset
 from ctlint.analysis.losses import Lost, Nature
 from ctlint.finding import Finding, Severity
-from ctlint.lint.context import Context, packet_name, who_sends
+from ctlint.lint.context import Context
+from ctlint.lint.naming import packet_name, who_sends
 from ctlint.lint.rule_api import rule
 from ctlint.model.kernel.features import Feature
 

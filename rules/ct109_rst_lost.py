@@ -52,7 +52,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ctlint.finding import Finding, Severity
-from ctlint.lint.context import Context, who_sends
+from ctlint.lint.context import Context
+from ctlint.lint.naming import who_sends
 from ctlint.lint.rule_api import rule
 
 

@@ -62,7 +62,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctlint.finding import Finding, Severity
-from ctlint.lint.context import LONGER, Context, packet_name, who_sends
+from ctlint.lint.context import LONGER, Context
+from ctlint.lint.naming import packet_name, who_sends
 from ctlint.lint.rule_api import rule
 from ctlint.model.conntrack.status import CtState
 

@@ -57,7 +57,8 @@ from typing import Final
 
 from ctlint.analysis.settings import CLOSE_WAIT, TABLE_MAX
 from ctlint.finding import Finding, Severity
-from ctlint.lint.context import Context, setting_location
+from ctlint.lint.context import Context
+from ctlint.lint.naming import setting_location
 from ctlint.lint.rule_api import Persona, rule
 
 LONG: Final = 600

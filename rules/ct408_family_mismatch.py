@@ -70,7 +70,8 @@ from ctlint.analysis.other_family import passes_there
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Confidence, Finding, Severity
 from ctlint.ir.ruleset import Ruleset
-from ctlint.lint.context import Context, packet_name, who_sends
+from ctlint.lint.context import Context
+from ctlint.lint.naming import packet_name, who_sends
 from ctlint.lint.rule_api import rule
 
 

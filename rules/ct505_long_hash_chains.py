@@ -55,7 +55,8 @@ from typing import Final
 
 from ctlint.analysis.settings import TABLE_BUCKETS, TABLE_MAX
 from ctlint.finding import Confidence, Finding, Severity
-from ctlint.lint.context import Context, setting_location
+from ctlint.lint.context import Context
+from ctlint.lint.naming import setting_location
 from ctlint.lint.rule_api import rule
 from ctlint.model.kernel.features import Feature
 from ctlint.model.kernel.profiles import KernelProfile

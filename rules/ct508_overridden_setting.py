@@ -52,7 +52,8 @@ from dataclasses import replace
 
 from ctlint.finding import Finding, Severity
 from ctlint.ir.sysctl import Setting
-from ctlint.lint.context import Context, setting_location
+from ctlint.lint.context import Context
+from ctlint.lint.naming import setting_location
 from ctlint.lint.rule_api import rule
 from ctlint.model.kernel.sysctls import UnknownSysctl, resolve
 

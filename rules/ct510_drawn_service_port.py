@@ -63,7 +63,8 @@ from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Finding, Role, Severity
 from ctlint.ir.rule import Rule
 from ctlint.ir.values import Range
-from ctlint.lint.context import Context, setting_location
+from ctlint.lint.context import Context
+from ctlint.lint.naming import setting_location
 from ctlint.lint.rule_api import rule
 from ctlint.lint.structure import matches, protocol, rule_finding, rules_from
 from ctlint.model.netfilter.targets import Action, action

@@ -14,7 +14,7 @@ from ctlint.analysis.replay import opens_under
 from ctlint.finding import Confidence, Finding, Location, Undecided
 from ctlint.ir.rule import AnyTarget
 from ctlint.ir.ruleset import Ruleset, Table
-from ctlint.lint.context import Subject
+from ctlint.lint.subject import Subject
 from ctlint.model.netfilter.targets import Action, action
 
 

@@ -3,166 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
-from types import MappingProxyType
 from typing import Final
 
-from ctlint.analysis.circumstances import UNTOLD, Circumstances
 from ctlint.analysis.consequence import stranded
-from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.first_packets import first_after_expiry
-from ctlint.analysis.likeness import in_rows
-from ctlint.analysis.location import cause_location
-from ctlint.analysis.losses import Case, Cause, Kind, Lost, Nature, RoleReport, Stranding
-from ctlint.analysis.reach import Shadows, shadows
-from ctlint.analysis.remedy import Remedies, Remedy
-from ctlint.analysis.replay import Replays
-from ctlint.analysis.settings import Settings
-from ctlint.analysis.stranding import DisagreementError, examine
-from ctlint.analysis.untranslated import Escape, Router
-from ctlint.analysis.witness import Witnesses
-from ctlint.finding import (
-    Confidence,
-    Finding,
-    Fix,
-    Location,
-    PacketKind,
-    Role,
-    Severity,
-)
+from ctlint.analysis.losses import Cause, Kind, Nature, Stranding
+from ctlint.analysis.remedy import Remedy
+from ctlint.analysis.untranslated import Escape
+from ctlint.finding import Confidence, Finding, Fix, Location, Role, Severity
 from ctlint.headerspace.boxes import merged
-from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.ir.sysctl import Setting
-from ctlint.ir.values import Range
-from ctlint.lint.allowing import NOTHING_ALLOWED, HostAllowing
-from ctlint.lint.editing import RuleEditor, renamed_edit, setting_edit
+from ctlint.lint.editing import renamed_edit, setting_edit
+from ctlint.lint.naming import packet_kind, port_text, setting_location
 from ctlint.lint.rule_api import RuleInfo
-from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.lint.subject import Subject
+from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.tern import Tern
-from ctlint.model.netfilter.transit import Facts
-from ctlint.model.netfilter.traverse import EndlessWalkError
-from ctlint.parse.ipset_text import NO_SETS, SavedSets
-
-_DIR_NAME: Final = {Dir.ORIGINAL: "orig", Dir.REPLY: "reply"}
-_LOCAL_ROLES: Final = (Role.CLIENT, Role.SERVER)
-
-
-class Subject:
-    """One rule set with what it runs under, and what was found out about it so far. ``siblings``
-    are the other rule sets of its host.
-    """
-
-    def __init__(
-        self,
-        ruleset: Ruleset,
-        settings: Settings,
-        facts: Facts,
-        circumstances: Circumstances = UNTOLD,
-        saved_sets: SavedSets = NO_SETS,
-        texts: Mapping[str, str] = MappingProxyType({}),
-        allowing: HostAllowing = NOTHING_ALLOWED,
-    ) -> None:
-        self.ruleset = ruleset
-        self.settings = settings
-        self.circumstances = circumstances
-        self.chains = ChainStore(ruleset, facts)
-        self.witnesses = Witnesses(self.chains, settings, saved_sets)
-        self.replays = Replays(self.witnesses, self.chains, settings)
-        self.texts = texts
-        self._allowing = allowing
-        roles = tuple(role for role in Role if circumstances.has_role(role))
-        self.remedies = Remedies(self.chains, settings, self.report, roles)
-        self._reports: dict[Role, RoleReport] = {}
-        self._endless: EndlessWalkError | None = None
-        self.router = Router(self.chains, settings, self.witnesses, self._cases)
-        self.siblings: tuple[Subject, ...] = ()
-        self.shadows: dict[str, Shadows] = {}
-        """What is known of tables that were asked about; see shadows_in."""
-
-    def report(self, role: Role) -> RoleReport:
-        """What the rules do to connections in which the host has this role.
-
-        Raises EndlessWalkError, and AnalysisFault where the analysis contradicts itself.
-        """
-        if self._endless is not None:
-            raise self._endless
-        if role not in self._reports:
-            try:
-                self._reports[role] = examine(self.chains, role, self.settings)
-            except EndlessWalkError as error:
-                self._endless = error
-                raise
-            except DisagreementError as error:
-                raise self.replays.fault(error) from error
-        return self._reports[role]
-
-    def shadows_in(self, table: Table) -> Shadows:
-        """The rules of a table that are shadowed."""
-        if table.name not in self.shadows:
-            self.shadows[table.name] = shadows(self.ruleset, table)
-        return self.shadows[table.name]
-
-    @property
-    def reports(self) -> tuple[RoleReport, ...]:
-        """The reports of all roles that the host has."""
-        return tuple(self.report(role) for role in Role if self.circumstances.has_role(role))
-
-    def _cases(self) -> Iterator[Case]:
-        """All connections that were looked at."""
-        for report in self.reports:
-            yield from report.cases
-
-    @cached_property
-    def rows(self) -> tuple[list[Stranding], ...]:
-        """The strandings of each role, those of rules in a row as one. Raises EndlessWalkError."""
-        return tuple(
-            in_rows(report.strandings, self.ruleset, self.apart) for report in self.reports
-        )
-
-    def apart(self, cause: Cause) -> Hashable:
-        """What keeps a rule out of findings about several rules: None unless something is allowed
-        at it, which then speaks for it alone.
-        """
-        if not isinstance(cause, RuleRef):
-            return None
-        return self._allowing.apart(self.ruleset.file, cause)
-
-    def together(self, refs: Iterable[RuleRef]) -> Collection[Sequence[RuleRef]]:
-        """Rules that one finding is about: all, but for those at which something is allowed."""
-        groups: dict[Hashable, list[RuleRef]] = {}
-        for ref in refs:
-            groups.setdefault(self.apart(ref), []).append(ref)
-        return groups.values()
-
-    def further(self, causes: Sequence[Cause]) -> tuple[int, ...]:
-        """The lines of the rules behind the first, where something is allowed at each of them."""
-        if not causes or self.apart(causes[0]) is None:
-            return ()
-        return tuple(cause.rule.line for cause in causes[1:] if isinstance(cause, RuleRef))
-
-    def fix(self, remedy: Remedy) -> Fix | None:
-        """The remedy as edits of the input, where it is a change of the rules."""
-        if not remedy.changes or self._editor is None:
-            return None
-        edits = self._editor.edits(remedy.changes)
-        return Fix(remedy.what, edits, remedy.is_safe, remedy.leaks) if edits else None
-
-    @cached_property
-    def _editor(self) -> RuleEditor | None:
-        text = self.texts.get(self.ruleset.file)
-        return None if text is None else RuleEditor(self.ruleset, text)
-
-    def location(self, cause: Cause) -> Location:
-        """Where a rule or policy stands."""
-        return cause_location(self.ruleset, cause)
-
-    @cached_property
-    def exposure(self) -> Exposure:
-        """How likely entries are to go before their connections do."""
-        return exposure(self.settings, self.circumstances)
 
 
 class Context:
@@ -443,39 +301,3 @@ LONGER: Final = (
 
 def _is_of_resets(stranding: Stranding) -> bool:
     return stranding.loses_only_resets and stranding.nature is not Nature.INVALID_REJECT
-
-
-def packet_kind(lost: Lost) -> PacketKind:
-    """A lost packet as findings name it."""
-    return PacketKind(
-        lost.kind.flags.letters, _DIR_NAME[lost.sender], "none", lost.ctstate.name or ""
-    )
-
-
-def setting_location(setting: Setting, message: str = "") -> Location:
-    """The line of a sysctl, and what is to be said of it there."""
-    span = setting.span
-    text = f"{setting.raw_key} = {setting.value}"
-    return Location(span.file, span.line, span.column, span.end_column, text=text, message=message)
-
-
-def port_text(ports: Range) -> str:
-    """A range of ports as findings write it."""
-    return str(ports.low) if ports.low == ports.high else f"{ports.low}:{ports.high}"
-
-
-def who_sends(stranding: Stranding, lost: Lost) -> str:
-    """The end that sends a lost packet, as messages name it."""
-    if stranding.role in _LOCAL_ROLES:
-        return "the host" if lost.sender is stranding.home else "the peer"
-    return "the client" if lost.sender is Dir.ORIGINAL else "the server"
-
-
-def packet_name(kind: Kind) -> str:
-    """A packet kind as messages name it."""
-    return {
-        Kind.FIN: "FIN",
-        Kind.RST: "RST",
-        Kind.ACK: "bare ACK",
-        Kind.DATA: "data segment",
-    }[kind]

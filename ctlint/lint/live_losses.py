@@ -9,7 +9,8 @@ from typing import NamedTuple
 from ctlint.analysis.live_losses import Shown, Talk, shown
 from ctlint.analysis.losses import Stranding
 from ctlint.finding import Finding, Role, Severity
-from ctlint.lint.context import Context, port_text
+from ctlint.lint.context import Context
+from ctlint.lint.naming import port_text
 
 
 class LiveLoss(NamedTuple):

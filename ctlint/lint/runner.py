@@ -24,10 +24,11 @@ from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.allowing import Allow, Allowing, Uses
 from ctlint.lint.both_backends import as_sure, undecided_of_both
-from ctlint.lint.context import Context, Subject
+from ctlint.lint.context import Context
 from ctlint.lint.ranking import rank
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona, RuleInfo
+from ctlint.lint.subject import Subject
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action

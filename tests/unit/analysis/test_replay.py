@@ -14,9 +14,9 @@ from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.settings import Settings
 from ctlint.finding import Confidence, Finding, Role, Witness
 from ctlint.ir.sysctl import SysctlSet
-from ctlint.lint.context import Subject
 from ctlint.lint.registry import shipped_rules
 from ctlint.lint.runner import Host, lint
+from ctlint.lint.subject import Subject
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.iptables_save import parse_rulesets
