@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import Final
 
@@ -50,10 +51,12 @@ UriOf = Callable[[str], str]
 
 
 class Reporter:
-    """Makes diagnostics. It is told how clients name files, and where lines stand in them."""
+    """Makes diagnostics of one answer. It is told how the client names files, and where lines stand
+    in them.
+    """
 
     def __init__(self, places: PlacesOf, uri: UriOf) -> None:
-        self._places = places
+        self._places = cache(places)
         self._uri = uri
 
     def diagnostics(

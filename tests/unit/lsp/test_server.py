@@ -236,6 +236,17 @@ def test_what_is_not_decided_is_shown_where_it_is_asked_for(client: Client, tmp_
     client.wait(lambda: len(client.published(uri)) > 1)
     hints = [each for each in client.diagnostics(uri) if each["severity"] == 4]
     assert {each["range"]["start"]["line"] for each in hints} == {1, 2}
+    # Who is pedantic sees them too.
+    (tmp_path / "ctlint.toml").write_text("persona = 'pedantic'\n")
+    client.told.clear()
+    client.settings = {}
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    client.wait(lambda: client.published(uri))
+    assert not [each for each in client.diagnostics(uri) if each["severity"] == 4]
+    client.told.clear()
+    client.notify("workspace/didChangeWatchedFiles", {"changes": []})
+    client.wait(lambda: client.published(uri))
+    assert [each for each in client.diagnostics(uri) if each["severity"] == 4]
     client.notify("workspace/didChangeConfiguration", {"settings": {"ctlint": {"undecidd": 1}}})
     client.wait(lambda: any("'undecidd'" in line for line in client.log()))
 
