@@ -8,14 +8,14 @@ import signal
 import sys
 from types import FrameType
 
-from ctlint.lsp.worker import Worker
-
 
 def run() -> bool:
     """Serves the client. Whether it has ended the server as it should."""
     # Nothing but messages may go to the client: what prints, prints to standard error.
     wire = os.dup(1)
     os.dup2(2, 1)
+    from ctlint.lsp.worker import Worker
+
     # It starts while this process loads the rest.
     worker = Worker()
     worker.start()

@@ -449,6 +449,25 @@ def test_nothing_is_written(fresh: Client, host: Path) -> None:
     assert listing() == before
 
 
+def test_what_prints_does_not_reach_the_client(tmp_path: Path, host: Path) -> None:
+    """Modules that print as they are imported, in the server and in the process that looks."""
+    noisy = (
+        "import os, sys\n"
+        "def hook(event, given):\n"
+        "    if event == 'import' and given[0] in ('ctlint.lsp.features', 'ctlint.lint.ranking'):\n"
+        "        print('noise', flush=True)\n"
+        "        os.write(1, b'noise\\n')\n"
+        "sys.addaudithook(hook)\n"
+    )
+    write(tmp_path / "modules", {"sitecustomize.py": noisy})
+    with serving(tmp_path / "modules") as client:
+        client.begin()
+        assert codes(client.diagnostics(client.open(host / "iptables-save")))
+        assert client.end() == 0
+        assert client.process.stderr is not None
+        assert client.process.stderr.read().count(b"noise") >= 4
+
+
 def test_messages_that_make_no_sense(client: Client, host: Path) -> None:
     for method, params in (
         (
