@@ -51,6 +51,18 @@ def test_one_process_answers_all() -> None:
     _with_worker(test)
 
 
+def test_what_starts_it_may_be_large() -> None:
+    async def test(worker: Worker) -> None:
+        ballast = bytearray(b"x" * MOST_MEMORY)
+        worker.start()
+        pid = _pid(worker)
+        del ballast
+        await worker.ask(_question())
+        assert _pid(worker) == pid
+
+    _with_worker(test)
+
+
 def test_a_fault_has_its_words_and_ends_nothing() -> None:
     async def test(worker: Worker) -> None:
         # A text that a document of ours always has is missing: a fault.
