@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,9 +18,10 @@ from ctlint.report.diff_words import (
     undecided_groups,
 )
 from ctlint.report.escape import visible
+from ctlint.report.markdown_text import MOST_CHARACTERS, code_span, markdown_text
+from ctlint.report.places import say_kinds
 
-_PLACES: Final = 3
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@])")
+_REST: Final = "And {:,} more differences."
 
 
 def render_diff_concise(result: DiffResult) -> str:
@@ -36,43 +36,40 @@ def _line(each: Difference) -> str:
 
 
 def render_diff_markdown(result: DiffResult) -> str:
-    """A list of the differences, as for the description of a change."""
-    lines = [f"**{_plain(say_summary(result))}**", ""]
-    for each in result.differences:
-        lines += [*_difference(each), ""]
-    groups = undecided_groups(result)
-    if groups:
-        lines += ["Not decided, could change what is said above:", ""]
-        for said, places in groups:
-            named = ", ".join(f"{one.file}:{one.line}" for one in places[:_PLACES])
-            more = len(places) - _PLACES
-            rest = f" and {more} more" if more > 0 else ""
-            lines.append(f"- {_plain(f'{said} ({named}{rest})')}")
-        lines.append("")
-    return "\n".join(lines)
+    """A list of the differences, as for a description of a change; what has no room is counted."""
+    head = [f"**{markdown_text(say_summary(result))}**", ""]
+    tail = []
+    if kinds := say_kinds(undecided_groups(result)):
+        tail = ["Not decided, could change what is said above:", ""]
+        tail += [*(f"- {markdown_text(said)}" for said in kinds), ""]
+    room = MOST_CHARACTERS - sum(len(line) + 1 for line in (*head, *tail, _REST))
+    lines = []
+    for number, each in enumerate(result.differences):
+        block = [*_difference(each), ""]
+        room -= sum(len(line) + 1 for line in block)
+        if room < 0:
+            lines += [_REST.format(len(result.differences) - number), ""]
+            break
+        lines += block
+    return "\n".join([*head, *lines, *tail])
 
 
 def _difference(each: Difference) -> Iterator[str]:
     known = f"{each.role.value}, {FAMILIES[each.family]}, {each.confidence.value}"
-    yield f"- **{each.severity.value}: {each.kind.value}** ({known}): {_plain(each.message)}"
-    yield f"  - packets: {_plain(say_packets(each.packets))}"
+    said = markdown_text(each.message)
+    yield f"- **{each.severity.value}: {each.kind.value}** ({known}): {said}"
+    yield f"  - packets: {markdown_text(say_packets(each.packets))}"
     for name, said in say_scope(each):
-        yield f"  - {name}: {_plain(said)}"
+        yield f"  - {name}: {markdown_text(said)}"
     if each.stranded:
-        yield f"  - stranded: {_plain(say_stranded(each.stranded))}"
+        yield f"  - stranded: {markdown_text(say_stranded(each.stranded))}"
     for name, decision in (("before", each.old), ("now", each.new)):
-        yield f"  - {name}: {_plain(say_decision(decision))}{_code(decision)}"
-
-
-def _plain(text: str) -> str:
-    """Text without a meaning in Markdown or HTML."""
-    return _SPECIAL.sub(r"\\\1", visible(text))
+        said = markdown_text(say_decision(decision))
+        yield f"  - {name}: {said}{_code(decision)}"
 
 
 def _code(decision: Decision) -> str:
-    """The line of a rule as code, fenced by more backticks than it has in a row."""
+    """The line of a rule as code."""
     if decision.location is None or not decision.location.text:
         return ""
-    text = visible(decision.location.text)
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    return f" {fence} {text} {fence}"
+    return f" {code_span(decision.location.text)}"

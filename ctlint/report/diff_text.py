@@ -17,17 +17,13 @@ from ctlint.report.diff_words import (
     say_summary,
     undecided_groups,
 )
+from ctlint.report.excerpt import cut_excerpt
 from ctlint.report.page import LEAST_ROOM, Page
+from ctlint.report.places import say_kinds
 from ctlint.report.sentence import say_place
-from ctlint.report.text import cut_excerpt
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-UNDECIDED_SHOWN: Final = 10
-"""How many kinds of undecided matches are listed; the rest is counted."""
-PLACES_SHOWN: Final = 3
-"""How many places of one kind are named; the rest is counted."""
 
 _STYLES: Final = {
     Severity.ERROR: "bold red",
@@ -96,11 +92,6 @@ def _add_undecided(page: Page, result: DiffResult) -> None:
     if not groups:
         return
     page.add(("not decided, could change what is said above:", "bold"))
-    for said, places in groups[:UNDECIDED_SHOWN]:
-        named = ", ".join(f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN])
-        more = len(places) - PLACES_SHOWN
-        rest = f" and {more} more" if more > 0 else ""
-        page.add_wrapped(f"{said} ({named}{rest})", first=("  ",), indent=4)
-    if len(groups) > UNDECIDED_SHOWN:
-        page.add(f"  and {len(groups) - UNDECIDED_SHOWN} more kinds")
+    for said in say_kinds(groups):
+        page.add_wrapped(said, first=("  ",), indent=4)
     page.add()

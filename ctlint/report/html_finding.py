@@ -10,9 +10,10 @@ from typing import Final
 from ctlint.finding import Finding, Location, Severity
 from ctlint.report.causes import Cause
 from ctlint.report.escape import visible
+from ctlint.report.excerpt import cut_excerpt
 from ctlint.report.fix_lines import fix_lines
 from ctlint.report.ladder import Row, RowKind
-from ctlint.report.ladder_svg import STEP, Frame, draw_rows, text_at
+from ctlint.report.ladder_svg import FONT, STEP, Frame, draw_rows, text_at
 from ctlint.report.places import (
     Item,
     hosts_of,
@@ -26,7 +27,6 @@ from ctlint.report.places import (
     split_messages,
 )
 from ctlint.report.sentence import say_place
-from ctlint.report.text import cut_excerpt
 from ctlint.report.witness_ladder import WitnessLadder, say_stage, witness_ladder
 
 LINE_SHOWN: Final = 2_000
@@ -199,8 +199,7 @@ def draw_witness(ladder: WitnessLadder) -> str:
     left, right = _FRAME.left - 12, _FRAME.right + 12
     return (
         f'<svg class="ladder" viewBox="0 0 {_FRAME.width} {height}" role="img" '
-        f'aria-label="{shown(said)}" font-size="13" '
-        'font-family="ui-monospace,Menlo,Consolas,DejaVu Sans Mono,monospace">'
+        f'aria-label="{shown(said)}" font-size="13" font-family="{FONT}">'
         f"{text_at(left, 16, 'client', 'head')}{text_at(left, 34, ladder.client, 'dim')}"
         f"{text_at(right, 16, 'server', 'head', 'end')}"
         f"{text_at(right, 34 + below, ladder.server, 'dim', 'end')}"

@@ -57,7 +57,7 @@ STYLE: Final = (
     + ".ladder .state,.ladder .head{font-weight:bold}.ladder path{fill:none}"
     + f"@media (prefers-color-scheme:dark){{{_DARK}}}"
 )
-_FONT: Final = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+FONT: Final = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 
 
 def render_svg(stories: Sequence[tuple[Story, Sequence[str]]]) -> str:
@@ -70,7 +70,7 @@ def render_svg(stories: Sequence[tuple[Story, Sequence[str]]]) -> str:
         height += size
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ladder" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" role="img" font-family="{_FONT}" font-size="13">'
+        f'viewBox="0 0 {WIDTH} {height}" role="img" font-family="{FONT}" font-size="13">'
         f"<style>{STYLE}</style>"
         f'<rect class="paper" width="{WIDTH}" height="{height}"/>{"".join(parts)}</svg>\n'
     )

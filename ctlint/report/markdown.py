@@ -13,8 +13,16 @@ from ctlint.finding import Finding, LintResult, Location, Severity
 from ctlint.report.causes import Cause, causes, group_by_place
 from ctlint.report.fix_lines import fix_lines
 from ctlint.report.ladder_text import plain_ladder
-from ctlint.report.markdown_text import code_block, code_span, html_text, in_cell, markdown_text
+from ctlint.report.markdown_text import (
+    MOST_CHARACTERS,
+    code_block,
+    code_span,
+    html_text,
+    in_cell,
+    markdown_text,
+)
 from ctlint.report.places import (
+    RELATED_SHOWN,
     Item,
     hosts_of,
     known_of,
@@ -40,17 +48,11 @@ from ctlint.report.sentence import (
 )
 from ctlint.report.witness_ladder import say_stage, witness_ladder
 
-MOST_CHARACTERS: Final = 60_000
-"""GitHub takes comments of 65,536 characters (and summaries of 1 MiB): some are left for what is
-said around the report.
-"""
-
 _FOR_TABLE: Final = MOST_CHARACTERS // 3
 _FOR_LISTS: Final = MOST_CHARACTERS // 10
 _LINE_SHOWN: Final = 500
 """Characters of a line of an input, or of a message in the table."""
 
-_RELATED_SHOWN: Final = 4
 _LADDER_ROOM: Final = 66
 
 Block = list[str]
@@ -203,9 +205,9 @@ def _related(places: Sequence[Location]) -> Iterator[Block]:
     lines = [
         f"- {markdown_text(place.message or 'see also')}: {code_span(place_of(place))} "
         f"{code_span(_cut(place.text))}".rstrip()
-        for place in places[:_RELATED_SHOWN]
+        for place in places[:RELATED_SHOWN]
     ]
-    if rest := say_rest(places, _RELATED_SHOWN, ""):
+    if rest := say_rest(places, RELATED_SHOWN, ""):
         lines.append(f"- {rest} places")
     yield lines
 

@@ -20,6 +20,11 @@ from typing import Final
 
 from ctlint.report.escape import visible
 
+MOST_CHARACTERS: Final = 60_000
+"""GitHub takes comments of 65,536 characters (and summaries of 1 MiB): some are left for what is
+said around a report.
+"""
+
 _MARK: Final = "\0"
 """Stands for a blank of no width: visible text has no such character."""
 

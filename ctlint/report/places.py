@@ -23,6 +23,9 @@ from ctlint.report.sentence import (
 PACKETS_SHOWN: Final = 6
 """How many further groups of packets of one finding are named; the rest is counted."""
 
+RELATED_SHOWN: Final = 4
+"""How many related places of one finding are shown; the rest is counted."""
+
 UNDECIDED_SHOWN: Final = 10
 """How many kinds of undecided matches are listed; the rest is counted."""
 
@@ -146,12 +149,18 @@ def say_undecided(undecided: Sequence[Undecided]) -> list[str]:
     groups: dict[tuple[str, str], list[Location]] = {}
     for what in undecided:
         groups.setdefault((what.match, what.why), []).append(what.location)
+    return say_kinds(
+        [(f"{match}: {why}" if match else why, places) for (match, why), places in groups.items()]
+    )
+
+
+def say_kinds(kinds: Sequence[tuple[str, Sequence[Location]]]) -> list[str]:
+    """Kinds of what was not decided, a line each with the first places where it stands."""
     lines = []
-    for (match, why), places in list(groups.items())[:UNDECIDED_SHOWN]:
+    for said, places in kinds[:UNDECIDED_SHOWN]:
         named = [f"{place.file}:{place.line}" for place in places[:PLACES_SHOWN]]
-        where = ", ".join(named) + say_rest(places, PLACES_SHOWN, " ")
-        lines.append(f"{f'{match}: {why}' if match else why} ({where})")
-    if rest := say_rest(list(groups), UNDECIDED_SHOWN, ""):
+        lines.append(f"{said} ({', '.join(named)}{say_rest(places, PLACES_SHOWN, ' ')})")
+    if rest := say_rest(kinds, UNDECIDED_SHOWN, ""):
         lines.append(f"{rest} kinds")
     return lines
 

@@ -60,8 +60,11 @@ class Replacement:
             raise
 
     def finish(self) -> None:
-        """Sees to it that all of the text is written and has its room."""
+        """Sees to it that all of the text is on the disk: some file systems find only then that
+        there is no room, and a crash would leave an empty file.
+        """
         self.stream.flush()
+        os.fsync(self.stream.fileno())
         if not self._is_like:
             self._over = _WrittenOver(self._path, self.stream)
 

@@ -98,7 +98,7 @@ def test_markdown_gives_no_meaning_to_what_rules_say(pair: Path) -> None:
     done = ctlint(["diff", "old.v4", "new.v4", "--format", "markdown"], cwd=pair)
     assert done.returncode == 1
     assert "- **warning: newly-dropped** (server, IPv4, certain): port 8088:" in done.stdout
-    assert "  - before: goes on `` -A INPUT " in done.stdout
+    assert "  - before: goes on ``-A INPUT " in done.stdout
     assert "<b>" not in re.sub(r"``.*?``", "", done.stdout)
 
 

@@ -22,7 +22,8 @@ from ctlint.finding import (
     Trouble,
 )
 from ctlint.model.kernel.profiles import NEWEST
-from ctlint.report.markdown import MOST_CHARACTERS, render_markdown
+from ctlint.report.markdown import render_markdown
+from ctlint.report.markdown_text import MOST_CHARACTERS
 from ctlint.wire.addresses import Family
 from tests.unit.report.results import ALLOWED, DROP, EXAMPLE, HOSTILE, LOST_FIN, hostile_result
 from tests.unit.report.test_markdown_text import alive

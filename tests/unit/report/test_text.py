@@ -21,7 +21,8 @@ from ctlint.finding import (
     Severity,
     Undecided,
 )
-from ctlint.report.text import Excerpt, cut_excerpt, render_text
+from ctlint.report.excerpt import Excerpt, cut_excerpt
+from ctlint.report.text import render_text
 from tests.corpus import REPOSITORY
 from tests.unit.report.results import ALLOWED, EXAMPLE, HOSTILE, LOST_FIN, RST, hostile_result
 
