@@ -119,15 +119,20 @@ class Browser:
         self.requests.clear()
         self.dialogs.clear()
         self.resize(width, height)
-        self._ask(
-            "Emulation.setEmulatedMedia",
-            features=[{"name": "prefers-color-scheme", "value": scheme}],
-        )
+        self.show_as("screen", scheme)
         before = self._loaded
         done = self._ask("Page.navigate", url=file.resolve().as_uri())
         if "errorText" in done:
             raise BrowserError(f"{file}: {done['errorText']}")
         self._await(lambda: self._loaded > before)
+
+    def show_as(self, medium: str, scheme: str = "light") -> None:
+        """Shows the page as on a screen, or in print, in the light or dark scheme."""
+        self._ask(
+            "Emulation.setEmulatedMedia",
+            media=medium,
+            features=[{"name": "prefers-color-scheme", "value": scheme}],
+        )
 
     def resize(self, width: int, height: int, scale: float = 1) -> None:
         """Gives the window another size."""

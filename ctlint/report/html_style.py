@@ -106,7 +106,7 @@ svg.ladder{min-width:22rem}
 td[data-label]::before{content:attr(data-label) ": ";color:var(--dim)}
 }
 @media print{
-body{background:none;font-size:10.5pt}header,nav,main,footer{max-width:none;padding:0}
+html{font-size:10.5pt}body{background:none;font-size:1rem}header,nav,main,footer{max-width:none;padding:0}
 nav,fieldset,.skip{display:none}article,.panel{border-radius:0}
 article.finding,figure,.help,pre{break-inside:avoid}h2,h3,h4{break-after:avoid}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}

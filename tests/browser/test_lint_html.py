@@ -117,6 +117,20 @@ def test_what_the_boxes_hide(browser: Browser, tmp_path: Path) -> None:
     assert browser.evaluate(seen) == [True, False, True]
 
 
+def test_print_has_everything_unfolded(browser: Browser, tmp_path: Path) -> None:
+    browser.open(write(tmp_path, EXAMPLE), width=800)
+    folded = (
+        "[...document.querySelectorAll('details:not([open]) > :not(summary)')]"
+        ".map(e => e.checkVisibility() && e.getBoundingClientRect().height > 0)"
+    )
+    assert set(browser.evaluate(folded)) == {False}
+    browser.show_as("print")
+    browser.evaluate("document.body.offsetHeight")  # the page is laid out anew
+    assert set(browser.evaluate(folded)) == {True}
+    hidden = "['nav', 'fieldset'].every(e => !document.querySelector(e)?.offsetHeight)"
+    assert browser.evaluate(hidden) is True
+
+
 # WCAG 2.2, 1.4.3: text has a contrast of 4.5, large or bold one of 3. Colours of pictures too.
 CONTRAST = """
 (() => {
