@@ -48,7 +48,7 @@ Examples:
   ctlint lint rules.v4 --fix > PATCH
   ctlint lint host-folder --fact keepalive=30s --fact role=server
   ctlint lint host-folder --format text --format sarif --output - --output ctlint.sarif
-  ctlint lint hosts "more/**/rules.v4" --jobs 4
+  ctlint lint hosts "more/*/rules.v4" --jobs 4
   find hosts -name "*.v4" -print0 | ctlint lint --files-from -
   sudo ctlint lint --live
 """,

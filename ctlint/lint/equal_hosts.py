@@ -27,7 +27,17 @@ MAX_KEPT: Final = 256
 """Results that are kept: of the hosts that came last."""
 
 COMPARED: Final = frozenset(
-    ("rulesets", "sysctls", "facts", "circumstances", "saved_sets", "texts", "terms", "name")
+    (
+        "rulesets",
+        "sysctls",
+        "facts",
+        "circumstances",
+        "saved_sets",
+        "texts",
+        "terms",
+        "name",
+        "unread",
+    )
 )
 """What a host is made of. One that has more is not taken for another's equal."""
 
@@ -107,6 +117,7 @@ def _key(host: Host, files: Sequence[str]) -> bytes | None:
         tuple(info.id for info in terms.rules),
         tuple((rule, severity.value) for rule, severity in terms.severities.items()),
         repr(terms.allows),
+        host.unread,
     )
     return hashlib.sha256(repr(parts).encode()).digest()
 
@@ -136,6 +147,7 @@ def _neutral(host: Host, files: Sequence[str]) -> Host | None:
         texts,
         host.terms,
         _NAME.format(0),
+        host.unread,
     )
 
 
