@@ -8,22 +8,38 @@ src/Runner.Common/ActionCommand.cs.
 
 from __future__ import annotations
 
-from ctlint.finding import Finding, LintResult, Severity
+from collections.abc import Mapping
+
+from ctlint.finding import Finding, LintResult, Severity, Skipped
 from ctlint.report.escape import visible
 from ctlint.report.sentence import say_stranded
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
+_TROUBLES = 10
+"""Of an input that was not looked at."""
+
 
 def render_github(result: LintResult) -> str:
-    """One command a line for each finding that is not suppressed.
+    """One command a line for each input that was not looked at, and for each finding that is not
+    suppressed.
 
     A line of ours begins with its command and ends with the only line break in it, so nothing in
     an input can start another command.
     """
-    return "".join(
-        f"{_command(finding)}\n" for finding in result.findings if finding.suppressed is None
-    )
+    commands = [*map(_command_left_out, result.skipped)]
+    commands += [_command(each) for each in result.findings if each.suppressed is None]
+    return "".join(f"{command}\n" for command in commands)
+
+
+def _command_left_out(left_out: Skipped) -> str:
+    first = left_out.troubles[0]
+    properties = {"file": first.file or left_out.host}
+    if first.line:
+        properties |= {"line": str(first.line), "col": str(first.column)}
+    properties["title"] = "not looked at"
+    data = "\n".join(visible(str(trouble)) for trouble in left_out.troubles[:_TROUBLES])
+    return f"::error {_listed(properties)}::{_escape_data(data)}"
 
 
 def _command(finding: Finding) -> str:
@@ -35,8 +51,11 @@ def _command(finding: Finding) -> str:
     help_line = f"help: {finding.remedy}" if finding.remedy else ""
     said = [finding.message, say_stranded(finding), help_line]
     data = "\n".join(visible(line) for line in said if line)
-    listed = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
-    return f"::{_COMMANDS[finding.severity]} {listed}::{_escape_data(data)}"
+    return f"::{_COMMANDS[finding.severity]} {_listed(properties)}::{_escape_data(data)}"
+
+
+def _listed(properties: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
 
 
 def _escape_data(text: str) -> str:

@@ -10,19 +10,21 @@ import hashlib
 import json
 from collections import Counter
 
-from ctlint.finding import LintResult, Severity
+from ctlint.finding import LintResult, Severity, Skipped
 from ctlint.report.escape import visible
 
+LEFT_OUT = "not looked at"
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
 
 
 def render_gitlab(result: LintResult) -> str:
-    """The findings that are not suppressed, as one JSON list in ASCII with a final newline.
+    """The inputs that were not looked at and the findings that are not suppressed, as one JSON list
+    in ASCII with a final newline.
 
     GitLab shows only one entry for each fingerprint, so this one also holds the path and, where a
     file has the same rule more than once, a number.
     """
-    entries = []
+    entries = [*map(_left_out, result.skipped)]
     seen: Counter[tuple[str, str]] = Counter()
     for finding in result.findings:
         if finding.suppressed is not None:
@@ -42,3 +44,17 @@ def render_gitlab(result: LintResult) -> str:
             }
         )
     return json.dumps(entries, indent=2, ensure_ascii=True) + "\n"
+
+
+def _left_out(left_out: Skipped) -> dict[str, object]:
+    """The entry of an input that was not looked at."""
+    first = left_out.troubles[0]
+    path = visible((first.file or left_out.host).removeprefix("./"))
+    text = "\x1f".join((path, LEFT_OUT, left_out.host))
+    return {
+        "description": visible(f"{LEFT_OUT}: {first}"),
+        "check_name": left_out.reason.value,
+        "fingerprint": hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32],
+        "severity": "blocker",
+        "location": {"path": path, "lines": {"begin": max(first.line, 1)}},
+    }

@@ -9,10 +9,10 @@ with the elements and attributes that the schema of Jenkins knows (xunit-plugin,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
-from ctlint.finding import Finding, LintResult, Severity
+from ctlint.finding import Finding, LintResult, Severity, Skipped
 from ctlint.report.escape import visible
 from ctlint.report.sentence import say_place, say_stranded
 
@@ -21,15 +21,17 @@ def render_junit(result: LintResult) -> str:
     """The result as one XML document in ASCII.
 
     Errors and warnings fail, notes pass with their text as output, suppressed findings are
-    skipped. A file without findings has one case that passes.
+    skipped. A file without findings has one case that passes; an input that was not looked at has
+    one with an error.
     """
     suites: dict[str, list[Finding]] = {summary.file: [] for summary in result.inputs}
     for finding in result.findings:
         suites.setdefault(finding.location.file, []).append(finding)
-    cases = sum(max(len(findings), 1) for findings in suites.values())
+    errors = len(result.skipped)
+    cases = sum(max(len(findings), 1) for findings in suites.values()) + errors
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f"<testsuites{_attributes(name='ctlint')}{_counts(cases, result.findings)}>",
+        f"<testsuites{_attributes(name='ctlint')}{_counts(cases, result.findings, errors)}>",
     ]
     for file, findings in suites.items():
         skipped = sum(finding.suppressed is not None for finding in findings)
@@ -47,13 +49,30 @@ def render_junit(result: LintResult) -> str:
         if not findings:
             lines.append(f"<testcase{_attributes(name='no findings', classname=file)}/>")
         lines.append("</testsuite>")
+    for left_out in result.skipped:
+        lines += _suite_left_out(left_out)
     lines.append("</testsuites>")
     text = "\n".join(lines) + "\n"
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _counts(cases: int, findings: Sequence[Finding]) -> str:
-    return f' tests="{cases}" failures="{sum(map(_fails, findings))}" errors="0"'
+def _suite_left_out(left_out: Skipped) -> Iterator[str]:
+    """The suite of an input that was not looked at."""
+    name = left_out.host
+    said = "\n".join(escape(visible(str(trouble))) for trouble in left_out.troubles)
+    kind = _attributes(type=left_out.reason.value, message=str(left_out.troubles[0]))
+    yield (
+        f'<testsuite{_attributes(name=name)}{_counts(1, (), 1)} skipped="0"'
+        f"{_attributes(file=name)}>"
+    )
+    yield f"<testcase{_attributes(name='not looked at', classname=name)}>"
+    yield f"<error{kind}>{said}</error>"
+    yield "</testcase>"
+    yield "</testsuite>"
+
+
+def _counts(cases: int, findings: Sequence[Finding], errors: int = 0) -> str:
+    return f' tests="{cases}" failures="{sum(map(_fails, findings))}" errors="{errors}"'
 
 
 def _fails(finding: Finding) -> bool:

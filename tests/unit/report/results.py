@@ -18,8 +18,11 @@ from ctlint.finding import (
     PacketKind,
     Role,
     Severity,
+    Skipped,
+    SkipReason,
     Stranded,
     Suppressed,
+    Trouble,
     Undecided,
     Witness,
 )
@@ -106,6 +109,20 @@ EXAMPLE = LintResult(
         ),
     ),
 )
+
+SKIPPED = (
+    Skipped(
+        "x",
+        SkipReason.UNREADABLE,
+        (
+            Trouble("what is this", "x/rules.v4", 3, 7, "leave it out"),
+            Trouble("and this", "x/rules.v4", 4, 1),
+        ),
+    ),
+    Skipped("y", SkipReason.UNREADABLE, (Trouble("y: no such file"),)),
+    Skipped("z", SkipReason.FAULT, (Trouble("a witness does not show it"),)),
+)
+"""Inputs that are left out."""
 
 HOSTILE = {
     "escape sequence": "\x1b[2J\x1b]0;title\x07\x9b31m",

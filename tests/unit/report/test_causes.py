@@ -19,16 +19,14 @@ from ctlint.finding import (
     Role,
     Severity,
     Skipped,
-    SkipReason,
     Suppressed,
-    Trouble,
 )
 from ctlint.report.causes import causes
 from ctlint.report.lint_json import render_json
 from ctlint.report.sarif import render_sarif
 from ctlint.report.text import render_text
 from ctlint.wire.addresses import Family
-from tests.unit.report.results import DROP, LOST_FIN, RULES
+from tests.unit.report.results import DROP, LOST_FIN, RULES, SKIPPED
 
 
 def _on(host: str, line: int = 37, text: str = DROP) -> Finding:
@@ -129,20 +127,6 @@ def test_ten_causes_of_a_rule_are_shown_in_full_whatever_the_number_of_hosts() -
     assert page.count("on 3 hosts: a, b, c\n") == 10
     assert "  error[CT101] a/rules.v4:11:1 (client, 3 hosts) -A OUTPUT" in page
     assert page.splitlines()[-1].startswith("36 errors of 12 causes in 3 files of 3 hosts")
-
-
-SKIPPED = (
-    Skipped(
-        "x",
-        SkipReason.UNREADABLE,
-        (
-            Trouble("what is this", "x/rules.v4", 3, 7, "leave it out"),
-            Trouble("and this", "x/rules.v4", 4, 1),
-        ),
-    ),
-    Skipped("y", SkipReason.UNREADABLE, (Trouble("y: no such file"),)),
-    Skipped("z", SkipReason.FAULT, (Trouble("a witness does not show it"),)),
-)
 
 
 def test_a_page_says_what_it_leaves_out() -> None:

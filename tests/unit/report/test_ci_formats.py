@@ -17,11 +17,19 @@ import jsonschema
 import pytest
 import xmlschema
 
-from ctlint.finding import InputSummary, LintResult, Location, Severity
+from ctlint.finding import (
+    InputSummary,
+    LintResult,
+    Location,
+    Severity,
+    Skipped,
+    SkipReason,
+    Trouble,
+)
 from ctlint.report.gitlab import render_gitlab
 from ctlint.report.junit import render_junit
 from ctlint.wire.addresses import Family
-from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, LOST_FIN, hostile_result
+from tests.unit.report.results import DROP, EXAMPLE, HOSTILE, LOST_FIN, SKIPPED, hostile_result
 
 
 def test_junit() -> None:
@@ -75,12 +83,19 @@ def test_cases_of_one_name_are_told_apart() -> None:
     assert names == [first, f"{first} (2)", f"{first} (3)"]
 
 
+_HOSTILE_SKIPPED = Skipped(
+    "".join(HOSTILE.values()),
+    SkipReason.UNREADABLE,
+    tuple(Trouble(text, f"./{text}", 3, 4) for text in HOSTILE.values()),
+)
 RESULTS = [
     EXAMPLE,
     LintResult("6.18", (), ()),
+    replace(EXAMPLE, skipped=SKIPPED),
+    LintResult("6.18", (), (), skipped=(_HOSTILE_SKIPPED,)),
     *(hostile_result(text) for text in HOSTILE.values()),
 ]
-RESULT_IDS = ["example", "empty", *HOSTILE]
+RESULT_IDS = ["example", "empty", "left out", "hostile left out", *HOSTILE]
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +207,22 @@ def test_hostile_text_in_gitlab(text: str) -> None:
     (entry,) = json.loads(output)
     assert entry["description"].isprintable()
     assert entry["location"]["path"].isprintable()
+
+
+def test_inputs_that_are_left_out_are_errors() -> None:
+    root = ET.fromstring(render_junit(LintResult("6.18", (), (), skipped=SKIPPED)))
+    assert (root.attrib["tests"], root.attrib["errors"], root.attrib["failures"]) == ("3", "3", "0")
+    assert [suite.attrib["name"] for suite in root] == ["x", "y", "z"]
+    first = root[0][0][0]
+    assert (first.tag, first.attrib["type"]) == ("error", "unreadable")
+    assert first.text == "x/rules.v4:3:7: what is this\nx/rules.v4:4:1: and this"
+    assert root[2][0][0].attrib["type"] == "fault"
+
+
+def test_inputs_that_are_left_out_block() -> None:
+    entries = json.loads(render_gitlab(LintResult("6.18", (), (LOST_FIN,), skipped=SKIPPED)))
+    assert [entry["severity"] for entry in entries] == ["blocker"] * 3 + ["critical"]
+    assert entries[0]["location"] == {"path": "x/rules.v4", "lines": {"begin": 3}}
+    assert entries[1]["location"] == {"path": "y", "lines": {"begin": 1}}
+    assert entries[0]["description"] == "not looked at: x/rules.v4:3:7: what is this"
+    assert len({entry["fingerprint"] for entry in entries}) == 4

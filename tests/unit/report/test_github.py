@@ -13,9 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctlint.finding import Confidence, Finding, LintResult, Location, Severity
+from ctlint.finding import (
+    Confidence,
+    Finding,
+    LintResult,
+    Location,
+    Severity,
+    Skipped,
+    SkipReason,
+    Trouble,
+)
 from ctlint.report.github import render_github
-from tests.unit.report.results import EXAMPLE, HOSTILE, hostile_result
+from tests.unit.report.results import EXAMPLE, HOSTILE, SKIPPED, hostile_result
 
 
 class Command(NamedTuple):
@@ -72,6 +81,22 @@ def test_severities(severity: Severity, command: str) -> None:
     assert render_github(LintResult("6.18", (), (finding,))) == (
         f"::{command} file=a%2Cb%3Ac%25d,line=3,col=2,title=CT1 n::m\n"
     )
+
+
+def test_inputs_that_are_left_out_are_errors() -> None:
+    output = render_github(LintResult("6.18", (), (), skipped=SKIPPED))
+    assert output.splitlines()[:2] == [
+        "::error file=x/rules.v4,line=3,col=7,title=not looked at::"
+        "x/rules.v4:3:7: what is this%0Ax/rules.v4:4:1: and this",
+        "::error file=y,title=not looked at::y: no such file",
+    ]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_an_input_that_is_left_out_makes_one_command(text: str) -> None:
+    skipped = Skipped(text, SkipReason.UNREADABLE, (Trouble(text, text, 1, 2), Trouble(text)))
+    (command,) = _run(render_github(LintResult("6.18", (), (), skipped=(skipped,))))
+    assert (command.name, command.properties["line"]) == ("error", "1")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
