@@ -24,7 +24,7 @@ from ctlint.cli.options import (
 )
 from ctlint.cli.progress import watched
 from ctlint.cli.replay_options import Own, boxs_addresses, connection_ends, interface_names
-from ctlint.cli.streams import reader_may_leave, tell
+from ctlint.cli.streams import tell
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.host import InterfaceAddress
 from ctlint.report.replay_result import Only, ReplayResult, shows_connection, shows_packet
@@ -154,12 +154,11 @@ def command(
 
         firewall = read_firewall(rules, sysctls, sets, kernel, stage)
         asked = _Asked(firewall, Only(only), limit, connection, names, is_json=form == "json")
-        with reader_may_leave():
-            result, error = _replay(file, asked, packets=packets)
-            if asked.is_json:
-                _write_summary(result, error)
-            else:
-                _print(asked, result, color, ladder=ladder)
+        result, error = _replay(file, asked, packets=packets)
+        if asked.is_json:
+            _write_summary(result, error)
+        else:
+            _print(asked, result, color, ladder=ladder)
     if error is not None:
         tell(str(error))
         return EXIT_UNUSABLE
