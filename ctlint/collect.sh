@@ -151,6 +151,10 @@ snapshot ''
 [ "$interval" -eq 0 ] || sleep "$interval"
 snapshot .later
 take $lines sysctl settings
+take $lines ip-rule ip -j -4 rule
+take $lines ip-route ip -j -4 route
+take $lines ip-rule6 ip -j -6 rule
+take $lines ip-route6 ip -j -6 route
 take $rules ipset-save ipset save
 if dmesg >/dev/null 2>&1 || have journalctl; then
     take $lines dmesg messages

@@ -14,6 +14,7 @@ from ctlint.ir.evidence import (
     EntryTable,
     EntryTuple,
     KernelLog,
+    Route,
     SocketEnd,
     SocketLine,
     SocketTable,
@@ -47,7 +48,8 @@ class Evidence:
     and ``entries`` are those of the second; so are ``rulesets`` and ``counters``, where
     ``later_rulesets`` and ``later_counters`` are those of the second. ``interval`` is
     their distance in seconds. ``date`` is the time of the newest table of sockets, in words;
-    ``release`` what ``uname -r`` says. ``files`` names what was read, by kind.
+    ``release`` what ``uname -r`` says. ``routes`` are empty where they do not say by which
+    interface packets go. ``files`` names what was read, by kind.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Evidence:
     counters: CounterTable | None = None
     later_counters: CounterTable | None = None
     log: KernelLog | None = None
+    routes: tuple[Route, ...] = ()
     release: str | None = None
     date: str | None = None
     interval: int | None = None
@@ -71,6 +74,27 @@ class Evidence:
     def rulesets_of(self, family: Family) -> tuple[Ruleset, ...]:
         """The rules of a family: two sets where both backends have some."""
         return tuple(one for one in self.rulesets if one.family is family)
+
+    def interface(self, socket: SocketLine) -> str | None:
+        """The interface by which a peer that is another host is reached: that of the longest
+        prefix. None where that is not known.
+        """
+        family, address = family_of(socket), socket.peer.address
+        if socket.local.zone:
+            return socket.local.zone
+        if family is None or address is None:
+            return None
+        best: set[str | None] = set()
+        length = -1
+        for route in self.routes:
+            net = route.target
+            if net.family is family and net.contains(address):
+                here = net.prefix_length or 0
+                if here > length:
+                    best, length = set(), here
+                if here == length:
+                    best.add(route.interface)
+        return best.pop() if len(best) == 1 else None
 
     # Entries
 

@@ -117,11 +117,15 @@ class SocketPackets:
             state = EntryState.EXPIRED
             if entry is not None:
                 state = _STATES.get(entry.state, EntryState.ESTABLISHED)
+        role = self.role(socket, entry)
+        interface = None if role is Role.LOOPBACK else self.evidence.interface(socket)
         inquiry = Inquiry(
             packet,
-            self.role(socket, entry),
+            role,
             Dir.ORIGINAL if is_original else Dir.REPLY,
             state,
+            interface if sender == PEERS else None,
+            interface if sender == OURS else None,
         )
         found: list[Passed] = []
         for chains in stores:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ctlint.ir.span import Span
-from ctlint.wire.addresses import Family
+from ctlint.wire.addresses import Family, Net
 from ctlint.wire.moments import Micros
 from ctlint.wire.tcp_flags import TcpFlags
 
@@ -137,6 +137,13 @@ class CounterTable:
 
     file: str
     values: Mapping[str, int]
+
+
+class Route(NamedTuple):
+    """A route of the main table; ``interface`` is None where it has several ways."""
+
+    target: Net
+    interface: str | None
 
 
 class LoggedPacket(NamedTuple):

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from ctlint.analysis.evidence import Evidence
-from ctlint.ir.evidence import EntryLine, EntryTable
+from ctlint.ir.evidence import EntryLine, EntryTable, Route
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.span import Span
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.parse.conntrack import parse_conntrack
 from ctlint.parse.counters import parse_counters
 from ctlint.parse.errors import ParseError, Problem
+from ctlint.parse.ip_routes import has_usual_rules, parse_routes
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.kernel_log import parse_kernel_log
 from ctlint.parse.ss import parse_ss
@@ -43,6 +44,11 @@ COUNTERS: Final = (
 LOG: Final = ("dmesg", "kernel.log", "journal", "sos_commands/kernel/dmesg")
 RELEASE: Final = ("uname", "uname-r", "sos_commands/kernel/uname_-a")
 DATE: Final = ("date",)
+ROUTES: Final = {
+    Family.IPV4: ("ip-rule", "ip-route"),
+    Family.IPV6: ("ip-rule6", "ip-route6"),
+}
+"""Of each family what decides on the table of routes, and the main table."""
 SETTINGS: Final = ("sysctl", "sysctl-a")
 LATER: Final = ".later"
 MANIFEST: Final = "manifest"
@@ -102,6 +108,7 @@ class _Reader:
         counters = self.parsed(COUNTERS, parse_counters)
         later_counters = self.parsed(COUNTERS, parse_counters, later=True)
         log = self.parsed(LOG, parse_kernel_log)
+        routes = self.routes()
         release = self.line(RELEASE)
         dates = (self.line(DATE), self.line(DATE, later=True))
         if self.problems:
@@ -125,6 +132,7 @@ class _Reader:
             counters,
             later_counters,
             log,
+            routes,
             _release(release),
             dates[1] or dates[0],
             interval if interval is not None else _distance(*dates),
@@ -210,6 +218,21 @@ class _Reader:
         if path.name.startswith("nf_conntrack"):
             return True
         return f"{path.name}: cat /proc/net/nf_conntrack" in self.manifest().splitlines()
+
+    def routes(self) -> tuple[Route, ...]:
+        """The routes of the main table, where there is no policy routing."""
+        found: list[Route] = []
+        for family, (rules_name, routes_name) in ROUTES.items():
+            rules, routes = self.file((rules_name,)), self.file((routes_name,))
+            if rules is None or routes is None:
+                continue
+            try:
+                if has_usual_rules(read_text(str(rules)), str(rules)):
+                    found += parse_routes(read_text(str(routes)), str(routes), family)
+                    self.files.append((f"routes of IPv{family.value}", str(routes)))
+            except ParseError as error:
+                self.problems += error.problems
+        return tuple(found)
 
     def parsed(
         self, names: Sequence[str], parse: Callable[[str, str], _T], *, later: bool = False

@@ -143,6 +143,8 @@ _FILES = {
     "dmesg": _LOG,
     "sysctl": ("net.ipv4.tcp_orphan_retries = 3", "net.ipv4.tcp_retries2 = 99999999"),
     "iptables-save": ("*filter", "-A OUTPUT -m state --state INVALID -j DROP", "COMMIT"),
+    "ip-rule": ('[{"priority":0,"src":"all","table":"local"}]', "["),
+    "ip-route": ('[{"dst":"default","dev":"eth0"}]', '[{"dst":"x"}]', "[" * 5_000),
     "manifest": ("ctlint-evidence 1", "dmesg: missing: no"),
 }
 

@@ -197,7 +197,8 @@ def test_the_fin_of_a_forgotten_connection(hosts: Hosts, tmp_path: Path, retries
     assert (lost["flags"], lost["sender"], lost["ctstate"]) == ("FA", "local", "INVALID")
     assert lost["location"]["file"] == str(folder / "iptables-save")
     assert lost["location"]["line"] == _line(folder, "INVALID")
-    assert lost["counter"]["moved"] >= 1
+    assert lost["counter"]["moved"] is not None
+    assert lost["counter"]["total"] >= 1
     assert any("has never left" in sign for sign in trouble["signs"])
 
 

@@ -20,6 +20,7 @@ from ctlint.ir.sysctl import SysctlRun, SysctlSet
 from ctlint.model.kernel.profiles import profile
 from ctlint.parse.conntrack import parse_conntrack
 from ctlint.parse.counters import parse_counters
+from ctlint.parse.ip_routes import parse_routes
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.kernel_log import parse_kernel_log
 from ctlint.parse.ss import parse_ss
@@ -186,6 +187,17 @@ def test_what_depends_on_an_interface_is_undecided() -> None:
     trouble = _one(rules, _FIN_WAIT_1.format(timer="persist,1sec,2"))
     assert not trouble.lost
     assert "rules:2 may eat it" in trouble.undecided[0]
+
+
+def test_interface_is_that_of_the_route() -> None:
+    rules = "-A OUTPUT -o eth0 -m conntrack --ctstate INVALID -j DROP"
+    ss = _FIN_WAIT_1.format(timer="persist,1sec,2")
+    routes = '[{"dst":"default","dev":"eth1"},{"dst":"10.0.0.0/24","dev":"eth0"}]'
+    found = parse_routes(routes, "r", Family.IPV4)
+    assert _lost(_one(rules, ss, routes=found)) == [("FA", "this host", "INVALID", 2)]
+    assert not _one(rules, ss, routes=found[:1]).lost
+    both = parse_routes(routes.replace("default", "10.0.0.0/24"), "r", Family.IPV4)
+    assert _one(rules, ss, routes=both).undecided
 
 
 def test_seconds_are_unknown_without_timers() -> None:

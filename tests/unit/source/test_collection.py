@@ -30,6 +30,7 @@ _STUBS = {
     'echo "[2.0] nf_conntrack: nf_conntrack: table full, dropping packet"',
     "conntrack": 'echo "conntrack: may not" >&2; exit 1',
     "ipset": ":",
+    "ip": 'echo "[]"',
 }
 _SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]
 
