@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import click
@@ -16,6 +16,7 @@ from ctlint.analysis.evidence import Evidence
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.tracking import NotFollowedError
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
+from ctlint.cli.live import Live, inside, live_options
 from ctlint.cli.options import (
     color_option,
     console,
@@ -38,12 +39,13 @@ from ctlint.source.evidence_folders import read_evidence
     epilog="""\b
 Examples:
   ctlint diagnose evidence
-  ctlint diagnose --live
+  sudo ctlint diagnose --live
+  sudo ctlint diagnose --netns web
   ctlint diagnose evidence --format json
 """,
 )
 @click.argument("folder", required=False)
-@click.option("--live", is_flag=True, help="Collect from this host first; nothing is kept.")
+@live_options
 @click.option(
     "--interval",
     type=click.IntRange(0, MOST_INTERVAL),
@@ -66,7 +68,7 @@ Examples:
 @color_option
 def command(
     folder: str | None,
-    live: bool,
+    live: Live,
     interval: int | None,
     kernel: KernelProfile | None,
     form: str,
@@ -75,18 +77,22 @@ def command(
     """Say what is wrong with the connections of a host.
 
     FOLDER is what `ctlint collect` writes, or a host's folder with the output of ss, conntrack,
-    nstat and dmesg in it. Names the sockets that hang, the rule that eats their packets, for how
-    long they still last, what to do now and what to change.
+    nstat and dmesg in it; with --live it is collected first, and not kept. Names the sockets that
+    hang, the rule that eats their packets, for how long they still last, what to do now and what
+    to change.
 
     Exit codes: 0 nothing found, 1 something found, 2 unusable input.
     """
-    if live is (folder is not None):
+    if live.is_wanted is (folder is not None):
         raise click.UsageError("give either FOLDER or --live")
-    with unusable_input(), no_garbage_collection(), _source(folder, interval) as source:
+    if len(live.namespaces) > 1:
+        raise click.UsageError("one --netns at most: this is asked of one host")
+    with unusable_input(), no_garbage_collection(), _source(folder, interval, live) as source:
         name, seconds = source
         evidence = read_evidence(name, seconds)
-        if live:
-            evidence = replace(evidence, name="this host")
+        if live.is_wanted:
+            where = f"network namespace {live.namespaces[0]}" if live.namespaces else "this host"
+            evidence = replace(evidence, name=where)
         found = _diagnosis(evidence, kernel or _kernel(evidence))
     with reader_may_leave():
         if form == "json":
@@ -102,13 +108,17 @@ def command(
 
 
 @contextmanager
-def _source(folder: str | None, interval: int | None) -> Iterator[tuple[str, int | None]]:
+def _source(
+    folder: str | None, interval: int | None, live: Live
+) -> Iterator[tuple[str, int | None]]:
     """The folder to read, and the seconds between its dumps where they are told."""
     if folder is not None:
         yield folder, interval
         return
-    with collected(5 if interval is None else interval) as made:
-        yield made, None
+    with ExitStack() as stack:
+        for place in live.namespaces:
+            stack.enter_context(inside(place))
+        yield stack.enter_context(collected(5 if interval is None else interval)), None
 
 
 def _kernel(evidence: Evidence) -> KernelProfile:

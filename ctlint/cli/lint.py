@@ -16,7 +16,7 @@ from ctlint.cli.crew import usable_cores
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts
 from ctlint.cli.lint_reports import Look, Target, require_targets, write_reports
-from ctlint.cli.live import Live, live_options, running_kernel, tell_read, texts_and_wrong
+from ctlint.cli.live import Live, live_options, read_running, running_kernel
 from ctlint.cli.options import (
     color_option,
     no_garbage_collection,
@@ -127,16 +127,13 @@ def command(
         require_targets(targets, new_baseline)
         known = {file: _known(file, new_baseline) for file in baselines}
         found = found_inputs(paths, lists, configured.is_excluded)
-        running = live.read()
-        if running:
-            configured = configured.on_kernel(running_kernel(running))
-        if not quiet:
-            tell_read(running)
-        texts, wrong = texts_and_wrong(running)
-        reader = HostReader(read_shared(sysctls, sets), running=texts)
+        if live.is_wanted and "kernel" not in configured.options:
+            configured = configured.on_kernel(running_kernel())
+        running = read_running(live, quiet=quiet)
+        reader = HostReader(read_shared(sysctls, sets), running=running.texts)
         reader.keep_streams(found.names)
-        names = (*found.names, *(host.name for host in texts))
-        found = found._replace(names=names, wrong=(*found.wrong, *wrong))
+        names = (*found.names, *(host.name for host in running.texts))
+        found = found._replace(names=names, wrong=(*found.wrong, *running.wrong))
         with_witnesses = any(form not in _WITHOUT_WITNESS for form, _ in targets)
         check = HostCheck(reader, configured, with_witnesses=with_witnesses)
         result, asked = check_hosts(found, check, holds["jobs"] or usable_cores())

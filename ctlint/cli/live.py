@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -17,7 +18,7 @@ from ctlint.model.kernel.profiles import NEWEST, KernelProfile, UnknownKernel, p
 from ctlint.source.errors import SourceError
 from ctlint.source.host_folders import HostTexts
 from ctlint.source.inputs import HostInput, HostReader, read_inputs, read_shared
-from ctlint.source.live_host import LiveHost, live_host
+from ctlint.source.live_host import HERE, LiveHost, live_host
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMESPACES: Final = Path("/run/netns")
@@ -41,10 +42,17 @@ class Live(NamedTuple):
         """Whether anything is."""
         return self.wants_own or bool(self.namespaces)
 
-    def read(self) -> tuple[LiveHost, ...]:
-        """Reads all of it. Raises SourceError."""
-        own = (live_host(),) if self.wants_own and not self.namespaces else ()
-        return (*own, *map(_read, self.namespaces))
+    @property
+    def places(self) -> tuple[str | None, ...]:
+        """The namespaces that are read; None is the one that ctlint itself is in."""
+        return self.namespaces or ((None,) if self.wants_own else ())
+
+
+class Running(NamedTuple):
+    """What was read of hosts that run, and why nothing could be read of others, by their names."""
+
+    texts: tuple[HostTexts, ...]
+    wrong: tuple[tuple[str, SourceError], ...]
 
 
 def live_options(command: _F) -> _F:
@@ -70,10 +78,10 @@ def live_options(command: _F) -> _F:
     return found
 
 
-def running_kernel(hosts: Sequence[LiveHost]) -> KernelProfile:
+def running_kernel() -> KernelProfile:
     """The profile of the running kernel. Raises SourceError."""
     try:
-        return profile(hosts[0].release)
+        return profile(os.uname().release)
     except UnknownKernel as error:
         raise SourceError(f"the running kernel: {error}", "name one with --kernel") from None
 
@@ -97,44 +105,47 @@ def one_host(
         return host, kernel or NEWEST
     if not live.is_wanted:
         raise click.UsageError("no rules: give --rules FILE, or --live to read this host")
-    running = live.read()
-    tell_read(running)
-    kernel = kernel or running_kernel(running)
-    texts = running[0].texts()
-    reader = HostReader(read_shared(sysctls, sets), running=[texts])
-    return reader.read(texts.name), kernel
+    kernel = kernel or running_kernel()
+    running = read_running(live)
+    for _, error in running.wrong:
+        raise error
+    reader = HostReader(read_shared(sysctls, sets), running=running.texts)
+    return reader.read(running.texts[0].name), kernel
 
 
-def texts_and_wrong(
-    hosts: Iterable[LiveHost],
-) -> tuple[tuple[HostTexts, ...], tuple[tuple[str, SourceError], ...]]:
-    """What was read of hosts, and why nothing can be read of the others, by their names."""
+def read_running(live: Live, *, quiet: bool = False) -> Running:
+    """Reads the hosts that are asked for; says on standard error what was read, and what was not,
+    unless that is not wanted.
+    """
     texts: list[HostTexts] = []
     wrong: list[tuple[str, SourceError]] = []
-    for host in hosts:
+    for place in live.places:
+        name = HERE if place is None else place
         try:
+            with nullcontext() if place is None else inside(place):
+                host = live_host(name)
+            if not quiet:
+                tell(*_in_words(host))
             texts.append(host.texts())
         except SourceError as error:
-            wrong.append((host.name, error))
-    return tuple(texts), tuple(wrong)
+            wrong.append((name, error))
+    return Running(tuple(texts), tuple(wrong))
 
 
-def tell_read(hosts: Iterable[LiveHost]) -> None:
-    """Says on standard error what was read, and what was not."""
-    for host in hosts:
-        tell(*_in_words(host))
-
-
-def _read(name: str) -> LiveHost:
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Moves this thread, and what it starts, into a network namespace for a while. Raises
+    SourceError.
+    """
     from ctlint.lab.namespace import inside_netns
 
-    path = _path(name)
-    try:
-        with inside_netns(path):
-            return live_host(name)
-    except OSError as error:
-        why = _WHY.get(error.errno or 0, error.strerror or str(error))
-        raise SourceError(f"--netns {name}: {why}", _known_namespaces(error)) from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(inside_netns(_path(name)))
+        except OSError as error:
+            why = _WHY.get(error.errno or 0, error.strerror or str(error))
+            raise SourceError(f"--netns {name}: {why}", _known_namespaces(error)) from None
+        yield
 
 
 def _path(name: str) -> Path:

@@ -58,8 +58,8 @@ class Configured(NamedTuple):
         )
 
     def on_kernel(self, kernel: KernelProfile) -> Configured:
-        """The same for hosts that run this kernel, unless an option names one."""
-        said = {"kernel": Said(kernel.name, "--live"), **self.options}
+        """The same for hosts that run this kernel."""
+        said = {**self.options, "kernel": Said(kernel.name, "--live")}
         return self._replace(options=said)
 
     @property

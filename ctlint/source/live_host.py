@@ -29,6 +29,9 @@ _NEEDS_CONNTRACK: Final = re.compile(
 """Rules for which the kernel hooks conntrack in (callers of nf_ct_netns_get())."""
 
 
+_NAMES_SETS: Final = re.compile(r"^-A .* (?:--match-set|-j SET)\b", re.MULTILINE)
+
+
 class Conntrack(NamedTuple):
     """``entries`` of at most ``most``; None where nf_conntrack is not loaded. ``is_asked``: a rule
     needs it.
@@ -90,7 +93,8 @@ def live_host(name: str = HERE) -> LiveHost:
     """Read the network namespace of this thread; ``name`` is what it is called."""
     found: LiveRules = live_rules()
     missing = list(found.missing)
-    sets = _sets(missing)
+    names_sets = any(_NAMES_SETS.search(dump.text) for dump in found.dumps)
+    sets = _sets(missing) if names_sets else ""
     is_asked = any(_NEEDS_CONNTRACK.search(dump.text) for dump in found.dumps)
     return LiveHost(
         name,

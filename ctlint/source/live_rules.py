@@ -177,5 +177,6 @@ def _table_names(text: str) -> Iterator[tuple[str, str]]:
     except (ValueError, KeyError, TypeError, RecursionError):
         return
     for family, name in names:
-        if not (family in _NFT_FAMILIES and name in TABLES):
+        # What is about ARP alone concerns no packet of ours.
+        if family != "arp" and not (family in _NFT_FAMILIES and name in TABLES):
             yield family, name

@@ -224,6 +224,20 @@ def test_whatif_is_asked_of_a_live_host(netns: PrivateNetns) -> None:
     assert "100% stranded" in done.stdout
 
 
+def test_diagnose_collects_in_the_namespace(netns: PrivateNetns) -> None:
+    netns.run(["iptables-nft", "-A", "INPUT", "-p", "udp", "-j", "DROP"])
+    with netns.inside():
+        server = socket.create_server(("127.0.0.1", 8_000))
+        client = socket.create_connection(server.getsockname())
+    with server, client:
+        words = ["--netns", netns.name, "--interval", "0", "--format", "json"]
+        said = json.loads(lint(*words, command="diagnose", code=0).stdout)
+    assert said["name"] == f"network namespace {netns.name}"
+    looked_at = {one["what"]: one["found"] for one in said["looked_at"]}
+    assert looked_at["rules of IPv4"] == "1"
+    assert int(looked_at["sockets"]) > 0
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -237,6 +251,17 @@ def test_no_such_namespace(name: str, said: str) -> None:
     done = lint("--netns", name, code=2)
     assert said in done.stderr
     assert name in done.stderr
+
+
+def test_what_is_wrong_with_one_namespace_is_told_and_the_others_are_checked(
+    netns: PrivateNetns,
+) -> None:
+    netns.run(["iptables-nft", "-A", "INPUT", "-m", "state", "--state", "INVALID", "-j", "DROP"])
+    done = lint("--netns", "ctlint-absent", "--netns", netns.name, "--format", "json", code=2)
+    assert "--netns ctlint-absent: no such network namespace" in done.stderr
+    said = json.loads(done.stdout)
+    assert [one["host"] for one in said["skipped"]] == ["ctlint-absent"]
+    assert {one["host"] for one in said["findings"]} == {netns.name}
 
 
 def test_tables_that_are_not_read_are_named(netns: PrivateNetns) -> None:

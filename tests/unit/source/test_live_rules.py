@@ -80,6 +80,7 @@ def test_tables_that_iptables_cannot_show_are_named(
     listed = (
         '{"nftables": [{"metainfo": {"version": "1.0.6"}}, '
         '{"table": {"family": "ip", "name": "filter", "handle": 1}}, '
+        '{"table": {"family": "arp", "name": "mine", "handle": 4}}, '
         '{"table": {"family": "inet", "name": "filter", "handle": 2}}, '
         '{"table": {"family": "ip", "name": "mine", "handle": 3}}]}'
     )
