@@ -6,6 +6,7 @@ told, and the others are done.
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -176,8 +177,11 @@ def _outcomes(names: Sequence[str], check: HostCheck, jobs: int) -> list[Outcome
 
 
 def _tell_skipped(outcomes: Sequence[Outcome]) -> None:
-    """A line for each host that is skipped, with the first thing that is wrong with it."""
+    """A line for each host that is skipped, with the first thing that is wrong with it. What is
+    wrong with several, as a file of settings that holds for all, is told once.
+    """
     hints: set[str] = set()
+    said: Counter[str] = Counter()
     reports = 0
     for outcome in outcomes:
         skipped = outcome.skipped
@@ -185,12 +189,19 @@ def _tell_skipped(outcomes: Sequence[Outcome]) -> None:
             continue
         first = skipped.troubles[0]
         if outcome.fault is not None:
-            said = f"{skipped.host}: a fault of ctlint's own: {first.message}"
+            fault = f"{skipped.host}: a fault of ctlint's own: {first.message}"
             reports += 1
-            tell(f"{said}; {keep(outcome.fault)}" if reports <= REPORTS_KEPT else said)
+            tell(f"{fault}; {keep(outcome.fault)}" if reports <= REPORTS_KEPT else fault)
             continue
         more = len(skipped.troubles) - 1
-        tell(f"{first} (and {more:,} more)" if more else str(first))
+        line = f"{first} (and {more:,} more)" if more else str(first)
+        said[line] += 1
+        if said[line] > 1:
+            continue
+        tell(line)
         if first.hint and first.hint not in hints and len(hints) < HINTS_TOLD:
             hints.add(first.hint)
             tell(f"  hint: {first.hint}")
+    for line, times in said.items():
+        if times > 1:
+            tell(f"{line}: so it is for {times - 1:,} more of the inputs")

@@ -205,6 +205,16 @@ def test_a_file_of_a_folder_of_hosts_is_no_output(fleet: Path) -> None:
     assert (fleet / "hosts/a/rules.v4").read_text() == DUMP
 
 
+def test_what_is_wrong_with_all_is_told_once(fleet: Path) -> None:
+    (fleet / "s").write_text("net.netfilter.nf_conntrack_tcp_timeout_established = soon\n")
+    inputs = ["hosts/a", "hosts/d.v4", "hosts/f"]
+    done = ctlint(["lint", *inputs, "--sysctl", "s", "--jobs", "1"], cwd=fleet)
+    assert (done.returncode, done.stdout) == (2, "")
+    first, last = done.stderr.splitlines()
+    assert first.startswith("s:1:1: ")
+    assert last == f"{first}: so it is for 2 more of the inputs"
+
+
 _FAULTY = """\
 import sys
 from ctlint.analysis.fault import AnalysisFault
@@ -212,9 +222,10 @@ from ctlint.cli import host_checks
 from ctlint.cli.main import main
 real = host_checks.checked
 def checked(host, *rest, **more):
-    if host.name == "hosts/c":
+    texts = "".join(host.texts.values())
+    if "10.0.0.3" in texts:
         raise AnalysisFault("it cannot be so", {"kernel": "6.18"}, 1, 2)
-    if host.name == "hosts/d.v4":
+    if "# comment" in texts:
         raise KeyError("odd")
     return real(host, *rest, **more)
 host_checks.checked = checked
