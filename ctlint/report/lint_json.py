@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ctlint.finding import (
@@ -38,23 +38,39 @@ def render_json(result: LintResult, *, version: str) -> str:
     """
     known = causes(result)
     numbers = {id(each): number for number, one in enumerate(known, 1) for each in one.findings}
-    document = {
-        "version": FORMAT_VERSION,
-        "tool": {"name": "ctlint", "version": version},
-        "kernel": result.kernel,
-        "config": result.config or None,
-        "inputs": [_input(summary) for summary in result.inputs],
-        "findings": [_finding(finding, numbers[id(finding)]) for finding in result.findings],
-        "undecided": [_undecided(undecided) for undecided in result.undecided],
-        "summary": {
-            **{severity.value: result.count(severity) for severity in Severity},
-            "suppressed": result.allowed,
-        },
-        "causes": sum(cause.lead.suppressed is None for cause in known),
-        "baseline": _baseline(result.baseline) if result.baseline else None,
-        "skipped": [_skipped(skipped) for skipped in result.skipped],
+    summary = {
+        **{severity.value: result.count(severity) for severity in Severity},
+        "suppressed": result.allowed,
     }
-    return json.dumps(document, indent=2, ensure_ascii=True, default=as_plain) + "\n"
+    members: dict[str, str] = {
+        "version": _text(FORMAT_VERSION, 1),
+        "tool": _text({"name": "ctlint", "version": version}, 1),
+        "kernel": _text(result.kernel, 1),
+        "config": _text(result.config or None, 1),
+        "inputs": _list(map(_input, result.inputs)),
+        "findings": _list(_finding(each, numbers[id(each)]) for each in result.findings),
+        "undecided": _list(map(_undecided, result.undecided)),
+        "summary": _text(summary, 1),
+        "causes": _text(sum(cause.lead.suppressed is None for cause in known), 1),
+        "baseline": _text(_baseline(result.baseline) if result.baseline else None, 1),
+        "skipped": _list(map(_skipped, result.skipped)),
+    }
+    lines = ",\n".join(f'  "{key}": {text}' for key, text in members.items())
+    return f"{{\n{lines}\n}}\n"
+
+
+def _list(items: Iterable[object]) -> str:
+    """A list on the first level. Each item becomes text by itself: of thousands of hosts the pieces
+    that json makes of all together would take gigabytes.
+    """
+    texts = ",\n    ".join(_text(item, 2) for item in items)
+    return f"[\n    {texts}\n  ]" if texts else "[]"
+
+
+def _text(value: object, level: int) -> str:
+    """A value as it stands on a level; no text in it holds a line break of its own."""
+    text = json.dumps(value, indent=2, ensure_ascii=True, default=as_plain)
+    return text.replace("\n", "\n" + "  " * level)
 
 
 def as_plain(value: object) -> dict[Any, Any] | list[Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -126,3 +127,10 @@ def test_a_packet() -> None:
         ("entry", "none"),
         ("ctstate", "INVALID"),
     ]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_the_text_is_what_json_writes_of_the_whole(text: str) -> None:
+    result = hostile_result(text)
+    printed = render_json(replace(result, findings=result.findings * 3), version=text)
+    assert json.dumps(json.loads(printed), indent=2) + "\n" == printed
