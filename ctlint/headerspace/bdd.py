@@ -116,10 +116,10 @@ class BddSpace:
             found = self._sets[diagram] = BddSet(self, diagram)
         return found
 
-    def keep_cube(self, diagram: BDDFunction, cube: BddSet) -> None:
-        """Makes a cube the set of its diagram."""
+    def keep_as_found(self, diagram: BDDFunction, packets: BddSet) -> None:
+        """Makes a set of which more is known the set of its diagram."""
         if len(self._sets) < _REMEMBERED:
-            self._sets.setdefault(diagram, cube)
+            self._sets.setdefault(diagram, packets)
 
     def result(self, results: Results, operation: Operation, left: BddSet, right: BddSet) -> BddSet:
         """The result of an operation. Raises TooLargeError."""
@@ -219,26 +219,39 @@ class BddSpace:
 
 
 class BddSet:
-    """See PacketSet. Of some the ``cube`` is known: what each part has where its mask is 1. Those
-    are met without a diagram, which is made once something else is asked of them.
+    """See PacketSet. Of some the ``cube`` is known: what each part has where its mask is 1. Others
+    are all packets but those of one set, which are ``left_out``. Both are met without a diagram,
+    which is made once something else is asked of them.
     """
 
-    __slots__ = ("_diagram", "_space", "cube")
+    __slots__ = ("_diagram", "_space", "cube", "left_out")
 
     def __init__(
-        self, space: BddSpace, diagram: BDDFunction | None, cube: Cube | None = None
+        self,
+        space: BddSpace,
+        diagram: BDDFunction | None,
+        cube: Cube | None = None,
+        left_out: BddSet | None = None,
     ) -> None:
         self._space = space
         self._diagram = diagram
         self.cube = cube
+        self.left_out = left_out
 
     @property
     def _function(self) -> BDDFunction:
         found = self._diagram
         if found is None:
-            assert self.cube is not None
-            found = self._diagram = self._space.diagram(self.cube)
-            self._space.keep_cube(found, self)
+            space = self._space
+            if self.left_out is not None:
+                with _within_memory():
+                    found = ~self.left_out._function
+                space.spend(found)
+            else:
+                assert self.cube is not None
+                found = space.diagram(self.cube)
+            self._diagram = found
+            space.keep_as_found(found, self)
         return found
 
     def __and__(self, other: BddSet, /) -> BddSet:
@@ -249,6 +262,10 @@ class BddSet:
             return other
         if self.cube is not None and other.cube is not None:
             return self._met(self.cube, other.cube)
+        if other.left_out is not None:
+            return self - other.left_out
+        if self.left_out is not None:
+            return other - self.left_out
         known = space.meets.get((id(self), id(other)))
         if known is not None:
             return known[0]
@@ -282,9 +299,15 @@ class BddSet:
             return self
         if other is space.everything:
             return space.nothing
+        if other.left_out is not None:
+            return self & other.left_out
         known = space.rests.get((id(self), id(other)))
         if known is not None:
             return known[0]
+        if self is space.everything and other.cube != {}:
+            found = BddSet(space, None, None, other)
+            space.keep(space.rests, self, other, found)
+            return found
         return space.result(space.rests, _without, self, other)
 
     def __eq__(self, other: object) -> bool:
