@@ -27,6 +27,8 @@ from ctlint.wire.addresses import Family, Net
 
 MAX_NAT_CHAIN: Final = 200
 """Of a large table nat, chains of more rules are not asked rule by rule."""
+_FEW: Final = 3
+"""Effects of one chain on some connections; a further one tells of all."""
 TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it translates"
 
 
@@ -34,8 +36,12 @@ class NatSweep(TableSweep):
     """The table nat at one hook."""
 
     def universe(self, alike: Sequence[Effect]) -> PacketSet:
-        """All, for what opens connections: that tells of late packets too."""
-        return self.sweeper.space.everything if self.packets.opens else super().universe(alike)
+        """All, for what opens connections: that tells of late packets too. Of others those that are
+        asked for, few of which any service is about, or all where others were asked for before,
+        again and again.
+        """
+        is_told_of_all = self.packets.opens or len(alike) >= _FEW
+        return self.sweeper.space.everything if is_told_of_all else self.among
 
     def new_effect(self, name: str, ready: ReadyChain, key: Key, among: PacketSet) -> Effect:
         """Of late packets it is that of those that open connections, but for what NAT leads on."""

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ctlint.analysis.sweep import Sweeper
 
 MAX_DEPTH: Final = 64
-_FEW: Final = 3
-"""Effects of one chain on some connections; a further one tells of all."""
 _MANY: Final = 500
 """Of so many rules in a row, those are left out that are about none of the packets in question."""
 _VERY_MANY: Final = 5_000
@@ -161,11 +159,9 @@ class TableSweep:
         is_told = tells is None or tells is self.packets.tells_ends
         return is_told and self.sweeper.is_within(self.among, effect.among)
 
-    def universe(self, alike: Sequence[Effect]) -> PacketSet:
-        """The connections of which an effect is told: those that are asked for, or all where
-        others were asked for before, again and again.
-        """
-        return self.among if len(alike) < _FEW else self.sweeper.space.everything
+    def universe(self, _alike: Sequence[Effect]) -> PacketSet:
+        """The connections of which an effect is told."""
+        return self.sweeper.space.everything
 
     def new_effect(self, name: str, ready: ReadyChain, key: Key, among: PacketSet) -> Effect:
         """Sends all connections through a chain. Of calls to which none of those ``among`` comes,
