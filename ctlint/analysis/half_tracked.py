@@ -102,39 +102,48 @@ def _untracking(chains: ChainStore) -> dict[str, RuleRef]:
     return {str(ref): ref for ref in refs}
 
 
-def _sweeper(chains: ChainStore, report: RoleReport) -> Sweeper:
-    if report.survey is None:
-        return Sweeper(chains, Coordinates(report.role, chains.ruleset.family, chains.interfaces))
-    # Another question, with a bound of its own.
-    sweeper = report.survey.sweeper
-    sweeper.rules = 0
-    return sweeper
+def _sweepers(chains: ChainStore, report: RoleReport) -> Iterator[Sweeper]:
+    """What is asked: the sweeper that has answered before, then one that has its memory free."""
+    if report.survey is not None:
+        sweeper = report.survey.sweeper
+        # Another question, with a bound of its own.
+        sweeper.rules = 0
+        yield sweeper
+    yield Sweeper(chains, Coordinates(report.role, chains.ruleset.family, chains.interfaces))
 
 
 def _hindered(chains: ChainStore, report: RoleReport) -> Iterator[Connection]:
     """Connections of which a packet of the handshake is lost, as it would not be if both directions
     were tracked.
     """
-    sweeper = _sweeper(chains, report)
-    coordinates, role = sweeper.coordinates, report.role
+    for sweeper in _sweepers(chains, report):
+        try:
+            yield from _hindered_by(sweeper, report.role)
+        except TooLargeError:
+            continue
+        except EndlessWalkError:
+            return
+        return
+
+
+def _hindered_by(sweeper: Sweeper, role: Role) -> Iterator[Connection]:
+    """The same by one sweeper. Raises TooLargeError and EndlessWalkError."""
+    coordinates = sweeper.coordinates
     any_one = Connection(role, coordinates.family, 0, 0, 0, 0, "", "")
     first = any_one.entry(Dir.ORIGINAL)
     answer = any_one.entry(Dir.REPLY, confirmed=True, replied=True)
     later = any_one.entry(Dir.ORIGINAL, confirmed=True, replied=True, assured=True)
     established = CtState.ESTABLISHED
-    try:
-        nothing = sweeper.space.nothing
-        syn = Kindred(Dir.ORIGINAL, SYN, CtState.NEW, first, opens=True)
-        syn_ack = Kindred(Dir.REPLY, SYN_ACK, established, answer)
-        ack = Kindred(Dir.ORIGINAL, ACK, established, later)
-        opened = sweeper.send(syn, _plain(coordinates.possible()))
-        no_entry = _passed(opened, nothing, untracked=True)
-        yield from _lost(coordinates, sweeper, no_entry, syn_ack)
-        answered = sweeper.send(syn_ack, _plain(_passed(opened, nothing, untracked=False)))
-        no_answer = _passed(answered, nothing, untracked=True)
-        yield from _lost(coordinates, sweeper, no_answer, ack)
-    except (TooLargeError, EndlessWalkError):
-        return
+    nothing = sweeper.space.nothing
+    syn = Kindred(Dir.ORIGINAL, SYN, CtState.NEW, first, opens=True)
+    syn_ack = Kindred(Dir.REPLY, SYN_ACK, established, answer)
+    ack = Kindred(Dir.ORIGINAL, ACK, established, later)
+    opened = sweeper.send(syn, _plain(coordinates.possible()))
+    no_entry = _passed(opened, nothing, untracked=True)
+    yield from _lost(coordinates, sweeper, no_entry, syn_ack)
+    answered = sweeper.send(syn_ack, _plain(_passed(opened, nothing, untracked=False)))
+    no_answer = _passed(answered, nothing, untracked=True)
+    yield from _lost(coordinates, sweeper, no_answer, ack)
 
 
 def _lost(

@@ -6,13 +6,17 @@ tests/kernel/test_witnesses.py plays the same cases on the live kernel.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ctlint.analysis.half_tracked import HalfTracked, half_tracked
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import examine
+from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Role
+from ctlint.headerspace.space import TooLargeError
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.chains import ChainStore
@@ -38,6 +42,25 @@ def rules(untracks: list[str], filters: list[str]) -> str:
         f"*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{raw}COMMIT\n"
         f"*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{text}COMMIT\n"
     )
+
+
+def test_memory_that_is_used_up_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    untracks, chain, role, flags = LOST["router, SYN"]
+    ruleset = parse_rulesets(rules([untracks], [f"{chain} {INVALID}"]), "rules")[0]
+    chains = ChainStore(ruleset, Facts())
+    settings = Settings(SysctlSet(), NEWEST)
+    report = examine(chains, role, settings)
+    assert report.survey is not None
+    full, send = report.survey.sweeper, Sweeper.send
+
+    def sent(self: Sweeper, *asked: Any) -> Any:
+        if self is full:
+            raise TooLargeError
+        return send(self, *asked)
+
+    monkeypatch.setattr(Sweeper, "send", sent)
+    (one,) = half_tracked(chains, settings, Witnesses(chains, settings), [report])
+    assert (one.role, one.packet.flags) == (role, flags)
 
 
 def half_tracked_of(text: str) -> list[HalfTracked]:
