@@ -17,7 +17,7 @@ from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.options import (
     color_option,
     console,
-    kernel_option,
+    kernel_named,
     sets_option,
     sysctl_option,
     unusable_input,
@@ -25,7 +25,7 @@ from ctlint.cli.options import (
 from ctlint.cli.progress import watched
 from ctlint.cli.replay_options import Own, boxs_addresses, connection_ends, interface_names
 from ctlint.cli.streams import tell
-from ctlint.model.kernel.profiles import KernelProfile
+from ctlint.model.kernel.profiles import NEWEST, KernelProfile
 from ctlint.model.netfilter.host import InterfaceAddress
 from ctlint.report.replay_result import Only, ReplayResult, shows_connection, shows_packet
 from ctlint.source.captures import CaptureError, CaptureStream, frames
@@ -61,7 +61,14 @@ Examples:
 )
 @sysctl_option
 @sets_option
-@kernel_option
+@click.option(
+    "--kernel",
+    callback=kernel_named,
+    default=NEWEST.name,
+    show_default=True,
+    metavar="PROFILE",
+    help="Kernel: a profile (see `ctlint kernel --list`) or the output of `uname -r`.",
+)
 @click.option(
     "--local",
     multiple=True,
