@@ -18,6 +18,7 @@ from tests.unit.cli.running import ctlint
 
 _FOLDER = REPOSITORY / "examples" / "captures"
 _CAPTURE = _FOLDER / "idle.pcapng"
+_OTHER_RULES = REPOSITORY / "examples" / "explain" / "router.v4"
 _FIREWALL = ("--rules", _FOLDER / "router.v4", "--sysctl", _FOLDER / "sysctl.conf")
 _ALL = ("replay", _CAPTURE, *_FIREWALL, "--kernel", "6.18")
 
@@ -165,7 +166,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         ([_CAPTURE, "--local", "1.1.1.1@"], "names no interface"),
         ([_CAPTURE, "--interface", "eth0"], "is not NUMBER=NAME"),
         (["-", "--rules", "-"], "given twice"),
-        ([_CAPTURE, *_FIREWALL, *_FIREWALL[:2]], "a second rule set of IPv4"),
+        ([_CAPTURE, *_FIREWALL, "--rules", _OTHER_RULES], "a second rule set of IPv4"),
     ],
 )
 def test_what_cannot_be_used(arguments: list[str | Path], said: str) -> None:
