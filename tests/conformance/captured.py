@@ -25,6 +25,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,6 +70,16 @@ COMMIT
 """
 
 
+class View(Enum):
+    """What is captured: what comes in to the box on both sides, that and what leaves it, or all on
+    the near side alone, where answers are seen when they leave.
+    """
+
+    ARRIVALS = "arrivals"
+    BOTH = "both"
+    NEAR = "near"
+
+
 class Setting(NamedTuple):
     """A box: its rules, and its sysctls beside TIMEOUTS. ``is_server``: it is the server itself."""
 
@@ -76,6 +87,7 @@ class Setting(NamedTuple):
     rules: str
     sysctls: dict[str, int]
     is_server: bool = False
+    view: View = View.ARRIVALS
 
 
 def _rules(policy: str, chain: str = "FORWARD") -> str:
@@ -91,18 +103,23 @@ SETTINGS: Final = (
     Setting("never picked up", _rules("DROP"), {"tcp_loose": 0}),
     Setting("masqueraded", _NAT + _rules("ACCEPT"), {}),
     Setting("the box is the server", _rules("DROP", "INPUT"), {}, is_server=True),
+    Setting("seen twice", _rules("ACCEPT"), {}, view=View.BOTH),
+    Setting("masqueraded, seen twice", _NAT + _rules("ACCEPT"), {}, view=View.BOTH),
+    Setting("seen on the near side", _rules("ACCEPT"), {}, view=View.NEAR),
+    Setting("masqueraded, seen on the near side", _NAT + _rules("ACCEPT"), {}, view=View.NEAR),
 )
 
 
 @dataclass(slots=True)
 class Recording:
     """A capture, with what the kernel said of each of its packets: the ctstate, and whether it came
-    through.
+    through. ``seen_again`` are frames beside those packets: the same as they left.
     """
 
     family: Family
     capture: bytes
     answers: list[tuple[str, bool]]
+    seen_again: int
     connections: int
     kinds: Counter[str] = field(default_factory=Counter)
 
@@ -166,7 +183,7 @@ def _watch() -> str:
     chains = [
         f"chain {hook} {{ type filter hook {hook} priority -199\n"
         + "\n".join(
-            f'ct state {state} log prefix "state {state.upper()}" group {_GROUP} queue-threshold 1'
+            f'ct state {state} log prefix "{hook} {state.upper()}" group {_GROUP} queue-threshold 1'
             for state in states
         )
         + "\n}"
@@ -183,12 +200,25 @@ def _watch() -> str:
 # What is seen
 
 
-class _Tap:
-    """Captures what comes in to the box, and what it sends itself, on its two wires."""
+_INCOMING, _OUTGOING = 0, 4
+"""PACKET_HOST and PACKET_OUTGOING (linux/if_packet.h)."""
 
-    def __init__(self, box: PrivateNetns, *, with_output: bool) -> None:
-        self._with_output = with_output
-        self.frames: list[tuple[int, str, bytes]] = []
+
+class _Captured(NamedTuple):
+    at: int
+    name: str
+    data: bytes
+    is_leaving: bool
+
+
+class _Tap:
+    """Captures what comes in to the box on its two wires, or what else the setting says."""
+
+    def __init__(self, box: PrivateNetns, setting: Setting) -> None:
+        with_output = setting.is_server or setting.view is not View.ARRIVALS
+        self._kinds = (_INCOMING, _OUTGOING) if with_output else (_INCOMING,)
+        self._names = ("eth0",) if setting.view is View.NEAR else ("eth0", "eth1")
+        self.frames: list[_Captured] = []
         with box.inside():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self._socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
@@ -206,13 +236,13 @@ class _Tap:
             except BlockingIOError:
                 return
             name, _, kind, _, _ = address
-            if name not in ("eth0", "eth1") or kind not in ((0, 4) if self._with_output else (0,)):
+            if name not in self._names or kind not in self._kinds:
                 continue
             if not _is_of_interest(data[14:]):
                 continue
             (stamp,) = (value for _, _, value in ancillary)
             seconds, nanos = struct.unpack("qq", stamp[:16])
-            self.frames.append((seconds * 10**9 + nanos, name, data))
+            self.frames.append(_Captured(seconds * 10**9 + nanos, name, data, kind == _OUTGOING))
 
     def require_all(self) -> None:
         """Fail where the kernel captured more than was taken."""
@@ -224,8 +254,8 @@ class _Tap:
         """All as a file."""
         nanos = (9, b"\x09")
         parts = [section()]
-        parts += [interface(options=[(2, name), nanos]) for name in (b"eth0", b"eth1")]
-        parts += [packet(at, data, ("eth0", "eth1").index(name)) for at, name, data in self.frames]
+        parts += [interface(options=[(2, name.encode()), nanos]) for name in self._names]
+        parts += [packet(one.at, one.data, self._names.index(one.name)) for one in self.frames]
         return b"".join(parts)
 
 
@@ -266,6 +296,8 @@ class _Listener:
         with box.inside():
             self._log = Log()
         self.said: dict[bytes, deque[_Said]] = defaultdict(deque)
+        self.sent: dict[bytes, deque[_Said]] = defaultdict(deque)
+        """Of packets of the box's own."""
         self._waiting: dict[bytes, _Said] = {}
 
     def close(self) -> None:
@@ -276,12 +308,12 @@ class _Listener:
             if not _is_of_interest(data):
                 continue
             key = _key(data)
-            if prefix.startswith(b"state "):
-                said = _Said(prefix[6:].decode(), [False])
-                self.said[key].append(said)
-                self._waiting[key] = said
-            elif prefix == b"passed":
+            if prefix == b"passed":
                 self._waiting[key].passed[0] = True
+                continue
+            hook, state = prefix.decode().split()
+            said = self._waiting[key] = _Said(state, [False])
+            (self.sent if hook == "output" else self.said)[key].append(said)
 
 
 # The traffic
@@ -449,7 +481,7 @@ def record(setting: Setting, family: Family, connections: int) -> Recording:
         site.box.run(["nft", "-f", "-"], input=_watch())
         for name, value in sysctls_of(setting).items():
             _set(site.box, name, value)
-        listener, tap = _Listener(site.box), _Tap(site.box, with_output=setting.is_server)
+        listener, tap = _Listener(site.box), _Tap(site.box, setting)
         stack.callback(listener.close)
         stack.callback(tap.close)
 
@@ -465,10 +497,17 @@ def record(setting: Setting, family: Family, connections: int) -> Recording:
         _pass_time(_SETTLING, drain)
         tap.require_all()
         answers = []
-        for _, _, data in tap.frames:
-            said = listener.said[_key(data[14:])].popleft()
+        for frame in tap.frames:
+            key = _key(frame.data[14:])
+            if frame.is_leaving and listener.sent[key]:
+                said = listener.sent[key].popleft()
+            elif frame.is_leaving and setting.view is View.BOTH:
+                continue
+            else:
+                said = listener.said[key].popleft()
             answers.append((said.state, said.passed[0]))
-        return Recording(family, tap.pcapng(), answers, connections, kinds)
+        seen_again = len(tap.frames) - len(answers)
+        return Recording(family, tap.pcapng(), answers, seen_again, connections, kinds)
 
 
 def _pass_time(seconds: float, drain: Callable[[], None]) -> None:
@@ -513,6 +552,8 @@ def differences(setting: Setting, recording: Recording, folder: Path) -> list[Di
     told = [json.loads(line) for line in done.stdout.splitlines()]
     packets = [line for line in told if line["kind"] == "packet"]
     assert len(packets) == len(recording.answers), told[-1]
+    left_out = {one["reason"]: one["count"] for one in told[-1]["left_out"]}
+    assert left_out == ({"output": recording.seen_again} if recording.seen_again else {})
     found = []
     for number, (answer, line) in enumerate(zip(recording.answers, packets, strict=True)):
         verdict = line["verdict"]

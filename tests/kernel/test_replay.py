@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 @pytest.mark.parametrize(
     ("setting", "family"),
-    [(SETTINGS[0], Family.IPV4), (SETTINGS[3], Family.IPV4), (SETTINGS[4], Family.IPV6)],
+    [(SETTINGS[0], Family.IPV4), (SETTINGS[4], Family.IPV6), (SETTINGS[8], Family.IPV4)],
     ids=lambda value: getattr(value, "name", None),
 )
 def test_as_the_kernel_said(setting: Setting, family: Family, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import Half, NotModelledError, Tracker
 from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
+from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
@@ -184,10 +184,10 @@ class Replay:
         if place is None:
             return LeftOut.SPECIAL
         way, interface = place
-        key = get_tuple(packet)
         is_own = not interface
         if self._has_nat and not is_own:
-            packet, key = self._as_it_arrived(packet, key)
+            packet = self._as_it_arrived(packet)
+        key = get_tuple(packet)
         about = key if packet.quoted is None else get_tuple(packet.quoted)
         seen = _Seen(frame.at or 0, now, packet, about, way, interface)
         if found.is_cut:
@@ -218,26 +218,32 @@ class Replay:
             self.unruled += 1
         return self._answer(seen, passage, before, after)
 
-    def _as_it_arrived(
-        self, packet: Packet, key: tuple[int, int, int, int, int, int]
-    ) -> tuple[Packet, tuple[int, int, int, int, int, int]]:
+    def _as_it_arrived(self, packet: Packet) -> Packet:
         """A packet of a translated connection that was captured on the side where it leaves, as it
         came in on the other.
         """
-        if self._tracker.find(key, self._now) is not None:
-            return packet, key
+        about = packet if packet.quoted is None else packet.quoted
+        key = get_tuple(about)
         inverse = invert_tuple(key)
-        half = None if inverse is None else self._tracker.find(inverse, self._now)
+        if inverse is None:
+            return packet
+        # Of what an error quotes conntrack looks for the answer.
+        sought, other = (key, inverse) if about is packet else (inverse, key)
+        if self._tracker.find(sought, self._now) is not None:
+            return packet
+        half = self._tracker.find(other, self._now)
         if half is None:
-            return packet, key
+            return packet
         entry, direction = half
-        arrived = entry.tuple_in(Dir(1 - direction))
-        packet = packet._replace(saddr=arrived.saddr, daddr=arrived.daddr)
-        if packet.protocol in (ICMP, ICMPV6):
-            packet = packet._replace(icmp_id=arrived.sport)
-        elif packet.sport is not None:
-            packet = packet._replace(sport=arrived.sport, dport=arrived.dport)
-        return packet, get_tuple(packet)
+        arrived = entry.tuple_in(_DIRS[1 - direction])
+        if about is packet:
+            return _with_ends(packet, arrived)
+        answered = invert_tuple(arrived)
+        if answered is None:
+            return packet
+        quoted = _with_ends(about, answered)
+        is_to_sender = packet.daddr == about.saddr
+        return packet._replace(daddr=quoted.saddr if is_to_sender else packet.daddr, quoted=quoted)
 
     # ---- answers
 
@@ -282,6 +288,16 @@ class Replay:
             self._doubts.popitem(last=False)
             self.forgotten += 1
         return _undecided(seen, why)
+
+
+def _with_ends(packet: Packet, ends: Tuple) -> Packet:
+    """The packet with other addresses and ports."""
+    packet = packet._replace(saddr=ends.saddr, daddr=ends.daddr)
+    if packet.protocol in (ICMP, ICMPV6):
+        return packet._replace(icmp_id=ends.sport)
+    if packet.sport is None:
+        return packet
+    return packet._replace(sport=ends.sport, dport=ends.dport)
 
 
 def _undecided(seen: _Seen, why: Sequence[Mapping[str, Any]], half: Half | None = None) -> Played:

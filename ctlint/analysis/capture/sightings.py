@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from ctlint.model.conntrack.tuple import get_tuple
 from ctlint.model.netfilter.passage import Emitted
 from ctlint.wire.moments import SECOND, Micros
 from ctlint.wire.packet import Packet
@@ -50,7 +51,8 @@ class Sightings:
 def _looks(packet: Packet) -> _Key:
     if packet.icmp_type is None:
         return packet[:_UP_TO_ACK]
-    return (*packet[:_UP_TO_ACK], packet.icmp_id, packet.quoted)
+    about = None if packet.quoted is None else get_tuple(packet.quoted)
+    return (*packet[:_UP_TO_ACK], packet.icmp_id, about)
 
 
 def _keep(awaited: OrderedDict[_Key, Micros], key: _Key, now: Micros) -> None:

@@ -296,6 +296,14 @@ def test_answers_that_were_captured_behind_nat_come_as_they_came_in() -> None:
     assert connection.packets == [2, 1]
 
 
+def test_errors_that_were_captured_behind_nat_come_as_they_came_in() -> None:
+    error = Packet(V4, _SERVER, _CLIENT, ICMP, icmp_type=3, icmp_code=4, quoted=_tcp("A", seq=1))
+    played, _ = _play([*_handshake(), _frame(error, 1)], _firewall(_MASQUERADE))
+    assert _told(played)[3] == ("RELATED", Fate.PASSED)
+    (connection,), _ = _connections(played)
+    assert sum(connection.packets) == 4
+
+
 def test_answers_that_were_captured_before_nat_belong_to_the_connection_too() -> None:
     frames = _handshake()
     answer = _tcp("SA", to_server=False, ack=1)._replace(daddr=parse_address("192.0.2.1", V4))
