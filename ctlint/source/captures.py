@@ -14,7 +14,7 @@ from typing import Final
 from ctlint.source.capture_stream import CaptureError, CaptureStream
 from ctlint.source.errors import SourceError
 from ctlint.source.pcapng import SECTION, read_pcapng
-from ctlint.wire.frame import Frame, interface_number
+from ctlint.wire.frame import COOKED2, Frame, interface_number
 from ctlint.wire.moments import SECOND
 
 __all__ = ["CaptureError", "CaptureStream", "frames"]
@@ -37,6 +37,7 @@ _OTHERS: Final = (
     (b"\x28\xb5\x2f\xfd", "zstdcat"),
     (b"\x04\x22\x4d\x18", "lz4cat"),
 )
+_make = tuple.__new__
 _LINK: Final = 0xFFFF
 """The bits of a link type; above them stands what is known of check sums."""
 
@@ -94,6 +95,6 @@ def _records(
             said = f"the file ends in a packet: {len(data)} of {captured} bytes are there"
             raise CaptureError(stream.path, offset, said)
         at = seconds * SECOND + fraction // parts
-        frame = Frame(at, link, data, max(length, captured), "", offset)
-        number = interface_number(frame)
-        yield frame._replace(interface=number) if number else frame
+        number = interface_number(data) if link == COOKED2 else ""
+        length = max(length, captured)
+        yield _make(Frame, (at, link, data, length, number, offset))

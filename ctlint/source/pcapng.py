@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ctlint.source.capture_stream import CaptureError, CaptureStream
-from ctlint.wire.frame import Frame, interface_number
+from ctlint.wire.frame import COOKED2, Frame, interface_number
 from ctlint.wire.moments import SECOND
 
 SECTION: Final = b"\x0a\x0d\x0d\x0a"
@@ -197,6 +197,6 @@ class _Blocks:
         if at is not None and not 0 <= at < _LAST_MOMENT:
             raise self.fail("a moment before 1970 or behind the year 9999: the file is damaged")
         wire = max(length, len(data))
-        frame = Frame(at, interface.link, data, wire, interface.name, self.begin)
-        number = interface_number(frame)
-        return frame._replace(interface=number) if number else frame
+        number = interface_number(data) if interface.link == COOKED2 else ""
+        name = number or interface.name
+        return Frame(at, interface.link, data, wire, name, self.begin)

@@ -110,7 +110,7 @@ def _decode4(
     if header < 20 or total < header or total > length - start:
         return LeftOut.MALFORMED
     at, size = start + header, total - header
-    head = Header(_IPV4, saddr, daddr, protocol, ttl, tos, number)
+    head = _make(Header, (_IPV4, saddr, daddr, protocol, ttl, tos, number))
     if fragment & (_MORE | _OFFSET):
         place = (fragment & _OFFSET) * 8
         first_bytes = b"" if place else data[at : at + size]
@@ -211,7 +211,8 @@ def _tcp(ip: Header, data: bytes, at: int, there: int, size: int, keeps_payload:
     payload = data[at + width : at + size] if keeps_payload else b""
     fields = (family, saddr, daddr, TCP, sport, dport, _FLAGS[flags], None, None, size - width)
     more = (seq, ack, window, options, 0, None, defect, ttl, tos, payload, _QUOTED)
-    return Decoded(_make(Packet, fields + more), number, width > there, there >= size)
+    packet = _make(Packet, fields + more)
+    return _make(Decoded, (packet, number, width > there, there >= size))
 
 
 def _udp(ip: Header, data: bytes, at: int, there: int, size: int, keeps_payload: bool) -> Decoded:

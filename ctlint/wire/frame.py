@@ -116,8 +116,8 @@ def _behind_type(data: bytes, at: int, start: int | None = None) -> int | LeftOu
     return LeftOut.NO_IP
 
 
-def interface_number(frame: Frame) -> str:
-    """The number of the interface that the frame itself names; empty where it names none."""
-    if frame.link == COOKED2 and len(frame.data) >= _COOKED2_HEADER:
-        return str(int.from_bytes(frame.data[4:8], "big"))
-    return ""
+def interface_number(data: bytes) -> str:
+    """The number of the interface in a frame of Linux cooked, version 2; empty where it is cut."""
+    if len(data) < _COOKED2_HEADER:
+        return ""
+    return str(int.from_bytes(data[4:8], "big"))

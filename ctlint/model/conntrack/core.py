@@ -192,6 +192,10 @@ class Tracker:
 
     def find(self, key: Key, now: Micros, zone: Zone = DEFAULT_ZONE) -> Half | None:
         """Port of nf_conntrack_find_get: whose tuple this is. What has expired is not found."""
+        if zone is DEFAULT_ZONE:
+            half = self._default.get(key)
+            if half is None or (half[0].expires_at > now and half[0].zone is DEFAULT_ZONE):
+                return half
         number = zone.number_in(Dir.ORIGINAL)
         half = self._look_up(key, number, zone, now)
         if half is None and (other := zone.number_in(Dir.REPLY)) != number:

@@ -11,7 +11,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import CookedLinuxV2, Ether
 from scapy.utils import PcapNgWriter, PcapWriter
 
 from ctlint.source.captures import CaptureError, CaptureStream, frames
@@ -128,6 +128,15 @@ def test_as_another_writer_makes_them(tmp_path: Path) -> None:
             opened.write(frame)
         (found,) = frames(CaptureStream(str(tmp_path / name)))
         assert (found.at, found.data, found.link) == (1_700_000_000_250_000, _FRAME, 1)
+
+
+def test_the_interface_that_a_cooked_frame_names(tmp_path: Path) -> None:
+    cooked = bytes(CookedLinuxV2(ifindex=3)) + _FRAME[14:]
+    data = section() + interface(276, options=[(2, b"any")]) + packet(1, cooked)
+    for file in (pcap([(1, cooked), (2, cooked[:19])], link=276), data + packet(2, cooked[:19])):
+        first, cut = _frames(file, tmp_path)
+        assert first.interface == "3"
+        assert cut.interface in ("", "any")
 
 
 def test_packed_with_gzip(tmp_path: Path) -> None:
