@@ -119,7 +119,8 @@ class SocketTroubles:
             return None
         lasts = self.lasts.closing(socket)
         signs = list(self._signs(socket, known))
-        if socket.timer is not None and socket.timer.kind == "persist" and lasts.is_known:
+        is_unsent = socket.number("notsent") == 1 and lasts.is_known
+        if is_unsent and socket.timer is not None and socket.timer.kind == "persist":
             signs.append("its FIN has never left: this host's own output refuses it (notsent)")
         first = walked.lost[0] if walked.lost else None
         if first is None:

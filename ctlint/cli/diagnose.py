@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import replace
 
 import click
@@ -118,7 +118,10 @@ def _source(
     with ExitStack() as stack:
         for place in live.namespaces:
             stack.enter_context(inside(place))
-        yield stack.enter_context(collected(5 if interval is None else interval)), None
+        made = stack.enter_context(collected(5 if interval is None else interval))
+        # The folder is gone afterwards: its files are known by their names alone.
+        stack.enter_context(chdir(made))
+        yield ".", None
 
 
 def _kernel(evidence: Evidence) -> KernelProfile:

@@ -209,7 +209,9 @@ def test_the_rules_that_it_advises_let_the_connection_end(hosts: Hosts, tmp_path
     client.close()
     time.sleep(0.5)
     _, found = _diagnose(hosts.client, "--live", "--interval", "1")
-    advice = _of_state(found, "FIN_WAIT_1")["now"][0]
+    trouble = _of_state(found, "FIN_WAIT_1")
+    assert trouble["lost"][0]["location"]["file"] == "iptables-save"
+    advice = trouble["now"][0]
     assert advice["checked"]
     for command in advice["commands"]:
         hosts.client.run(command.split())

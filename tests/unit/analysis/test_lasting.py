@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import pytest
 
-from ctlint.analysis.lasting import Lasting, of_close, of_connect, of_data
+from ctlint.analysis.lasting import (
+    Lasting,
+    of_close,
+    of_connect,
+    of_data,
+    rest_of_close,
+    rest_of_connect,
+)
 from ctlint.model.endpoint.settings import EndSettings, read_end_settings
 from ctlint.model.kernel.profiles import profile
 
@@ -68,3 +75,30 @@ def test_a_range_begins_with_its_least() -> None:
     found = of_close(profile("6.18"), ends("6.18"), is_refused=False)
     assert isinstance(found, Lasting)
     assert found.least <= found.most
+
+
+@pytest.mark.parametrize("counted", range(7))
+def test_rest_of_connect(counted: int) -> None:
+    """Documentation/networking/ip-sysctl.rst: with 6 retries of the SYN and an initial timeout of a
+    second, connect() gives up after 127 s: 1, 2, 4 … 64 s behind each other. The timer wheel makes
+    each later by up to an eighth.
+    """
+    kernel = profile("5.10")
+    rest = rest_of_connect(kernel, read_end_settings(kernel, {}), counted)
+    assert rest is not None
+    left = 127 - (2 ** (counted + 1) - 1)
+    assert left <= rest.least <= rest.most <= left * 9 / 8 + 9
+
+
+def test_rest_of_a_close_that_output_refuses() -> None:
+    """tcp_orphan_retries 3: a real socket on 6.18 probed after 0.2, 0.6 and 1.4 s, and was gone
+    3.4 s behind close(), when its fourth timer went off.
+    """
+    kernel = profile("6.18")
+    settings = read_end_settings(kernel, {"net.ipv4.tcp_orphan_retries": 3})
+    rests = [rest_of_close(kernel, settings, n, 57, is_refused=True) for n in range(5)]
+    assert rests[4] is None
+    for rest, begun in zip(rests[:4], (0.2, 0.6, 1.4, 3.1), strict=True):
+        assert rest is not None
+        assert rest.least <= 3.4 - begun + 0.5
+        assert rest.most >= 3.4 - begun - 0.5
