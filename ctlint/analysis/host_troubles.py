@@ -17,7 +17,8 @@ from ctlint.analysis.settings import (
     BadSettingError,
     Settings,
 )
-from ctlint.analysis.socket_troubles import is_full, say_end
+from ctlint.analysis.socket_troubles import is_full
+from ctlint.analysis.socket_words import say_end
 from ctlint.ir.evidence import SocketLine
 
 _SOMAXCONN: Final = "net.core.somaxconn"

@@ -34,16 +34,15 @@ from ctlint.analysis.socket_packets import (
     Passed,
     SocketPackets,
     accepting,
-    say_flags,
 )
+from ctlint.analysis.socket_words import kill, say_lost, say_owner, say_place, say_socket
 from ctlint.analysis.tracking import EntryState
 from ctlint.finding import Role
-from ctlint.ir.evidence import EntryLine, SocketEnd, SocketLine, SocketTable
+from ctlint.ir.evidence import EntryLine, SocketLine, SocketTable
 from ctlint.ir.rule import Match, Target
 from ctlint.model.kernel.features import Feature
 from ctlint.model.netfilter.tern import Tern
-from ctlint.wire.addresses import Family, format_address
-from ctlint.wire.tcp_flags import TcpFlags
+from ctlint.wire.addresses import Family
 
 CLOSING: Final = ("FIN_WAIT_1", "LAST_ACK", "CLOSING")
 LOOKED_AT: Final = (*CLOSING, "CLOSE_WAIT", "SYN_SENT", "FIN_WAIT_2")
@@ -134,7 +133,7 @@ class SocketTroubles:
                 Pattern.UNANSWERED, what, socket, known, entry, (), lasts, tuple(signs),
                 now=(kill(socket),), undecided=tuple(walked.undecided),
             )  # fmt: skip
-        what = f"{socket.state}: the connection {_HAS[known]}, and {_says_lost(first)}"
+        what = f"{socket.state}: the connection {_HAS[known]}, and {say_lost(first)}"
         return Trouble(
             Pattern.FIN_WAIT_1, what, socket, known, entry, tuple(walked.lost), lasts,
             tuple(signs), tuple(self._ways_out(socket, entry)), tuple(self._timeout(known)),
@@ -173,7 +172,7 @@ class SocketTroubles:
                     if found is not None and found.lost is not None:
                         walked.undecided.append(
                             f"this kernel calls the RST INVALID at about half of all moments: "
-                            f"{_place(found.lost)} then eats it"
+                            f"{say_place(found.lost)} then eats it"
                         )
             else:
                 walked.take(self.packets.send(socket, entry, SYNACK, PEERS, state=state))
@@ -189,13 +188,13 @@ class SocketTroubles:
                 "CLOSE_WAIT"
             )
             if twin is not None:
-                signs.append(f"that socket: {say_socket(twin)}{_owner(twin)}")
+                signs.append(f"that socket: {say_socket(twin)}{say_owner(twin)}")
             else:
                 signs.append("its entry has seen an answer that was no SYN,ACK, or a RST to it")
             if walked.lost:
-                what += f", and {_says_lost(walked.lost[0])}"
+                what += f", and {say_lost(walked.lost[0])}"
         elif walked.lost:
-            what = f"the SYN is not answered: {_says_lost(walked.lost[0])}"
+            what = f"the SYN is not answered: {say_lost(walked.lost[0])}"
         else:
             what = "the SYN is not answered; the rules of this host let it and its answer through"
             if walked.undecided:
@@ -232,8 +231,8 @@ class SocketTroubles:
         if risen:
             signs.append(f"{risen} SYNs met open connections (TCPSYNChallenge) between the dumps")
         if walked.lost:
-            what += f"; once it does, {_says_lost(walked.lost[0])}"
-        why = f"until the program closes it{_owner(socket)}"
+            what += f"; once it does, {say_lost(walked.lost[0])}"
+        why = f"until the program closes it{say_owner(socket)}"
         return Trouble(
             pattern, what, socket, known, entry, tuple(walked.lost), Lasts(None, None, why),
             tuple(signs), (kill(socket),), (_CLOSE_IT,), tuple(walked.undecided),
@@ -253,7 +252,7 @@ class SocketTroubles:
         why = "until the program closes it: a program owns it, so tcp_fin_timeout does not count"
         return Trouble(
             Pattern.HALF_CLOSE,
-            f"FIN_WAIT_2: the connection has no entry any more, and {_says_lost(walked.lost[0])}",
+            f"FIN_WAIT_2: the connection has no entry any more, and {say_lost(walked.lost[0])}",
             socket, known, entry, tuple(walked.lost), waiting or Lasts(None, None, why),
             tuple(self._signs(socket, known)), tuple(self._ways_out(socket, entry)),
             tuple(self._timeout(known)), tuple(walked.undecided),
@@ -309,7 +308,7 @@ class SocketTroubles:
                 )
         reset = self.packets.send(socket, entry, RST, OURS)
         if reset is not None and reset.lost is not None:
-            what = f"end the socket; {_place(reset.lost)} eats its RST, so the peer is not told"
+            what = f"end the socket; {say_place(reset.lost)} eats its RST, so the peer is not told"
             yield kill(socket, what)
         else:
             yield kill(socket)
@@ -343,7 +342,7 @@ class _Walked:
         if lost is not None and self.known is EntryKnown.UNKNOWN and not _is_shown(lost):
             # Without an entry the packet is another one to the rules than with it.
             self.undecided.append(
-                f"whether the connection has an entry is not known; without one, {_says_lost(lost)}"
+                f"whether the connection has an entry is not known; without one, {say_lost(lost)}"
             )
             return Tern.UNKNOWN
         if lost is not None:
@@ -390,43 +389,6 @@ def is_full(socket: SocketLine) -> bool:
     return socket.state == "LISTEN" and socket.recv_q > socket.send_q
 
 
-def kill(socket: SocketLine, what: str = "end the socket") -> Advice:
-    """The command that ends a socket; it needs CONFIG_INET_DIAG_DESTROY."""
-    local, peer = _words(socket.local), _words(socket.peer)
-    command = (
-        f"ss -K src {local} sport = :{socket.local.port} dst {peer} dport = :{socket.peer.port}"
-    )
-    return Advice(what, (command,))
-
-
-def _words(end: SocketEnd) -> str:
-    if end.address is None or end.family is None:
-        return "0.0.0.0/0"
-    text = format_address(end.family, end.address)
-    return f"[{text}]" if end.family is Family.IPV6 else text
-
-
-def say_socket(socket: SocketLine) -> str:
-    """A socket in words: ``10.0.0.5:80 <- 10.0.0.9:5000``."""
-    return f"{say_end(socket.local)} to {say_end(socket.peer)}"
-
-
-def say_end(end: SocketEnd) -> str:
-    """An end in words."""
-    port = "*" if end.port is None else end.port
-    if end.address is None or end.family is None:
-        return f"*:{port}"
-    text = format_address(end.family, end.address)
-    return f"[{text}]:{port}" if end.family is Family.IPV6 else f"{text}:{port}"
-
-
-def _owner(socket: SocketLine) -> str:
-    if not socket.processes:
-        return ""
-    names = ", ".join(f"{one.name} (pid {one.pid})" for one in socket.processes[:3])
-    return f"; its program: {names}"
-
-
 def _silence(socket: SocketLine) -> int | None:
     """Seconds since data came or went; None where ss does not say."""
     spans = [socket.number(name) for name in ("lastsnd", "lastrcv", "lastack")]
@@ -437,19 +399,3 @@ def _silence(socket: SocketLine) -> int | None:
 def _is_shown(lost: LostPacket) -> bool:
     """Whether the evidence itself shows that such packets are eaten."""
     return bool(lost.logged)
-
-
-def _says_lost(lost: LostPacket) -> str:
-    verb = "rejects" if lost.rejected else "drops"
-    kind = f" ({lost.ctstate.name})" if lost.ctstate is not None else ""
-    return f"{_place(lost)} {verb} the {say_packet(lost.flags)} of {lost.sender}{kind}"
-
-
-def _place(lost: LostPacket) -> str:
-    where = lost.location
-    return f"{where.table}/{where.chain} at {where.file}:{where.line}"
-
-
-def say_packet(flags: TcpFlags) -> str:
-    """What a packet is called."""
-    return say_flags(flags)

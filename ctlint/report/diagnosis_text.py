@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctlint.analysis.diagnosis import Advice, Diagnosis, EntryKnown, Lasts, LostPacket, Trouble
 from ctlint.analysis.socket_packets import say_flags
-from ctlint.analysis.socket_troubles import say_socket
+from ctlint.analysis.socket_words import say_socket
 from ctlint.report.page import Page, Piece
 
 if TYPE_CHECKING:
