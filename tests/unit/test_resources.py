@@ -65,6 +65,8 @@ def _places(site: Path) -> list[str]:
         "print(repr(grammar_text('probe')))\n"
         "print(rules_dir())\n"
         "print((rules_dir() / 'probe.py').is_file(), (pages_dir() / 'CT101.md').is_file())\n"
+        "from ctlint.resources import collect_script\n"
+        "assert collect_script().startswith('#!/bin/sh')\n"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script, str(site)],
