@@ -366,3 +366,28 @@ def test_without_root_it_says_what_is_missing(hosts: Hosts) -> None:
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
+
+
+def test_ipv6_over_loopback(netns: PrivateNetns) -> None:
+    """I1 where both ends are this host, with the rules of ip6tables."""
+    netns.run(["ip6tables-restore"], input=_DROPS_INVALID.replace("-p icmp", "-p ipv6-icmp"))
+    with ExitStack() as stack:
+        with netns.inside():
+            listener = stack.enter_context(socket.socket(socket.AF_INET6))
+            client = stack.enter_context(socket.socket(socket.AF_INET6))
+        listener.bind(("::1", 80))
+        listener.listen()
+        client.connect(("::1", 80))
+        accepted, _ = listener.accept()
+        stack.enter_context(accepted)
+        netns.run(["conntrack", "-F"])
+        client.close()
+        time.sleep(0.3)
+        code, found = _diagnose(netns, "--live", "--interval", "1")
+    assert code == 1
+    trouble = _of_state(found, "FIN_WAIT_1")
+    assert (trouble["pattern"], trouble["role"]) == ("fin-wait-1", "loopback")
+    assert trouble["entry_known"] == "missing"
+    assert trouble["socket"]["peer"]["address"] == "::1"
+    (lost,) = trouble["lost"]
+    assert (lost["location"]["file"], lost["name"]) == ("ip6tables-save", "filter/OUTPUT#2")

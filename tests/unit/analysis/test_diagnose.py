@@ -265,6 +265,20 @@ def test_counters_that_move() -> None:
         assert trouble.lost[0].counted == Counted(5, None, None)
 
 
+def test_rules_of_both_backends() -> None:
+    ss = _FIN_WAIT_1.format(timer="persist,1sec,2")
+    evidence = Evidence(
+        "host",
+        (*_rules("-A INPUT -m state --state NEW -j ACCEPT", "legacy"), *_rules(_DROP, "nft")),
+        sockets=parse_ss(ss, "ss"),
+        entries=EntryTable(("c",), (), frozenset({Family.IPV4})),
+    )
+    (trouble,) = diagnose(evidence, Settings(SysctlSet(()), profile("6.18"))).troubles
+    assert [one.location.file for one in trouble.lost] == ["nft"]
+    # A rule of one backend does not take back what the other drops.
+    assert not trouble.now[0].checked
+
+
 # CLOSE_WAIT, FIN_WAIT_2
 
 
