@@ -96,6 +96,12 @@ Examples:
     help="Its lib/modules/RELEASE [default: the one beside it].",
 )
 @click.option(
+    "--accel",
+    type=click.Choice(["tcg", "kvm"]),
+    help="How the virtual machine runs: tcg emulates the processor, kvm needs /dev/kvm "
+    "[default: tcg].",
+)
+@click.option(
     "--backend",
     type=click.Choice(["legacy", "nft"]),
     help="What loads rules [default: what the rule set was saved by].",
@@ -123,6 +129,7 @@ def command(
     kernel: KernelProfile | None,
     kernel_image: str | None,
     modules: str | None,
+    accel: str | None,
     backend: str | None,
     form: str,
     report_dir: str,
@@ -145,15 +152,16 @@ def command(
         raise click.UsageError("no PATH; use - to read standard input")
     if paths.count(STANDARD_INPUT) > 1:
         raise click.UsageError("- (standard input) is given twice")
-    if modules is not None and kernel_image is None:
-        raise click.UsageError("--modules goes with --kernel-image")
+    for name, value in (("modules", modules), ("accel", accel)):
+        if value is not None and kernel_image is None:
+            raise click.UsageError(f"--{name} goes with --kernel-image")
     with unusable_input():
         if not Path(report_dir).is_dir():
             raise SourceError(f"{report_dir}: no folder", "--report-dir names one that exists")
         if kernel_image is not None:
             from ctlint.cli.confirm_in_vm import Machine, confirm_in_vm
 
-            machine = Machine.of(kernel_image, modules)
+            machine = Machine.of(kernel_image, modules, accel or "tcg")
             given = _given_to(machine, paths, sysctls, sets, kernel)
             return confirm_in_vm(machine, given, backend, form, report_dir, color)
         release = os.uname().release

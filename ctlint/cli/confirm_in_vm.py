@@ -20,14 +20,17 @@ _SECONDS: Final = 4 * 3600.0
 
 
 class Machine(NamedTuple):
-    """A kernel's image, its modules, and the profile that fits it."""
+    """A kernel's image, its modules, and the profile that fits it; ``accelerator`` is named as qemu
+    names it.
+    """
 
     image: Path
     modules: Path
     profile: KernelProfile
+    accelerator: str
 
     @classmethod
-    def of(cls, image: str, modules: str | None) -> Machine:
+    def of(cls, image: str, modules: str | None, accelerator: str) -> Machine:
         """Raises SourceError."""
         if not Path(image).is_file():
             raise SourceError(f"{image}: no image of a kernel")
@@ -37,7 +40,7 @@ class Machine(NamedTuple):
             raise SourceError(str(error), "name their folder with --modules") from None
         release = found.resolve().name
         try:
-            return cls(Path(image), found, profile(release))
+            return cls(Path(image), found, profile(release), accelerator)
         except UnknownKernel as error:
             raise SourceError(f"{found}: {error}") from None
 
@@ -74,11 +77,16 @@ def confirm_in_vm(
             errors=_bytes(sys.stderr),
             files=files,
             out=folder,
+            accelerator=machine.accelerator,
             seconds=_SECONDS,
         )
     except CannotRunError as error:
-        raise SourceError(f"the virtual machine: {error}", _HINT) from None
+        said = "; ".join(line for line in str(error).splitlines() if line)
+        raise SourceError(f"the virtual machine: {said[:_SHOWN]}", _HINT) from None
 
+
+_SHOWN: Final = 600
+"""How much is told of what a machine says that does not come up."""
 
 _HINT: Final = (
     "it takes qemu-system-x86 and busybox-static, and a kernel's package with the index of its "

@@ -31,6 +31,9 @@ CANNOT_RUN: Final = 125
 _QEMU: Final = "qemu-system-x86_64"
 _PROGRAMS: Final = (_QEMU, "busybox", "modprobe")
 
+_ROOTS_PROGRAMS: Final = "/usr/sbin:/sbin"
+"""Where programs of root are: the guest's command is run by root, whoever runs the guest."""
+
 _FIRST_MODULES: Final = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """What the guest needs to reach the files of this machine."""
 
@@ -109,7 +112,8 @@ def run(
     `skips_idle`, which needs tcg, time that the guest spends asleep passes at once. After `seconds`
     the guest is stopped. Returns the command's exit status. Raises CannotRunError.
     """
-    paths = {name: shutil.which(name) for name in _PROGRAMS}
+    search = f"{os.environ.get('PATH') or os.defpath}:{_ROOTS_PROGRAMS}"
+    paths = {name: shutil.which(name, path=search) for name in _PROGRAMS}
     for name, found in paths.items():
         if found is None:
             raise CannotRunError(f"{name} is not installed, or not in PATH")
@@ -124,7 +128,7 @@ def run(
         with (control / "initramfs").open("wb") as archive:
             write_cpio(archive, first)
         start = _START.format(
-            path=shlex.quote(os.environ.get("PATH", os.defpath)),
+            path=shlex.quote(search),
             directory=shlex.quote(str(Path.cwd())),
             command=shlex.join(command),
             control=CONTROL,

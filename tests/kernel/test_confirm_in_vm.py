@@ -112,6 +112,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     done = confirm(rules, "--kernel-image", image, path=str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert "modules.dep is missing: depmod -b makes it" in done.stderr
+    for name in ("modules.dep", "modules.builtin"):
+        (modules / name).write_text(
+            "/virtio_pci.ko /9pnet_virtio.ko /9p.ko /overlay.ko" if "builtin" in name else ""
+        )
+    # A qemu that says what is wrong, and ends.
+    (tmp_path / "qemu-system-x86_64").unlink()
+    (tmp_path / "qemu-system-x86_64").write_text("#!/bin/sh\necho one\necho two >&2\nexit 1\n")
+    (tmp_path / "qemu-system-x86_64").chmod(0o755)
+    done = confirm(rules, "--kernel-image", image, path=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the virtual machine: the guest ended too early; one; two" in done.stderr
     unknown = tmp_path / "lib" / "modules" / "windows"
     unknown.mkdir()
     done = confirm(rules, "--kernel-image", image, "--modules", unknown)
