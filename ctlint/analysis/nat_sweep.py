@@ -88,10 +88,17 @@ class NatSweep(TableSweep):
         return late
 
     def entered_among(self, name: str, condition: Condition, hit: Bounds) -> PacketSet | None:
-        """None for chains that may be too large."""
-        if self.sweeper.has_much_nat:
+        """Those are sent themselves where no other rule calls the chain, and all come that meet the
+        condition of this rule, or of one on the way here: what is behind one service is asked about
+        that service alone.
+        """
+        if self.sweeper.has_much_nat or not self.chains.is_called_once(self.stop.table, name):
             return None
-        return super().entered_among(name, condition, hit)
+        if self.within is not None:
+            return self.within
+        possible = condition.possible
+        is_all = hit.possible is possible and possible is not self.sweeper.space.everything
+        return possible if is_all else None
 
     def is_too_large(self, ready: ReadyChain) -> bool:
         """Whether the rules of a chain are not asked one by one."""

@@ -213,18 +213,11 @@ class TableSweep:
         for key, each in flows.items():
             add(back, key, each)
 
-    def entered_among(self, name: str, condition: Condition, hit: Bounds) -> PacketSet | None:
+    def entered_among(self, _name: str, _condition: Condition, _hit: Bounds) -> PacketSet | None:
         """Among which connections those are that are sent themselves through a chain that a rule
-        calls: where no other rule calls it, and all come that meet the condition of this one, or of
-        one on the way here. None: all that there could be are sent, once for all.
+        calls. None: all that there could be are sent, once for all.
         """
-        if not self.chains.is_called_once(self.stop.table, name):
-            return None
-        if self.within is not None:
-            return self.within
-        possible = condition.possible
-        is_all = hit.possible is possible and possible is not self.sweeper.space.everything
-        return possible if is_all else None
+        return None
 
     def enter(self, name: str, flows: Flows, via: tuple[RuleRef, ...], within: PacketSet) -> Flows:
         """The packets that come back from a chain that they are sent through."""
