@@ -239,8 +239,16 @@ def test_what_left_the_box_is_not_played_again() -> None:
     played, replay = _play([frames[0], frames[0]], _firewall())
     assert played[1] is not None
     # And what comes much later was not awaited.
-    played, _ = _play([frames[0], _frame(left, 2, 7, "eth1")], _firewall())
+    played, _ = _play([frames[0], _frame(left, 5, 7, "eth1")], _firewall())
     assert played[1] is not None
+
+
+def test_packets_that_wait_for_a_neighbour_leave_together() -> None:
+    came = _tcp("S")
+    frames = [_frame(came, at) for at in (0, 1, 2)]
+    frames += [_frame(came._replace(ttl=came.ttl - 1), 2.5)] * 4
+    played, _ = _play(frames, _firewall())
+    assert [one is None for one in played] == [False] * 3 + [True] * 3 + [False]
 
 
 def test_what_left_translated_is_not_played_again() -> None:
