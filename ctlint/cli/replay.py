@@ -259,7 +259,8 @@ def _replay(file: str, asked: _Asked, *, packets: bool) -> tuple[ReplayResult, C
 def _watched(stream: CaptureStream, asked: _Asked) -> Iterator[Frame]:
     found = frames(stream)
     if stream.size is not None:
-        found = watched(found, stream.size, sys.stdout, taken=lambda: stream.taken)
+        output = sys.stdout if asked.is_json else None
+        found = watched(found, stream.size, output, taken=lambda: stream.taken)
     names = asked.names
     if not names:
         return found

@@ -62,3 +62,15 @@ def test_a_long_name_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "9/10" in shown
     assert "x" * 28 + "end" in shown
     assert "x" * 29 not in shown
+
+
+def test_bytes_in_the_place_of_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, *(float(count) for count in range(2, 100))])
+    monkeypatch.setattr(progress, "monotonic", lambda: next(moments))
+    errors = Terminal()
+    monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setenv("TERM", "xterm")
+    taken = iter(range(1 << 20, 1 << 30, 1 << 20))
+    shown = watched(iter(range(4)), 8 << 20, taken=lambda: next(taken))
+    assert list(shown) == list(range(4))
+    assert "4.0/8.0 MiB" in errors.getvalue()
