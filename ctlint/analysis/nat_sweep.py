@@ -35,7 +35,7 @@ TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it t
 class NatSweep(TableSweep):
     """The table nat at one hook."""
 
-    def universe(self, alike: Sequence[Effect]) -> PacketSet:
+    def universe(self, _ready: ReadyChain, alike: Sequence[Effect]) -> PacketSet:
         """All, for what opens connections: that tells of late packets too. Of others those that are
         asked for, few of which any service is about, or all where others were asked for before,
         again and again.

@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from ctlint.analysis.sweep import Sweeper
 
 MAX_DEPTH: Final = 64
-_MANY: Final = 500
-"""Of so many rules in a row, those are left out that are about none of the packets in question."""
-_VERY_MANY: Final = 5_000
-"""Of what opens connections all packets are asked for, unless so many rules leave no time to check
-remedies, which ask for them.
+_MANY: Final = 5_000
+"""Chains of so many rules are asked for the packets in question alone: no remedies are checked of
+them, for which all packets are asked for. Of so many rules in a row, those are left out that are
+about none of these.
 """
 _ALONE: Final = 4
 """A rule that is asked by itself counts as so many that are asked together."""
@@ -135,7 +134,7 @@ class TableSweep:
             alike = keeper.alike.setdefault((ready, *asked), [])
             known = self.known_of(alike)
             if known is None:
-                known = self.new_effect(name, ready, key, self.universe(alike))
+                known = self.new_effect(name, ready, key, self.universe(ready, alike))
                 alike.append(known)
             keeper.effects[place] = known
         self.calls[known] = None
@@ -159,9 +158,9 @@ class TableSweep:
         is_told = tells is None or tells is self.packets.tells_ends
         return is_told and self.sweeper.is_within(self.among, effect.among)
 
-    def universe(self, _alike: Sequence[Effect]) -> PacketSet:
+    def universe(self, ready: ReadyChain, _alike: Sequence[Effect]) -> PacketSet:
         """The connections of which an effect is told."""
-        return self.sweeper.space.everything
+        return self.among if len(ready.rules) >= _MANY else self.sweeper.space.everything
 
     def new_effect(self, name: str, ready: ReadyChain, key: Key, among: PacketSet) -> Effect:
         """Sends all connections through a chain. Of calls to which none of those ``among`` comes,
@@ -311,7 +310,7 @@ class TableSweep:
                 return each.packets, each.is_exact
         self.sweeper.spend(len(run))
         among = self.sweeper.space.everything
-        if len(run) >= (_VERY_MANY if self.packets.opens else _MANY):
+        if len(run) >= _MANY:
             among = self.among
             outline = self.sweeper.outline(among)
             run = [rule for rule in run if self.conditions.may_match(rule, outline)]

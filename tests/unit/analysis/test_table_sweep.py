@@ -157,7 +157,6 @@ def test_what_was_asked_before_changes_nothing(seed: int, monkeypatch: pytest.Mo
         swept[packets] = alone.send(packets, {Key(): exactly(everything)})
     # Of rules in a row, those that are about none of the packets in question are left out.
     monkeypatch.setattr(table_sweep, "_MANY", 2)
-    monkeypatch.setattr(table_sweep, "_VERY_MANY", 2)
     for among in narrow(coordinates):
         for packets, of_all in swept.items():
             got = told(busy.send(packets, {Key(): exactly(among)}), among, nothing)
@@ -191,7 +190,6 @@ def test_what_is_about_other_packets_is_left_out_of_many_rules(
     asked: str, *, is_lost: bool, is_late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_sweep, "_MANY", 2)
-    monkeypatch.setattr(table_sweep, "_VERY_MANY", 2)
     rows = [f"-A {hook} {asked} -j DROP" for hook in ("INPUT", "FORWARD") for _ in range(2)]
     nat = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -d 10.1.0.7 -j DNAT --to 10.2.0.9\nCOMMIT\n"
     if is_late or "10.2" not in asked:
