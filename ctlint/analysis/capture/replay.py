@@ -16,7 +16,7 @@ from ctlint.ir.ipset import Ipset
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.core import Half, NotModelledError, Tracker
 from ctlint.model.conntrack.settings import read_settings
-from ctlint.model.conntrack.status import CtState, Dir
+from ctlint.model.conntrack.status import CtState, Dir, EntryStatus
 from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore
@@ -54,6 +54,7 @@ _NAMES: Final = {state: str(state.name) for state in CtState}
 _DIRS: Final = tuple(Dir)
 
 
+_DYING: Final = int(EntryStatus.DYING)
 _make = tuple.__new__
 
 
@@ -208,7 +209,9 @@ class Replay:
             if is_own and emitted.is_same:
                 continue  # It is the sighting.
             self._sightings.expect(emitted, found.number, now)
-        after = self._tracker.find(key, now)
+        after = before
+        if before is None or before[0].status & _DYING or before[0].expires_at <= now:
+            after = self._tracker.find(key, now)
         if passage.open:
             told = say_open(passage.open, packet.family)
             if before is None or after is None:
