@@ -16,19 +16,6 @@ NULL, ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, LOOP = 0, 1, 12, 14, 101, 108
 COOKED, COOKED2, RAW_IPV4, RAW_IPV6 = 113, 276, 228, 229
 """Link types (LINKTYPE_*). 12 and 14 are what some systems write for 101."""
 
-_LINK_NAMES: Final = {
-    NULL: "BSD loopback",
-    ETHERNET: "Ethernet",
-    RAW_BSD: "raw IP",
-    RAW_OPENBSD: "raw IP",
-    RAW: "raw IP",
-    LOOP: "OpenBSD loopback",
-    COOKED: "Linux cooked",
-    COOKED2: "Linux cooked, version 2",
-    RAW_IPV4: "raw IPv4",
-    RAW_IPV6: "raw IPv6",
-}
-
 _TAGS: Final = frozenset((0x8100, 0x88A8, 0x9100))
 """802.1Q, 802.1ad, and what stood for that before."""
 _MOST_TAGS: Final = 8
@@ -64,18 +51,12 @@ class LeftOut(Enum):
     OVERLAP = "fragments that overlap: IP drops the whole packet"
     OTHER_TRACKER = "of a protocol whose tracker is not modelled (GRE, SCTP …)"
     SPECIAL = "to or from a special address (multicast, broadcast, link-local, unspecified)"
-    TRANSLATED_ANSWER = "errors about translated packets, which are not modelled"
     OUTPUT = "seen again as they left the box"
 
     @property
     def sentence(self) -> str:
         """What is said of such frames."""
         return self.value
-
-
-def name_of_link(link: int) -> str:
-    """What a link type is called; its number where it is not read."""
-    return _LINK_NAMES.get(link, f"link type {link}")
 
 
 def ip_start(link: int, data: bytes) -> int | LeftOut:
