@@ -122,18 +122,25 @@ def test_a_signal_in_between_leaves_nothing_behind(tmp_path: Path, number: int) 
     kept, fifo = tmp_path / "kept", tmp_path / "fifo"
     kept.write_text("old")
     os.mkfifo(fifo)
-    with subprocess.Popen(
+    # Under nohup the tests ignore SIGHUP, and so would what they start.
+    before = signal.signal(number, signal.SIG_DFL)
+    running = subprocess.Popen(
         [sys.executable, "-m", "ctlint", *arguments(("json", kept), ("sarif", fifo))],
         cwd=REPOSITORY,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-    ) as running:
+    )
+    signal.signal(number, before)
+    try:
         end = time.monotonic() + 60
         while len([*tmp_path.iterdir()]) < 3 and time.monotonic() < end:
             time.sleep(0.02)
         assert len([*tmp_path.iterdir()]) == 3  # the new text stands beside the old one
         running.send_signal(number)
         _, told = running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.wait()
     assert (running.returncode, told.strip()) == (128 + number, "")
     assert kept.read_text() == "old"
     assert sorted(tmp_path.iterdir()) == [fifo, kept]
