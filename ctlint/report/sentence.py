@@ -223,13 +223,22 @@ def _say_severities(numbers: Mapping[Severity, int]) -> str:
 
 
 def say_facts(result: LintResult) -> str:
-    """What was told of the hosts: "told: idle=600 s (10 min), role=server"; "" for nothing."""
-    told = dict.fromkeys(
-        ", ".join(f"{key}={say_fact(value)}" for key, value in summary.facts.items())
-        for summary in result.inputs
-        if summary.facts
-    )
-    return f"told: {'; '.join(told)}" if told else ""
+    """What was told of the hosts: "told: idle=600 s (10 min), role=server"; where that was not the
+    same of all, "told of a, b: idle=600 s (10 min); of c: role=server"; "" for nothing.
+    """
+    hosts: dict[str, list[str]] = {}
+    for summary in result.inputs:
+        told = ", ".join(f"{key}={say_fact(value)}" for key, value in summary.facts.items())
+        known = hosts.setdefault(told, [])
+        name = summary.host or summary.file
+        if name not in known:
+            known.append(name)
+    if not any(hosts):
+        return ""
+    if len(hosts) == 1:
+        return f"told: {next(iter(hosts))}"
+    said = [f"of {say_hosts(names)[1]}: {told}" for told, names in hosts.items() if told]
+    return f"told {'; '.join(said)}"
 
 
 def say_fact(value: object) -> str:

@@ -217,7 +217,8 @@ def test_what_was_told_of_the_hosts() -> None:
     assert say_facts(LintResult("6.18", (one, one), ())) == f"told: {said}"
     other = InputSummary("b", Family.IPV4, 1, (), {"offload": True})
     untold = InputSummary("c", Family.IPV4, 1, ())
-    assert say_facts(LintResult("6.18", (one, other, untold), ())) == f"told: {said}; offload=yes"
+    of_each = f"told of a: {said}; of b: offload=yes"
+    assert say_facts(LintResult("6.18", (one, other, untold), ())) == of_each
     assert say_facts(LintResult("6.18", (untold,), ())) == ""
 
 
