@@ -138,17 +138,7 @@ def _neutral(host: Host, files: Sequence[str]) -> Host | None:
         SysctlRun(tuple(parse_sysctl(texts[name[one.file]], name[one.file]) for one in run.files))
         for run in host.sysctls.runs
     ]
-    return Host(
-        rulesets,
-        SysctlSet(tuple(runs)),
-        host.facts,
-        host.circumstances,
-        host.saved_sets,
-        texts,
-        host.terms,
-        _NAME.format(0),
-        host.unread,
-    )
+    return host.with_files(rulesets, SysctlSet(tuple(runs)), texts, _NAME.format(0))
 
 
 class _Renaming:

@@ -226,13 +226,5 @@ def _changed(host: Host, changed: Mapping[str, str]) -> Host:
         )
         for run in host.sysctls.runs
     ]
-    return Host(
-        rulesets,
-        SysctlSet(tuple(runs)),
-        host.facts,
-        host.circumstances,
-        host.saved_sets,
-        {**host.texts, **changed},
-        host.terms,
-        host.name,
-    )
+    texts = {**host.texts, **changed}
+    return host.with_files(rulesets, SysctlSet(tuple(runs)), texts, host.name)

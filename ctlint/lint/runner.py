@@ -78,6 +78,26 @@ class Host:
         self.name = name
         self.unread = tuple(unread)
 
+    def with_files(
+        self,
+        rulesets: Sequence[Ruleset],
+        sysctls: SysctlSet,
+        texts: Mapping[str, str],
+        name: str,
+    ) -> Host:
+        """The same host as read from other files, under a name; all else that is known holds."""
+        return Host(
+            rulesets,
+            sysctls,
+            self.facts,
+            self.circumstances,
+            self.saved_sets,
+            texts,
+            self.terms,
+            name,
+            self.unread,
+        )
+
 
 def lint(
     hosts: Iterable[Host],
