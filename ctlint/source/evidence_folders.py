@@ -29,7 +29,7 @@ from ctlint.parse.ss import parse_ss
 from ctlint.source.dumps import first_line
 from ctlint.source.errors import SourceError
 from ctlint.source.files import read_text
-from ctlint.source.host_folders import BACKEND_RULES, FOLDER_RULES, SOS_FOLDERS
+from ctlint.source.host_folders import BACKEND_RULES, FOLDER_RULES, SOS_FOLDERS, require_inside
 from ctlint.source.inputs import HostInput, read_inputs
 from ctlint.source.sysctl_files import read_sysctls
 from ctlint.wire.addresses import Family
@@ -288,13 +288,7 @@ class _Reader:
         """
         if not path.is_file():
             return None
-        try:
-            inside = path.resolve(strict=True).is_relative_to(self.folder.resolve(strict=True))
-        except (OSError, RuntimeError) as error:
-            raise SourceError(f"{path}: {error}") from error
-        if not inside:
-            hint = "put the file itself there"
-            raise SourceError(f"{path}: a link that leads out of the folder", hint)
+        require_inside(self.folder, path)
         return path
 
     def manifest(self) -> str:

@@ -14,6 +14,7 @@ import select
 import stat
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from ctlint.parse.iptables_save import MAX_LINE
@@ -56,13 +57,8 @@ def read_text(path: str) -> str:
     refuses it at little cost. Raises SourceError for what cannot be read, holds more than MAX_BYTES
     or MAX_LINES, or is no text.
     """
-    try:
+    with _named(path):
         return text_of(chunks_of(path), path)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        # A name with a NUL byte.
-        raise SourceError(f"{path!r}: {error}") from error
 
 
 def read_document(path: str, most: int, command: str) -> str:
@@ -72,18 +68,13 @@ def read_document(path: str, most: int, command: str) -> str:
     than ``most`` bytes, or is no text.
     """
     found = bytearray()
-    try:
+    with _named(path):
         for chunk in chunks_of(path):
             if not found:
                 _require_text(chunk, path, command)
             found += chunk
             if len(found) > most:
                 raise SourceError(f"{path}: larger than {most >> 20} MiB")
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        # A name with a NUL byte.
-        raise SourceError(f"{path!r}: {error}") from error
     return found.decode("utf-8", "surrogateescape")
 
 
@@ -92,21 +83,28 @@ def read_names(path: str) -> list[str]:
     prints them with -print0. Raises SourceError for what cannot be read, and for a list of nothing.
     """
     found = bytearray()
-    try:
+    with _named(path):
         for chunk in chunks_of(path):
             found += chunk
             if len(found) > MAX_NAMES:
                 raise SourceError(f"{path}: larger than {MAX_NAMES >> 20} MiB")
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:
-        # A name with a NUL byte.
-        raise SourceError(f"{path!r}: {error}") from error
     pieces = found.split(b"\0") if b"\0" in found else found.splitlines()
     names = [os.fsdecode(bytes(piece)) for piece in pieces if piece]
     if not names:
         raise SourceError(f"{path}: a list without a name")
     return names
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors of the system become SourceErrors that name the file."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        # A name with a NUL byte.
+        raise SourceError(f"{path!r}: {error}") from error
 
 
 def chunks_of(path: str) -> Iterator[bytes]:

@@ -189,7 +189,7 @@ def _first_text(
     for name in names:
         path = folder / name
         if path.is_file():
-            _require_inside(folder, path)
+            require_inside(folder, path)
             return str(path), _text(path, known)
     return None
 
@@ -210,7 +210,7 @@ def _sos_dumps(folder: Path, known: Mapping[str, str]) -> tuple[dict[Family, Dum
         for path in files[:_SOS_FILES]:
             if not path.name.startswith(("iptables", "ip6tables")) or not path.is_file():
                 continue
-            _require_inside(folder, path)
+            require_inside(folder, path)
             text = _text(path, known)
             family = Family.IPV6 if path.name.startswith("ip6") else Family.IPV4
             if is_dump(text):
@@ -224,7 +224,7 @@ def _settings_files(folder: Path) -> Iterator[str]:
     for name in FOLDER_SETTINGS:
         path = folder / name
         if path.is_file():
-            _require_inside(folder, path)
+            require_inside(folder, path)
             yield str(path)
             return
     if (folder / "etc/sysctl.conf").is_file() or (folder / "etc/sysctl.d").is_dir():
@@ -233,11 +233,11 @@ def _settings_files(folder: Path) -> Iterator[str]:
     for name in ("sysctl.d", "sysctl.conf"):
         path = folder / name
         if path.exists():
-            _require_inside(folder, path)
+            require_inside(folder, path)
             yield str(path)
 
 
-def _require_inside(folder: Path, path: Path) -> None:
+def require_inside(folder: Path, path: Path) -> None:
     """A folder may be somebody else's: no link in it may lead to a file of this host.
 
     Raises SourceError.
