@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from ctlint.cli.configured import with_configuration
+from ctlint.cli.options import format_option
 from ctlint.lint.config_schema import json_schema
 from ctlint.report.config import render_json, render_toml
 from ctlint.source.configured import Configured
@@ -23,14 +24,7 @@ Examples:
 @click.argument("path", required=False, metavar="[PATH]")
 @click.option("--show", "wants_values", is_flag=True, help="What holds; this is the default.")
 @click.option("--schema", "wants_schema", is_flag=True, help="A JSON schema of ctlint.toml.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text: as in ctlint.toml, with where each value comes from.",
-)
+@format_option("text: as in ctlint.toml, with where each value comes from.")
 @with_configuration
 def command(
     configured: Configured, path: str | None, wants_values: bool, wants_schema: bool, form: str

@@ -20,6 +20,7 @@ from ctlint.cli.fault_report import write_report
 from ctlint.cli.options import (
     color_option,
     console,
+    format_option,
     kernel_named,
     no_garbage_collection,
     one_by_one,
@@ -106,14 +107,7 @@ Examples:
     type=click.Choice(["legacy", "nft"]),
     help="What loads rules [default: what the rule set was saved by].",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: one object a line for each scenario, then the sums; docs/confirm.md.",
-)
+@format_option("json: one object a line for each scenario, then the sums; docs/confirm.md.")
 @click.option(
     "--report-dir",
     metavar="DIR",

@@ -20,6 +20,7 @@ from ctlint.cli.live import Live, inside, live_options
 from ctlint.cli.options import (
     color_option,
     console,
+    format_option,
     kernel_named,
     no_garbage_collection,
     unusable_input,
@@ -57,14 +58,7 @@ Examples:
     metavar="PROFILE",
     help="Kernel: a profile, or the output of `uname -r` [default: as the evidence says].",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: the keys are described in docs/diagnose.md.",
-)
+@format_option("json: the keys are described in docs/diagnose.md.")
 @color_option
 def command(
     folder: str | None,

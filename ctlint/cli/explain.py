@@ -16,6 +16,7 @@ from ctlint.cli.live import Live, live_options, one_host
 from ctlint.cli.options import (
     color_option,
     console,
+    format_option,
     kernel_option,
     no_garbage_collection,
     sets_option,
@@ -93,14 +94,7 @@ Examples:
 )
 @click.option("--in", "in_interface", metavar="IF", help="Interface where the packet comes in.")
 @click.option("--out", "out_interface", metavar="IF", help="Interface where it goes out.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: the keys are described in docs/explain.md.",
-)
+@format_option("json: the keys are described in docs/explain.md.")
 @click.option("--check", is_flag=True, help="Exit with 1 unless the packet is delivered.")
 @color_option
 def command(

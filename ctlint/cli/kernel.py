@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from ctlint.cli.options import color_option, console
+from ctlint.cli.options import color_option, console, format_option
 from ctlint.model.kernel.profiles import (
     NEWEST,
     KernelProfile,
@@ -45,14 +45,7 @@ Examples:
 )
 @click.argument("kernel", required=False, metavar="[PROFILE]", callback=_profile)
 @click.option("--list", "list_all", is_flag=True, help="List all profiles, one line each.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: the keys are described in docs/kernel.md.",
-)
+@format_option("json: the keys are described in docs/kernel.md.")
 @color_option
 def command(kernel: KernelProfile | None, list_all: bool, form: str, color: str) -> None:
     """Show what a kernel's connection tracking does.

@@ -81,6 +81,18 @@ def color_option(command: _F) -> _F:
     )(command)
 
 
+def format_option(text: str) -> Callable[[_F], _F]:
+    """``--format``, text or json; ``text`` is its help."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=text,
+    )
+
+
 @contextmanager
 def unusable_input() -> Iterator[None]:
     """Turns errors of inputs and outputs into lines on standard error and exit code 2."""

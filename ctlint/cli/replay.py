@@ -17,6 +17,7 @@ from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.options import (
     color_option,
     console,
+    format_option,
     kernel_named,
     sets_option,
     sysctl_option,
@@ -108,14 +109,7 @@ Examples:
     help="Only the connection between these two ends.",
 )
 @click.option("--ladder", is_flag=True, help="Show the packets of --connection, one by one.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="json: an object a line, described in docs/replay.md.",
-)
+@format_option("json: an object a line, described in docs/replay.md.")
 @click.option("--packets", is_flag=True, help="With --format json: an object for each packet.")
 @click.option(
     "--check",
