@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import signal
 import sys
@@ -110,6 +112,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ctlint; ends the process with its exit code."""
     replace_closed()
+    # At the end of the process nothing is looked at for cycles once more.
+    atexit.register(gc.freeze)
     with _ended_by_signals():
         code = _run(arguments)
     try:

@@ -121,7 +121,8 @@ def _tell_problems(problems: Sequence[Problem]) -> None:
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
     """Reading makes many objects and no cycles: the cyclic collector would only look at them
-    again and again (it costs more than the reading itself on large dumps).
+    again and again (it costs more than the reading itself on large dumps). What was made counts as
+    old then, or the first object behind would have it look at all of them.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -129,6 +130,8 @@ def no_garbage_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

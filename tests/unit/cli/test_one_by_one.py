@@ -30,3 +30,25 @@ def test_one_alone_is_not_collected() -> None:
     with no_garbage_collection():
         (made,) = [weakref.ref(_Cycle()) for _ in one_by_one([1])]
         assert made() is not None
+
+
+def test_what_was_made_is_not_looked_at_as_soon_as_the_collector_is_on_again() -> None:
+    looked_at: list[int] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            looked_at.append(len(gc.get_objects(generation=0)))
+
+    gc.collect()
+    with no_garbage_collection():
+        made = [[number] for number in range(50_000)]
+        assert len(gc.get_objects(generation=0)) >= len(made)
+        gc.callbacks.append(note)
+    try:
+        more = [[number] for number in range(2_000)]
+    finally:
+        gc.callbacks.remove(note)
+    assert looked_at
+    assert max(looked_at) < 5_000
+    assert gc.get_freeze_count() == 0
+    assert len(made) > len(more)
