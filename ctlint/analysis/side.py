@@ -269,8 +269,7 @@ def _nat_alone(chains: ChainStore, coordinates: Coordinates) -> Sweeper | None:
         name: replace(
             table,
             chains={
-                chain.name: replace(
-                    chain,
+                chain.name: chain._replace(
                     policy=chain.policy and "ACCEPT",
                     rules=tuple(
                         rule._replace(target=Target("ACCEPT"))

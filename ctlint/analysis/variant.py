@@ -46,7 +46,7 @@ def altered(ruleset: Ruleset, changes: Iterable[Change]) -> Ruleset:
             at, until = change.ref.position - 1, change.ref.position
         chain = ruleset.tables[table].chains[name]
         rules = (*chain.rules[:at], *change.rules, *chain.rules[until:])
-        ruleset = _with_chain(ruleset, table, replace(chain, rules=rules))
+        ruleset = _with_chain(ruleset, table, chain._replace(rules=rules))
     return ruleset
 
 
@@ -65,7 +65,7 @@ def without(ruleset: Ruleset, ref: RuleRef) -> Ruleset:
 def with_accept(ruleset: Ruleset, ref: PolicyRef) -> Ruleset:
     """The rule set with policy ACCEPT in place of another."""
     chain = ruleset.tables[ref.table].chains[ref.chain]
-    return _with_chain(ruleset, ref.table, replace(chain, policy="ACCEPT"))
+    return _with_chain(ruleset, ref.table, chain._replace(policy="ACCEPT"))
 
 
 def _with_chain(ruleset: Ruleset, table_name: str, chain: Chain) -> Ruleset:

@@ -233,8 +233,8 @@ def reachable(ruleset: Ruleset, paths: Iterable[Path], *, with_nat: bool = False
             continue
         reached = _reached(table, roots[name])
         chains = {
-            chain.name: replace(
-                chain, counters=None, rules=chain.rules if chain.name in reached else ()
+            chain.name: chain._replace(
+                counters=None, rules=chain.rules if chain.name in reached else ()
             )
             for chain in table.chains.values()
             if chain.is_base or chain.name in reached

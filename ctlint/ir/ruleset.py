@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Final, NamedTuple
 
-from ctlint.ir.rule import Counters, Goto, Jump, Rule
+from ctlint.ir.rule import Counters, Goto, Jump, Match, Rule, Target, UnknownTarget
 from ctlint.ir.span import Span
 from ctlint.wire.addresses import Family
 
@@ -23,8 +24,7 @@ BUILTIN_CHAINS: Final[Mapping[str, tuple[str, ...]]] = {
 TABLES: Final = tuple(BUILTIN_CHAINS)
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """A chain and its rules in order. ``policy`` is None for a user chain.
 
     A base chain that the text does not declare has policy ACCEPT and no ``span``.
@@ -42,7 +42,19 @@ class Chain:
         return self.policy is not None
 
 
-@dataclass(frozen=True, slots=True)
+class Parts(NamedTuple):
+    """What the rules of a table are made of, together: the names of matches and of targets that
+    table rows describe, and the interfaces, or patterns of their names, that heads ask for, in
+    their order. ``has_unknown``: there are others.
+    """
+
+    matches: frozenset[str]
+    targets: frozenset[str]
+    interfaces: tuple[str, ...]
+    has_unknown: bool
+
+
+@dataclass(frozen=True)
 class Table:
     """A table and its chains, base chains first as declared."""
 
@@ -54,6 +66,11 @@ class Table:
     def rule_count(self) -> int:
         """Number of rules in all chains."""
         return sum(len(chain.rules) for chain in self.chains.values())
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What the rules are made of: to tell at once that none is of some kind."""
+        return _parts(self.chains.values())
 
     @property
     def callers(self) -> Mapping[str, frozenset[str]]:
@@ -120,3 +137,29 @@ class Ruleset:
             for chain in table.chains.values():
                 for position, rule in enumerate(chain.rules, 1):
                     yield table.name, chain, position, rule
+
+
+_INTERFACES: Final = frozenset({"in-interface", "out-interface"})
+
+
+def _parts(chains: Iterable[Chain]) -> Parts:
+    matches: set[str] = set()
+    targets: set[str] = set()
+    interfaces: dict[str, None] = {}
+    has_unknown = False
+    for chain in chains:
+        for _, asked, target, _, _, _ in chain.rules:
+            for match in asked:
+                if not isinstance(match, Match):
+                    has_unknown = True
+                    continue
+                matches.add(match.name)
+                if match.name == "ip":
+                    for option in match.options:
+                        if option.name in _INTERFACES:
+                            interfaces[option.value] = None
+            if isinstance(target, Target):
+                targets.add(target.name)
+            elif isinstance(target, UnknownTarget):
+                has_unknown = True
+    return Parts(frozenset(matches), frozenset(targets), tuple(interfaces), has_unknown)

@@ -19,7 +19,7 @@ from ctlint.finding import (
     Severity,
     Undecided,
 )
-from ctlint.ir.rule import UnknownMatch, UnknownTarget
+from ctlint.ir.rule import AnyTarget, Target, UnknownMatch, UnknownTarget
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.allowing import Allow, Allowing, Uses
@@ -31,7 +31,7 @@ from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.lint.subject import Subject
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import RuleRef
-from ctlint.model.netfilter.targets import Action, action
+from ctlint.model.netfilter.targets import TRANSLATING
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
 from ctlint.parse.ipset_text import NO_SETS, SavedSets
@@ -317,22 +317,17 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
             "",
             f"the table {table} has no hook {chain.name}: the kernel refuses these rules",
         )
-    for table, chain, position, rule in ruleset.rules():
-        for match in rule.matches:
+    for ref in _odd_rules(ruleset):
+        target = ref.rule.target
+        for match in ref.rule.matches:
             if isinstance(match, UnknownMatch):
-                ref = RuleRef(table, chain.name, position, rule)
                 yield from note(ref, match.name, f"ctlint does not know the match {match.name!r}")
-        if table != "nat" and action(rule.target) is Action.TRANSLATE:
-            ref = RuleRef(table, chain.name, position, rule)
-            name = getattr(rule.target, "name", "")
+        if isinstance(target, UnknownTarget):
+            why = f"{target.name!r} is no chain of the table and no target that ctlint knows"
+            yield from note(ref, target.name, why)
+        elif _is_out_of_nat(ref.table, target):
+            name = getattr(target, "name", "")
             yield from note(ref, name, "the kernel loads this target only in the nat table")
-        if isinstance(rule.target, UnknownTarget):
-            ref = RuleRef(table, chain.name, position, rule)
-            yield from note(
-                ref,
-                rule.target.name,
-                f"{rule.target.name!r} is no chain of the table and no target that ctlint knows",
-            )
     for name, shadows in subject.shadows.items():
         if shadows.why_open:
             place = ruleset.tables[name].span
@@ -358,6 +353,25 @@ def _undecided(subject: Subject) -> Iterator[Undecided]:
                 why = f"loses the {kind.name} of open connections, with or without an entry"
                 yield Undecided(location, "", f"{why}: no matter of expiry")
         yield from _limits(report, ruleset)
+
+
+def _odd_rules(ruleset: Ruleset) -> Iterator[RuleRef]:
+    """The rules with a part that is not known, or that the kernel does not load where it stands."""
+    for name, table in ruleset.tables.items():
+        parts = table.parts
+        is_odd = parts.has_unknown or (name != "nat" and parts.targets & TRANSLATING)
+        for chain in table.chains.values() if is_odd else ():
+            for position, rule in enumerate(chain.rules, 1):
+                if (
+                    UnknownMatch in map(type, rule.matches)
+                    or isinstance(rule.target, UnknownTarget)
+                    or _is_out_of_nat(name, rule.target)
+                ):
+                    yield RuleRef(name, chain.name, position, rule)
+
+
+def _is_out_of_nat(table: str, target: AnyTarget | None) -> bool:
+    return table != "nat" and isinstance(target, Target) and target.name in TRANSLATING
 
 
 def _chains_without_hook(ruleset: Ruleset) -> Iterator[tuple[str, Chain]]:

@@ -39,11 +39,8 @@ def shadowed_rules(ctx: Context, *, of_state: bool) -> Iterator[Finding]:
 
 
 def _asks_for_state(table: Table) -> bool:
-    return any(
-        match.name in STATE_MATCHES and named_states(rule) is not None
-        for chain in table.chains.values()
-        for rule in chain.rules
-        for match in rule.matches
+    return bool(table.parts.matches & STATE_MATCHES) and any(
+        named_states(rule) is not None for chain in table.chains.values() for rule in chain.rules
     )
 
 

@@ -18,6 +18,9 @@ from ctlint.wire.addresses import Family
 
 _NO_PACKETS: Final = Counters(0, 0)
 
+# There may be as many chains as rules; the call of their constructor would take as long again.
+_new: Final = tuple.__new__
+
 
 class OpenTable:
     """A table between its ``*`` line and COMMIT."""
@@ -36,6 +39,7 @@ class OpenTable:
         self._spans: dict[str, Span] = {}
         # What may be more than the name of a chain.
         self._special_names = target_modules() | {verdict.lower() for verdict in VERDICTS}
+        self._longest_special = max(map(len, self._special_names))
         self._limits = Limits()
         self._deleted: dict[str, Span] = {}
 
@@ -45,10 +49,13 @@ class OpenTable:
 
     def add_usual_chain(self, chain: str, span: Span) -> bool:
         """Add a new user chain with counters of zero, as nearly all are; False: it is another."""
-        if chain in self.rules or chain.lower().replace("-", "_") in self._special_names:
+        if chain in self.rules or (
+            len(chain) <= self._longest_special
+            and chain.lower().replace("-", "_") in self._special_names
+        ):
             return False
         self.rules[chain] = []
-        self.jumps[chain] = Jump(chain)
+        self.jumps[chain] = _new(Jump, (chain,))
         self.counters[chain] = _NO_PACKETS
         self._spans[chain] = span
         return True
@@ -115,18 +122,21 @@ class OpenTable:
     def close(self) -> Table:
         """The table, base chains first."""
         declared = [*self._spans, *(chain for chain in self.rules if chain not in self._spans)]
-        policies, counters, spans = self._policies, self.counters, self._spans
+        policies, counters, spans, rules = self._policies, self.counters, self._spans, self.rules
         base_chains = [name for name in declared if name in policies]
         user_chains = [name for name in declared if name not in policies]
         return Table(
             self.name,
             {
-                name: Chain(
-                    name,
-                    policies.get(name),
-                    tuple(self.rules[name]),
-                    counters.get(name),
-                    spans.get(name),
+                name: _new(
+                    Chain,
+                    (
+                        name,
+                        policies.get(name),
+                        tuple(rules[name]),
+                        counters.get(name),
+                        spans.get(name),
+                    ),
                 )
                 for name in (*base_chains, *user_chains)
             },

@@ -166,12 +166,26 @@ def _cut(chunk: bytes, width: int) -> tuple[bytes, int]:
 
     ``width`` is that of the line that the chunk continues.
     """
-    pieces = chunk.split(b"\n")
-    open_width = len(pieces[-1]) + (width if len(pieces) == 1 else 0)
-    if width + len(pieces[0]) > _KEPT_LINE or max(map(len, pieces)) > _KEPT_LINE:
+    last = chunk.rfind(b"\n")
+    open_width = len(chunk) - last - 1 + (width if last < 0 else 0)
+    if _has_overlong(chunk, width):
+        pieces = chunk.split(b"\n")
         pieces[0] = pieces[0][: max(0, _KEPT_LINE - width)]
         chunk = b"\n".join([piece[:_KEPT_LINE] for piece in pieces])
     return chunk, open_width
+
+
+def _has_overlong(chunk: bytes, width: int) -> bool:
+    """Whether a line is longer than what is kept of it. Where none is, few are looked at."""
+    if width > _KEPT_LINE:
+        return True
+    start = -width
+    while len(chunk) - start > _KEPT_LINE:
+        end = chunk.rfind(b"\n", max(0, start), start + _KEPT_LINE + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _require_text(start: bytes, path: str, command: str = "lint") -> None:

@@ -69,6 +69,9 @@ _ACTIONS: Final = {
     "CLUSTERIP": Action.ELSEWHERE,
 }
 
+TRANSLATING: Final = frozenset(name for name, does in _ACTIONS.items() if does is Action.TRANSLATE)
+"""The targets that bind connections to what they translate them to: they load only in nat."""
+
 _ZONES: Final = ("zone", "zone-orig", "zone-reply")
 
 _ALL_BITS: Final = 0xFFFFFFFF

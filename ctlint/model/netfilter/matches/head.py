@@ -86,19 +86,9 @@ def _is_protocol(number: int, transit: Transit) -> bool:
 
 def interfaces_of(ruleset: Ruleset) -> tuple[str, ...]:
     """The interfaces, or patterns of their names, that rules ask for; each once, as they come."""
-    heads = (
-        match
-        for table in ruleset.tables.values()
-        for chain in table.chains.values()
-        for rule in chain.rules
-        for match in rule.matches
-        if match.name == "ip" and isinstance(match, Match)
-    )
-    values = (
-        option.value for head in heads for option in head.options if option.name in _INTERFACES
-    )
-    return tuple(dict.fromkeys(value for value in values if value != "+"))
+    tables = ruleset.tables.values()
+    found = dict.fromkeys(name for table in tables for name in table.parts.interfaces)
+    return tuple(name for name in found if name != "+")
 
 
-_INTERFACES: Final = frozenset({"in-interface", "out-interface"})
 ROWS: Final[Rows] = {"ip": _ip}
