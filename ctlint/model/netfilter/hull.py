@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Match, Rule
 from ctlint.ir.values import Range
-from ctlint.wire.addresses import Net
+from ctlint.wire.addresses import Family, Net
 
 _FIELDS: Final = {
-    ("ip", "destination"): "daddr",
-    ("tcp", "dport"): "dport",
-    ("ip", "source"): "saddr",
-    ("tcp", "sport"): "sport",
+    "ip": {"destination": (0, "daddr"), "source": (2, "saddr")},
+    "tcp": {"dport": (1, "dport"), "sport": (3, "sport")},
 }
-"""What of a rule is looked at, the first that it has."""
+"""What of a rule is looked at, by match and option: of several the first in this order."""
+
+_LAST: Final = 3
+_VALUES: Final = (Net, Range)
 
 
 class Hull(NamedTuple):
@@ -30,16 +31,31 @@ class Hull(NamedTuple):
 
 def hull(rules: Iterable[Rule]) -> Hull:
     """The hull of rules."""
-    found: dict[str, Range] = {}
+    least: dict[str, int] = {}
+    greatest: dict[str, int] = {}
     others: list[int] = []
     for at, rule in enumerate(rules):
-        ranges = dict(_ranges(rule))
-        name = next((name for name in _FIELDS.values() if name in ranges), None)
-        if name is None:
+        told = _told(rule)
+        if told is None:
             others.append(at)
             continue
-        found[name] = joined(ranges[name], found.get(name))
-    return Hull(found, others)
+        name, value = told
+        if isinstance(value, Net):
+            low = value.address
+            high = low | value.mask ^ _ALL_BITS[value.family]
+        else:
+            low, high = value
+        if name not in least:
+            least[name], greatest[name] = low, high
+            continue
+        if low < least[name]:
+            least[name] = low
+        if high > greatest[name]:
+            greatest[name] = high
+    return Hull({name: Range(low, greatest[name]) for name, low in least.items()}, others)
+
+
+_ALL_BITS: Final = {family: family.full_mask for family in Family}
 
 
 def joined(one: Range, other: Range | None) -> Range:
@@ -49,16 +65,19 @@ def joined(one: Range, other: Range | None) -> Range:
     return Range(min(one.low, other.low), max(one.high, other.high))
 
 
-def _ranges(rule: Rule) -> Iterator[tuple[str, Range]]:
+def _told(rule: Rule) -> tuple[str, Net | Range] | None:
+    """What a rule says of the field that is looked at; None where it says nothing of any."""
+    best = _LAST
+    found: tuple[str, Net | Range] | None = None
     for match in rule.matches:
-        if not isinstance(match, Match):
+        fields = _FIELDS.get(match.name)
+        if fields is None or not isinstance(match, Match):
             continue
-        for option in match.options:
-            name = _FIELDS.get((match.name, option.name))
-            if name is None or option.negated:
+        for name, value, negated in match.options:
+            told = fields.get(name)
+            if told is None or negated or not isinstance(value, _VALUES):
                 continue
-            if match.name == "tcp":
-                yield name, option.value
-            elif isinstance(option.value, Net):
-                net = option.value
-                yield name, Range(net.address, net.address | net.mask ^ net.family.full_mask)
+            rank, field = told
+            if rank <= best:
+                best, found = rank, (field, value)
+    return found
