@@ -62,7 +62,7 @@ class Table:
     chains: Mapping[str, Chain]
     span: Span
 
-    @property
+    @cached_property
     def rule_count(self) -> int:
         """Number of rules in all chains."""
         return sum(len(chain.rules) for chain in self.chains.values())
