@@ -15,6 +15,7 @@ import click
 
 from ctlint import __version__
 from ctlint.analysis.replay import expectations
+from ctlint.cli.collector import no_garbage_collection, one_by_one
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.fault_report import write_report
 from ctlint.cli.options import (
@@ -22,8 +23,6 @@ from ctlint.cli.options import (
     console,
     format_option,
     kernel_named,
-    no_garbage_collection,
-    one_by_one,
     sets_option,
     sysctl_option,
     unusable_input,

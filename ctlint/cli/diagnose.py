@@ -15,6 +15,7 @@ from ctlint.analysis.diagnosis import Diagnosis
 from ctlint.analysis.evidence import Evidence
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.tracking import NotFollowedError
+from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS
 from ctlint.cli.live import Live, inside, live_options
 from ctlint.cli.options import (
@@ -22,7 +23,6 @@ from ctlint.cli.options import (
     console,
     format_option,
     kernel_named,
-    no_garbage_collection,
     unusable_input,
 )
 from ctlint.cli.streams import reader_may_leave, tell

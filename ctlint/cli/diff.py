@@ -13,12 +13,12 @@ from ctlint import __version__
 from ctlint.analysis.diff import FamiliesDifferError, Firewall, diff
 from ctlint.analysis.difference import DiffResult
 from ctlint.analysis.settings import Settings
+from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.exit_codes import EXIT_FINDINGS
 from ctlint.cli.options import (
     color_option,
     console,
     kernel_named,
-    no_garbage_collection,
     sets_option,
     sysctl_option,
     unusable_input,

@@ -11,6 +11,7 @@ import click
 from ctlint.analysis.explain import explain
 from ctlint.analysis.explanation import Explanation
 from ctlint.analysis.tracking import EntryState, Inquiry, NotFollowedError, is_error
+from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.exit_codes import EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.live import Live, live_options, one_host
 from ctlint.cli.options import (
@@ -18,7 +19,6 @@ from ctlint.cli.options import (
     console,
     format_option,
     kernel_option,
-    no_garbage_collection,
     sets_option,
     sysctl_option,
     unusable_input,

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.settings import BadSettingError
+from ctlint.cli.collector import one_by_one
 from ctlint.cli.crew import WorkerGoneError, shared
 from ctlint.cli.fault_report import describe, keep, versions
-from ctlint.cli.options import one_by_one
 from ctlint.cli.progress import watched
 from ctlint.cli.streams import tell
 from ctlint.finding import LintResult, Skipped, SkipReason, Trouble

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.configured import with_configuration
 from ctlint.cli.crew import usable_cores
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
@@ -19,7 +20,6 @@ from ctlint.cli.lint_reports import Look, Target, require_targets, write_reports
 from ctlint.cli.live import Live, live_options, read_running, running_kernel
 from ctlint.cli.options import (
     color_option,
-    no_garbage_collection,
     unusable_input,
 )
 from ctlint.cli.streams import reader_may_leave, tell

@@ -16,6 +16,7 @@ import click
 
 from ctlint import __version__
 from ctlint.analysis.fault import AnalysisFault
+from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.exit_codes import (
     EXIT_CLEAN,
     EXIT_FAULT,
@@ -83,7 +84,8 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"ctlint.cli.{cmd_name}")
+        with no_garbage_collection():
+            module = importlib.import_module(f"ctlint.cli.{cmd_name}")
         command = module.command
         assert isinstance(command, click.Command)
         return command

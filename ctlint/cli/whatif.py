@@ -29,13 +29,13 @@ from ctlint.analysis.silence import (
 from ctlint.analysis.threshold import threshold
 from ctlint.analysis.timeout_sweep import played, sweep
 from ctlint.analysis.whatif import Question, WhatIf
+from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FINDINGS, EXIT_UNUSABLE
 from ctlint.cli.live import Live, live_options, one_host
 from ctlint.cli.options import (
     color_option,
     console,
     kernel_option,
-    no_garbage_collection,
     sets_option,
     sysctl_option,
     unusable_input,

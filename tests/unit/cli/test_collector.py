@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from ctlint.cli.options import no_garbage_collection, one_by_one
+from ctlint.cli.collector import no_garbage_collection, one_by_one
 
 
 class _Cycle:
