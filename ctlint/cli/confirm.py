@@ -266,7 +266,7 @@ def _given_to(
     """What a virtual machine is given to play: paths that it sees too, and texts. Rules are checked
     here, where that is quick. Raises SourceError and ParseError.
     """
-    from ctlint.report.lint_json import render_json
+    from ctlint.report.lint_json import json_pieces
 
     files = [confirm_file(path) for path in paths]
     _require_rules(files, sysctls, sets)
@@ -274,7 +274,7 @@ def _given_to(
     for found in files:
         if isinstance(found, Rules):
             result = _linted(found, sysctls, sets, kernel or machine.profile)
-            given.append(render_json(result, version=__version__).encode())
+            given.append("".join(json_pieces(result, version=__version__)).encode())
         elif Path(found.path).is_file():
             given.append(str(Path(found.path).resolve()))
         elif isinstance(found, LintResultFile):

@@ -88,9 +88,10 @@ def _render(result: LintResult, form: str, stream: TextIO, look: Look) -> None:
             show_suppressed=look.show_suppressed,
         )
     elif form == "json":
-        from ctlint.report.lint_json import render_json
+        from ctlint.report.lint_json import json_pieces
 
-        stream.write(render_json(result, version=__version__))
+        for piece in json_pieces(result, version=__version__):
+            stream.write(piece)
     elif form == "sarif":
         from ctlint.report.sarif import render_sarif
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from ctlint.finding import (
     Compared,
@@ -31,8 +31,9 @@ FORMAT_VERSION = 1
 FAMILY_NAMES = {Family.IPV4: "ipv4", Family.IPV6: "ipv6"}
 
 
-def render_json(result: LintResult, *, version: str) -> str:
-    """The result as one JSON object with a final newline; ``version`` is that of ctlint.
+def json_pieces(result: LintResult, *, version: str) -> Iterator[str]:
+    """The result as one JSON object with a final newline, piece by piece: each witness holds its
+    rules, and all together may be gigabytes. ``version`` is that of ctlint.
 
     The text is ASCII. A byte of an input that was not UTF-8 appears as ``\\udcNN``.
     """
@@ -42,35 +43,50 @@ def render_json(result: LintResult, *, version: str) -> str:
         **{severity.value: result.count(severity) for severity in Severity},
         "suppressed": result.allowed,
     }
-    members: dict[str, str] = {
-        "version": _text(FORMAT_VERSION, 1),
-        "tool": _text({"name": "ctlint", "version": version}, 1),
-        "kernel": _text(result.kernel, 1),
-        "config": _text(result.config or None, 1),
+    findings = (_finding(each, numbers[id(each)]) for each in result.findings)
+    members: dict[str, Iterator[str]] = {
+        "version": _pieces(FORMAT_VERSION, 1),
+        "tool": _pieces({"name": "ctlint", "version": version}, 1),
+        "kernel": _pieces(result.kernel, 1),
+        "config": _pieces(result.config or None, 1),
         "inputs": _list(map(_input, result.inputs)),
-        "findings": _list(_finding(each, numbers[id(each)]) for each in result.findings),
+        "findings": _list(findings),
         "undecided": _list(map(_undecided, result.undecided)),
-        "summary": _text(summary, 1),
-        "causes": _text(sum(cause.lead.suppressed is None for cause in known), 1),
-        "baseline": _text(_baseline(result.baseline) if result.baseline else None, 1),
+        "summary": _pieces(summary, 1),
+        "causes": _pieces(sum(cause.lead.suppressed is None for cause in known), 1),
+        "baseline": _pieces(_baseline(result.baseline) if result.baseline else None, 1),
         "skipped": _list(map(_skipped, result.skipped)),
     }
-    lines = ",\n".join(f'  "{key}": {text}' for key, text in members.items())
-    return f"{{\n{lines}\n}}\n"
+    before = "{\n"
+    for key, pieces in members.items():
+        yield f'{before}  "{key}": '
+        yield from pieces
+        before = ",\n"
+    yield "\n}\n"
 
 
-def _list(items: Iterable[object]) -> str:
-    """A list on the first level. Each item becomes text by itself: of thousands of hosts the pieces
-    that json makes of all together would take gigabytes.
-    """
-    texts = ",\n    ".join(_text(item, 2) for item in items)
-    return f"[\n    {texts}\n  ]" if texts else "[]"
+def _list(items: Iterable[object]) -> Iterator[str]:
+    """A list on the first level."""
+    before = "[\n    "
+    for item in items:
+        yield before
+        yield from _pieces(item, 2)
+        before = ",\n    "
+    yield "[]" if before[0] == "[" else "\n  ]"
 
 
-def _text(value: object, level: int) -> str:
+def _pieces(value: object, level: int) -> Iterator[str]:
     """A value as it stands on a level; no text in it holds a line break of its own."""
-    text = json.dumps(value, indent=2, ensure_ascii=True, default=as_plain)
-    return text.replace("\n", "\n" + "  " * level)
+    indented = "\n" + "  " * level
+    short: list[str] = []
+    for piece in _ENCODER.iterencode(value):
+        if len(piece) < _LONG:
+            short.append(piece)
+            continue
+        yield "".join(short).replace("\n", indented)
+        yield piece
+        short.clear()
+    yield "".join(short).replace("\n", indented)
 
 
 def as_plain(value: object) -> dict[Any, Any] | list[Any]:
@@ -80,6 +96,12 @@ def as_plain(value: object) -> dict[Any, Any] | list[Any]:
     if isinstance(value, Sequence):
         return list(value)
     raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+_ENCODER: Final = json.JSONEncoder(indent=2, ensure_ascii=True, default=as_plain)
+
+_LONG: Final = 1 << 16
+"""Characters of a string, as rules are, that is handed on by itself."""
 
 
 def packet_as_json(packet: PacketKind) -> dict[str, str]:

@@ -22,11 +22,15 @@ from ctlint.finding import (
     Suppressed,
 )
 from ctlint.report.causes import causes
-from ctlint.report.lint_json import render_json
+from ctlint.report.lint_json import json_pieces
 from ctlint.report.sarif import render_sarif
 from ctlint.report.text import render_text
 from ctlint.wire.addresses import Family
 from tests.unit.report.results import DROP, LOST_FIN, RULES, SKIPPED
+
+
+def _printed(result: LintResult, version: str) -> str:
+    return "".join(json_pieces(result, version=version))
 
 
 def _on(host: str, line: int = 37, text: str = DROP) -> Finding:
@@ -138,7 +142,7 @@ def test_a_page_says_what_it_leaves_out() -> None:
 
 
 def test_json_has_hosts_causes_and_what_is_left_out() -> None:
-    text = render_json(_result(_on("a"), _on("a", 40), _on("b"), skipped=SKIPPED), version="1")
+    text = _printed(_result(_on("a"), _on("a", 40), _on("b"), skipped=SKIPPED), version="1")
     printed = json.loads(text)
     assert [(each["host"], each["cause"]) for each in printed["findings"]] == [
         ("a", 1),

@@ -20,9 +20,13 @@ from ctlint.finding import (
     Severity,
     Witness,
 )
-from ctlint.report.lint_json import packet_as_json, render_json
+from ctlint.report.lint_json import json_pieces, packet_as_json
 from tests.corpus import REPOSITORY
 from tests.unit.report.results import EXAMPLE, HOSTILE, hostile_result
+
+
+def _printed(result: LintResult, version: str) -> str:
+    return "".join(json_pieces(result, version=version))
 
 
 def _documented() -> object:
@@ -33,13 +37,13 @@ def _documented() -> object:
 
 
 def test_the_documented_example_is_what_is_printed() -> None:
-    printed = json.loads(render_json(EXAMPLE, version="0.1.0"))
+    printed = json.loads(_printed(EXAMPLE, version="0.1.0"))
     # As text, so that the order of the keys counts.
     assert json.dumps(printed, indent=1) == json.dumps(_documented(), indent=1)
 
 
 def test_an_empty_result() -> None:
-    assert render_json(LintResult("5.10", (), ()), version="1.2.3") == (
+    assert _printed(LintResult("5.10", (), ()), version="1.2.3") == (
         "{\n"
         '  "version": 1,\n'
         '  "tool": {\n'
@@ -65,7 +69,7 @@ def test_an_empty_result() -> None:
 
 
 def test_a_socket_that_nothing_ends_has_no_seconds() -> None:
-    printed = json.loads(render_json(hostile_result("x"), version="1"))
+    printed = json.loads(_printed(hostile_result("x"), version="1"))
     assert printed["findings"][0]["stranded"] == {
         "end": "orig",
         "state": "FIN_WAIT_1",
@@ -92,7 +96,7 @@ def _witnessed(scenario: Mapping[str, object]) -> LintResult:
 
 def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
     scenario = MappingProxyType({"sysctls": MappingProxyType({"tcp_loose": 0}), "packets": ({},)})
-    printed = json.loads(render_json(_witnessed(scenario), version="1"))
+    printed = json.loads(_printed(_witnessed(scenario), version="1"))
     assert printed["findings"][0]["witness"] == {
         "scenario": {"sysctls": {"tcp_loose": 0}, "packets": [{}]},
         "expect": [],
@@ -101,12 +105,12 @@ def test_a_witness_may_be_made_of_any_mappings_and_sequences() -> None:
 
 def test_what_json_has_not_is_our_fault() -> None:
     with pytest.raises(TypeError, match="no JSON for set"):
-        render_json(_witnessed({"sysctls": {1, 2}}), version="1")
+        _printed(_witnessed({"sysctls": {1, 2}}), version="1")
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_every_text_comes_back_as_it_was(text: str) -> None:
-    rendered = render_json(hostile_result(text), version="1")
+    rendered = _printed(hostile_result(text), version="1")
     assert rendered.isascii()
     assert {char for char in rendered if not char.isprintable()} == {"\n"}
     finding, allowed = json.loads(rendered)["findings"]
@@ -132,5 +136,16 @@ def test_a_packet() -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_the_text_is_what_json_writes_of_the_whole(text: str) -> None:
     result = hostile_result(text)
-    printed = render_json(replace(result, findings=result.findings * 3), version=text)
+    printed = _printed(replace(result, findings=result.findings * 3), version=text)
+    assert json.dumps(json.loads(printed), indent=2) + "\n" == printed
+
+
+def test_long_rules_of_many_witnesses_are_handed_on_one_by_one() -> None:
+    rules = "-A INPUT -j DROP\n" * 10_000
+    one = _witnessed({"ruleset": rules, "name": "é\n"})
+    result = replace(one, findings=one.findings * 20)
+    pieces = list(json_pieces(result, version="1"))
+    printed = "".join(pieces)
+    assert len(printed) > 20 * len(rules)
+    assert max(map(len, pieces)) < 1.2 * len(rules)
     assert json.dumps(json.loads(printed), indent=2) + "\n" == printed
