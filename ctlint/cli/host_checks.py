@@ -5,6 +5,7 @@ told, and the others are done.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from ctlint.analysis.fault import AnalysisFault
 from ctlint.analysis.settings import BadSettingError
 from ctlint.cli.collector import one_by_one
-from ctlint.cli.crew import WorkerGoneError, shared
 from ctlint.cli.fault_report import describe, keep, versions
 from ctlint.cli.progress import watched
 from ctlint.cli.streams import tell
@@ -131,6 +131,13 @@ class CheckedHosts(NamedTuple):
     asked: frozenset[str]
 
 
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def check_hosts(found: FoundInputs, check: HostCheck, jobs: int) -> CheckedHosts:
     """Check all hosts. One alone raises what its check raises; what is wrong with one of several is
     told on standard error.
@@ -163,6 +170,9 @@ def _outcomes(names: Sequence[str], check: HostCheck, jobs: int) -> list[Outcome
     if jobs < 2 or len(names) < 2:
         each = watched(one_by_one(names), len(names), label=str)
         return [check(name) for name in each]
+    # With what starts processes, which a run of one host need not load.
+    from ctlint.cli.crew import WorkerGoneError, shared
+
     found: dict[int, Outcome] = {}
     with closing(shared(check, names, jobs)) as done:
         try:

@@ -13,9 +13,8 @@ import click
 
 from ctlint.cli.collector import no_garbage_collection
 from ctlint.cli.configured import with_configuration
-from ctlint.cli.crew import usable_cores
 from ctlint.cli.exit_codes import EXIT_CLEAN, EXIT_FAULT, EXIT_FINDINGS, EXIT_UNUSABLE
-from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts
+from ctlint.cli.host_checks import HostCheck, Hosts, check_hosts, usable_cores
 from ctlint.cli.lint_reports import Look, Target, require_targets, write_reports
 from ctlint.cli.live import Live, live_options, read_running, running_kernel
 from ctlint.cli.options import (

@@ -11,7 +11,6 @@ from contextlib import closing
 
 import pytest
 
-from ctlint.cli import crew
 from ctlint.cli.crew import WorkerGoneError, shared
 
 
@@ -67,8 +66,3 @@ def test_standard_input_is_not_theirs() -> None:
 def test_an_interrupt_is_for_the_first_process_alone() -> None:
     found = dict(shared(_sees_interrupts, range(1), 1))
     assert found[0] == (signal.SIG_IGN, signal.SIG_DFL)
-
-
-def test_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 7})
-    assert crew.usable_cores() == 3

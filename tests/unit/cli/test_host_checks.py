@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
+import pytest
+
+from ctlint.cli import host_checks
 from ctlint.cli.crew import shared
 from ctlint.cli.host_checks import HostCheck, Outcome
 from ctlint.finding import SkipReason
@@ -99,3 +103,8 @@ def test_a_setting_that_is_no_number_is_of_its_host(tmp_path: Path) -> None:
     assert outcome.skipped is not None
     (trouble,) = outcome.skipped.troubles
     assert (trouble.file, trouble.line) == (f"{tmp_path}/h/sysctl", 1)
+
+
+def test_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 7})
+    assert host_checks.usable_cores() == 3
