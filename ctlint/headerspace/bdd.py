@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from oxidd.bdd import BDDFunction, BDDManager
 from oxidd.util import DDMemoryError
 
+from ctlint.headerspace.bdd_cubes import Cube, Cubes
 from ctlint.headerspace.boxes import joined
 from ctlint.headerspace.space import Layout, Point, TooLargeError, union
 from ctlint.ir.values import Range
@@ -29,12 +30,6 @@ _REMEMBERED: Final = 1 << 16
 _SAMPLED: Final = 31
 """Of so many results one is counted, for all: counting takes as long as making."""
 MAX_RANGES: Final = 20_000
-_BYTE: Final = 8
-_ONES: Final = (1 << _BYTE) - 1
-
-
-Cube: TypeAlias = Mapping[str, tuple[int, int]]
-"""A value and a mask for some parts."""
 
 
 Operation: TypeAlias = Callable[[BDDFunction, BDDFunction], BDDFunction]
@@ -72,10 +67,7 @@ class BddSpace:
         self.bits: dict[str, range] = {
             part: self._manager.add_vars(width) for part, width in layout.items()
         }
-        self._positive = {
-            bit: self._manager.var(bit) for bits in self.bits.values() for bit in bits
-        }
-        self._negative = {bit: ~one for bit, one in self._positive.items()}
+        self._cubes = Cubes(self._manager, self.bits, self.spend)
         self.meets: Results = {}
         self.joins: Results = {}
         self.rests: Results = {}
@@ -83,7 +75,6 @@ class BddSpace:
         self.ranges: dict[tuple[BDDFunction, str, int | None], tuple[Range, ...]] = {}
         """What parts were found to be in sets."""
         self._known: dict[tuple[str, int, int], BddSet] = {}
-        self._bytes: dict[tuple[str, int, int, int], BDDFunction] = {}
         self.nothing = BddSet(self, self._manager.false())
         self.everything = BddSet(self, self._manager.true(), {})
         self._remember()
@@ -144,7 +135,7 @@ class BddSpace:
         """The numbers that are not below a limit, or not above it: bit by bit from the lowest."""
         found = self._manager.true()
         for place, bit in enumerate(reversed(self.bits[part])):
-            one, zero = self._positive[bit], self._negative[bit]
+            one, zero = self._cubes.positive[bit], self._cubes.negative[bit]
             is_set = limit >> place & 1
             if is_above:
                 found = one & found if is_set else one | found
@@ -159,29 +150,8 @@ class BddSpace:
 
     def diagram(self, cube: Cube) -> BDDFunction:
         """The packets of which each part has its value where its mask is 1."""
-        found = self._manager.true()
         with _within_memory():
-            # From the lowest bits, so that each step adds nodes above what is there.
-            for part in reversed(tuple(self.layout)):
-                value, mask = cube.get(part, (0, 0))
-                for low in range(0, self.layout[part] if mask else 0, _BYTE):
-                    if some := mask >> low & _ONES:
-                        found = self._byte(part, low, value >> low & some, some) & found
-        return found
-
-    def _byte(self, part: str, low: int, value: int, mask: int) -> BDDFunction:
-        """The packets of which eight bits have the value where the mask is 1."""
-        key = part, low, value, mask
-        found = self._bytes.get(key)
-        if found is None:
-            found = self._manager.true()
-            highest = self.bits[part][-1] - low
-            for place in range(min(_BYTE, self.layout[part] - low)):
-                if mask >> place & 1:
-                    literal = self._positive if value >> place & 1 else self._negative
-                    found = literal[highest - place] & found
-            self._bytes[key] = found
-        return found
+            return self._cubes.diagram(cube)
 
     def union(self, sets: Iterable[BddSet]) -> BddSet:
         """The packets in any of these."""
@@ -190,14 +160,10 @@ class BddSpace:
         for each in sets:
             (others if each.cube is None else cubes).append(each)
         if len(cubes) > 2:
-            # Neighbours have most of their nodes in common, and what is joined of them stays small.
-            cubes.sort(key=self._rank)
+            with _within_memory():
+                joined = self._cubes.union([each.cube for each in cubes if each.cube is not None])
+            cubes = [self.set_of(joined)]
         return union(others + cubes, self.nothing)
-
-    def _rank(self, cube: BddSet) -> tuple[int, ...]:
-        """Where a cube stands among others: that of bits that it leaves open is among the zeros."""
-        parts = cube.cube or {}
-        return tuple([parts[part][0] if part in parts else 0 for part in self.layout])
 
     def spend(self, *diagrams: BDDFunction) -> None:
         """Counts an operation with these. Raises TooLargeError where it is one too many."""
@@ -209,12 +175,12 @@ class BddSpace:
 
     def literal(self, bit: int, value: int) -> BddSet:
         """The packets of which one bit has a value."""
-        return self.set_of(self._positive[bit] if value else self._negative[bit])
+        return self.set_of((self._cubes.positive if value else self._cubes.negative)[bit])
 
     def others(self, part: str) -> BDDFunction:
         """The variables of all other parts, as a conjunction."""
         names = (name for name in self.bits if name != part)
-        bits = (self._positive[bit] for name in names for bit in self.bits[name])
+        bits = (self._cubes.positive[bit] for name in names for bit in self.bits[name])
         return reduce(BDDFunction.__and__, bits, self._manager.true())
 
 
