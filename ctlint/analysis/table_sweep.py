@@ -103,10 +103,11 @@ class TableSweep:
         """What an effect does to the packets that enter the chain."""
         done, swept = effect.swept, self.swept
         self.sweeper.spend(1 + len(done.ends) + len(done.open))
-        for key, each in effect.back.items():
-            add(back, key, each.among(entering))
+        # What is left of packets is told without a look at them once it is known what is not.
         for key, each in effect.accepted.items():
             add(self.accepted, key, each.among(entering))
+        for key, each in effect.back.items():
+            add(back, key, each.among(entering))
         for end, (ctstate, each) in done.ends.items():
             if not (ended := each.among(entering)).is_empty():
                 swept.end(end._replace(via=(*via, *end.via)) if via else end, ctstate, ended)
@@ -301,9 +302,9 @@ class TableSweep:
         is asked of what connections differ in, and decided.
         """
         # Each chain made ready for a question has rules of its own: what they ask is the same.
-        asked = tuple(id(match) for rule in run for _, match in rule.open)
-        by_entry = any(match.name == "conntrack" for rule in run for _, match in rule.open)
-        key = len(run), asked, self.conditions.key(with_entry=by_entry)
+        matches = [match for rule in run for _, match in rule.open]
+        by_entry = any(match.name == "conntrack" for match in matches)
+        key = len(run), tuple(map(id, matches)), self.conditions.key(with_entry=by_entry)
         known = self.sweeper.joined.setdefault(key, [])
         for each in known:
             if self.sweeper.is_within(self.among, each.among):

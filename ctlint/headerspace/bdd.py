@@ -186,33 +186,38 @@ class BddSpace:
 
 class BddSet:
     """See PacketSet. Of some the ``cube`` is known: what each part has where its mask is 1. Others
-    are all packets but those of one set, which are ``left_out``. Both are met without a diagram,
-    which is made once something else is asked of them.
+    are what is left of one set without another in it: their ``rest``. Both are met without a
+    diagram, which is made once something else is asked of them. ``within`` is a set that holds it.
     """
 
-    __slots__ = ("_diagram", "_space", "cube", "left_out")
+    __slots__ = ("_diagram", "_space", "cube", "rest", "within")
 
     def __init__(
         self,
         space: BddSpace,
         diagram: BDDFunction | None,
         cube: Cube | None = None,
-        left_out: BddSet | None = None,
+        rest: tuple[BddSet, BddSet] | None = None,
     ) -> None:
         self._space = space
         self._diagram = diagram
         self.cube = cube
-        self.left_out = left_out
+        self.rest = rest
+        self.within: BddSet | None = None
 
     @property
     def _function(self) -> BDDFunction:
         found = self._diagram
         if found is None:
             space = self._space
-            if self.left_out is not None:
+            if self.rest is not None:
+                whole, part = self.rest
                 with _within_memory():
-                    found = ~self.left_out._function
+                    found = _without(whole._function, part._function)
                 space.spend(found)
+                if whole is not space.everything:
+                    # What is left of a set often has another left of it, and so on.
+                    self.rest = None
             else:
                 assert self.cube is not None
                 found = space.diagram(self.cube)
@@ -222,20 +227,23 @@ class BddSet:
 
     def __and__(self, other: BddSet, /) -> BddSet:
         space = self._space
-        if other is space.everything or self is space.nothing:
+        if other is space.everything or self is space.nothing or self.within is other:
             return self
-        if self is space.everything or other is space.nothing:
+        if self is space.everything or other is space.nothing or other.within is self:
             return other
         if self.cube is not None and other.cube is not None:
             return self._met(self.cube, other.cube)
-        if other.left_out is not None:
-            return self - other.left_out
-        if self.left_out is not None:
-            return other - self.left_out
+        if other.rest is not None and other.rest[0] is space.everything:
+            return self - other.rest[1]
+        if self.rest is not None and self.rest[0] is space.everything:
+            return other - self.rest[1]
         known = space.meets.get((id(self), id(other)))
         if known is not None:
             return known[0]
-        return space.result(space.meets, BDDFunction.__and__, self, other)
+        found = space.result(space.meets, BDDFunction.__and__, self, other)
+        if found is not other and found is not space.nothing:
+            found.within = other
+        return found
 
     def _met(self, one: Cube, other: Cube) -> BddSet:
         found = {**one}
@@ -263,18 +271,29 @@ class BddSet:
         space = self._space
         if other is space.nothing or self is space.nothing:
             return self
-        if other is space.everything:
+        if other is space.everything or self.within is other:
             return space.nothing
-        if other.left_out is not None:
-            return self & other.left_out
+        if other.rest is not None:
+            whole, part = other.rest
+            if whole is space.everything:
+                return self & part
+            if whole is self:
+                return part
         known = space.rests.get((id(self), id(other)))
         if known is not None:
             return known[0]
-        if self is space.everything and other.cube != {}:
-            found = BddSet(space, None, None, other)
-            space.keep(space.rests, self, other, found)
-            return found
-        return space.result(space.rests, _without, self, other)
+        part = other
+        if self is not space.everything or other.cube == {}:
+            met = space.meets.get((id(self), id(other)))
+            if met is None or met[0] == self:
+                return space.result(space.rests, _without, self, other)
+            part = met[0]
+            if part is space.nothing:
+                return self
+        # Something is left, whatever it is.
+        found = BddSet(space, None, None, (self, part))
+        space.keep(space.rests, self, other, found)
+        return found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BddSet) and bool(self._function == other._function)

@@ -86,6 +86,31 @@ def test_sets_hold_what_they_should(kind: Callable[[Layout], Space], data: st.Da
     assert packets.pick(wishes) == picked(held, wishes)
 
 
+@pytest.mark.parametrize("kind", SPACES)
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_what_is_left_of_a_set_is_the_same_once_it_has_met_the_other(
+    kind: Callable[[Layout], Space], data: st.DataObject
+) -> None:
+    space = kind(LAYOUT)
+    one, other = data.draw(sets(space)), data.draw(sets(space))
+    met = joined(one, other, "&")
+    left = joined(one, other, "-")
+    nothing = Both(space.nothing, frozenset())
+    for found, expected in (
+        (joined(one, left, "-"), met),
+        (joined(met, other, "&"), met),
+        (joined(other, met, "&"), met),
+        (joined(met, other, "-"), nothing),
+        (joined(left, one, "&"), left),
+        (joined(left, other, "-"), left),
+        (joined(met, left, "|"), one),
+    ):
+        held = frozenset(point for point in POINTS if found.packets.contains(point_of(point)))
+        assert held == found.points == expected.points
+        assert found.packets.is_empty() is (not held)
+
+
 def picked(held: Points, wishes: dict[str, list[int]]) -> dict[str, int] | None:
     if not held:
         return None
