@@ -5,9 +5,9 @@ the tuples of an entry. All others are asked of a packet that stands for all of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
@@ -141,26 +141,38 @@ class Conditions:
 
     def may_match(self, rule: ReadyRule, outline: Outline) -> bool:
         """Whether a rule may match a packet of some connections, by its addresses and ports."""
-        # One address leaves out nearly all that are not opened, and the ranges of each take time.
-        fields = _BY_OUTLINE if self.packets.opens else _BY_LATE_OUTLINE
         last: AnyMatch | None = None
         for _, match in rule.open:
             if match is last or not isinstance(match, Match):
                 continue
             last = match
-            for option in match.options:
-                field, value = fields.get((match.name, option.name)), option.value
-                if field is None or option.negated:
+            parts = self._outlined.get(match.name)
+            if parts is None:
+                continue
+            for name, value, negated in match.options:
+                part = parts.get(name)
+                if part is None or negated:
                     continue
                 low, high = value if isinstance(value, Range) else _ends_of(value)
-                if self.sight.is_plain(field) and not outline.meets(
-                    self.sight.part(field), low, high
-                ):
+                if not outline.meets(part, low, high):
                     return False
         return True
 
+    @cached_property
+    def _outlined(self) -> Mapping[str, Mapping[str, str]]:
+        """The options, by their matches, that ask for a range of a part, each with that part."""
+        # One address leaves out nearly all that are not opened, and the ranges of each take time.
+        fields = _BY_OUTLINE if self.packets.opens else _BY_LATE_OUTLINE
+        sight = self.sight
+        return {
+            match: {
+                name: sight.part(field) for name, field in options.items() if sight.is_plain(field)
+            }
+            for match, options in fields.items()
+        }
+
     def _asked_anew(self, rule: ReadyRule) -> Asked:
-        condition = self.sweeper.everything
+        found: PacketSet | None = None
         others: list[tuple[Predicate, AnyMatch]] = []
         is_open: list[Open] = []
         last: AnyMatch | None = None
@@ -170,10 +182,13 @@ class Conditions:
             elif match is not last:
                 last = match
                 told = self.compiled(match)
-                each = self.sweeper.unknown if told is None else Condition(told, told)
-                condition = each if condition is self.sweeper.everything else condition & each
                 if told is None:
                     is_open.append(Open(rule.ref, match, predicate.why or "not followed"))
+                else:
+                    found = told if found is None else found & told
+        condition = self.sweeper.everything if found is None else Condition(found, found)
+        if is_open:
+            condition = condition & self.sweeper.unknown
         return Asked(rule, condition, is_open, others)
 
     def _is_led_back(self) -> bool:
@@ -186,7 +201,7 @@ class Conditions:
         """Whether a condition is about what connections differ in: it is a set of them."""
         if match.name == "conntrack" and isinstance(match, Match):
             return self.transit.entry is not None and _may_ask_entry(match)
-        return bool(predicate.reads & _POINT) and match.name not in _OF_PATH
+        return not _POINT.isdisjoint(predicate.reads) and match.name not in _OF_PATH
 
     def seen_by_points(self) -> tuple[object, ...]:
         """What the conditions about connections see of a packet beside those."""
@@ -212,23 +227,25 @@ class Conditions:
         known = self._sets
         if match.name == "conntrack":
             known = self.sweeper.compiled.setdefault(self.seen_by_points(), {})
-        if id(match) not in known:
-            known[id(match)] = self._all_options(match)
-        return known[id(match)]
+        key = id(match)
+        if key not in known:
+            known[key] = self._all_options(match)
+        return known[key]
 
     def _all_options(self, match: Match) -> PacketSet | None:
         everything: PacketSet = self.sweeper.space.everything
         found = everything
+        compiler = _COMPILERS[match.name]
         for option in match.options:
-            each = _COMPILERS[match.name](self, option)
-            if isinstance(each, _Untold):
+            each = compiler(self, option)
+            if each is _UNTOLD:
                 return None
             if each is not None:
                 those = everything - each if option.negated else each
                 found = those if found is everything else found & those
         return found
 
-    def among(self, field: str, ranges: Iterable[tuple[int, int]]) -> _Told:
+    def among(self, field: str, ranges: Sequence[tuple[int, int]]) -> _Told:
         found = self.sight.among(field, ranges)
         return _UNTOLD if found is None else found
 
@@ -270,12 +287,11 @@ def _ends_of(address: Net | Hostname) -> tuple[int, int]:
 
 
 _BY_LATE_OUTLINE: Final = {
-    ("ip", "destination"): "daddr",
-    ("tcp", "sport"): "sport",
-    ("tcp", "dport"): "dport",
+    "ip": {"destination": "daddr"},
+    "tcp": {"sport": "sport", "dport": "dport"},
 }
-_BY_OUTLINE: Final = {**_BY_LATE_OUTLINE, ("ip", "source"): "saddr"}
-"""Options that ask one field to be in a range, if they are not negated."""
+_BY_OUTLINE: Final = {**_BY_LATE_OUTLINE, "ip": {"destination": "daddr", "source": "saddr"}}
+"""Options of matches that ask one field to be in a range, if they are not negated."""
 _OWN_UNKNOWN: Final = "which addresses are this host's is not known"
 _POINT: Final = frozenset(
     {
@@ -304,7 +320,10 @@ def _of_ports(asked: Conditions, option: Option) -> _Told:
         return None
     value = option.value
     ranges = [value] if isinstance(value, Range) else value
-    either = [asked.among(field, ranges) for field in _PORTS[option.name]]
+    fields = _PORTS[option.name]
+    if len(fields) == 1:
+        return asked.among(fields[0], ranges)
+    either = [asked.among(field, ranges) for field in fields]
     if any(one is _UNTOLD for one in either):
         return _UNTOLD
     return reduce(or_, cast("list[PacketSet]", either))

@@ -5,7 +5,7 @@ has made of them so far.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ctlint.analysis.coordinates import ENDS
@@ -56,7 +56,7 @@ class Sight:
             return None
         return self._told(rewritten.is_address_in(value, value | free))
 
-    def among(self, field: str, ranges: Iterable[tuple[int, int]]) -> PacketSet | None:
+    def among(self, field: str, ranges: Sequence[tuple[int, int]]) -> PacketSet | None:
         """The connections of which a field is in one of the ranges; None where that cannot be
         told.
         """
@@ -67,6 +67,8 @@ class Sight:
                 return None
             is_in = rewritten.is_address_in if field in _ADDRESSES else rewritten.is_port_in
             return self._told(_any(is_in(low, high) for low, high in ranges))
+        if len(ranges) == 1:
+            return space.between(part, *ranges[0])
         found: PacketSet = space.union(space.between(part, low, high) for low, high in ranges)
         return found
 
