@@ -58,6 +58,16 @@ Open = tuple[tuple[Predicate, AnyMatch], ...]
 """Conditions that are still to be asked, each with its match."""
 
 
+class _Split(NamedTuple):
+    """The conditions of a match that a question may decide, and those that need the packet; and
+    whether one of these remembers.
+    """
+
+    fixed: Open
+    rest: Open
+    remembers: bool
+
+
 class ReadyRule:
     """A rule with the predicates that are still open.
 
@@ -279,7 +289,7 @@ class _Plan:
         self.numbers = dict(numbers)
         self.ready: dict[tuple[Decision, ...], ReadyChain] = {}
 
-    def add(self, rule: Rule, fixed: Open, rest: Open) -> None:
+    def add(self, rule: Rule, fixed: Open, rest: Open | None) -> None:
         """Adds a rule with the conditions that a question may decide, and the others."""
         # Predicates are shared between options that say the same.
         ids = tuple([id(predicate) for predicate, _ in fixed])
@@ -287,9 +297,7 @@ class _Plan:
         if number is None:
             number = self.numbers[ids] = len(self.fixed)
             self.fixed.append(tuple([predicate for predicate, _ in fixed]))
-        remembers = any(predicate.remembers for predicate, _ in rest)
-        does = action(rule.target)
-        self.rules.append(_Asked(rule, does, number, None if remembers else rest))
+        self.rules.append(_Asked(rule, action(rule.target), number, rest))
 
 
 _ALL_KNOWN: Final[Mapping[Field, str]] = MappingProxyType({})
@@ -313,7 +321,7 @@ class ChainStore:
         self._truths: dict[Question, dict[int, Tern | None]] = {}
         self._calls: dict[str, Counter[str]] = {}
         self._flag_readers: dict[tuple[str, str], bool] = {}
-        self._splits: dict[int, tuple[Open, Open]] = {}
+        self._splits: dict[int, _Split] = {}
         self._decided: dict[Question, dict[int, Open | None]] = {}
         self._blind: dict[tuple[tuple[Field, str], ...], ChainStore] = {}
         self.assumed = Tern.UNKNOWN
@@ -407,9 +415,8 @@ class ChainStore:
             return self._ready[key]
         found = self.ruleset.chain(table, chain)
         ready: ReadyChain | None = None
-        whole = self._whole
-        if whole is not None and found is whole.ruleset.chain(table, chain):
-            ready = whole.specialise(table, chain, question)
+        if found is not None and (keeper := self._keeper(table, found)) is not self:
+            ready = keeper.specialise(table, chain, question)
         elif found is not None:
             plan = self._plan(table, found)
             decided = self._decisions(plan, question)
@@ -419,6 +426,15 @@ class ChainStore:
                 ready = plan.ready[decided] = ReadyChain(table, chain, found.policy, rules)
         self._ready[key] = ready
         return ready
+
+    def _keeper(self, table: str, chain: Chain) -> ChainStore:
+        """Who knows a chain: of one that is all there in the whole rule set, the store of that."""
+        whole = self._whole
+        other = None if whole is None else whole.ruleset.chain(table, chain.name)
+        if whole is None or other is None:
+            return self
+        is_same = other.rules is chain.rules and other.policy == chain.policy
+        return whole if is_same else self
 
     def _plan(self, table: str, chain: Chain) -> _Plan:
         """What the rules of a chain ask, whatever the question."""
@@ -437,17 +453,24 @@ class ChainStore:
             end = next((n for n in behind if old[-n] is not rules[-n]), least - start + 1) - 1
             plan = self._plans[key] = _Plan(known.rules[:start], known.fixed, known.numbers)
             rules = rules[start : len(rules) - end]
+        splits = self._splits
         for rule in rules:
             fixed: Open = ()
             rest: Open = ()
+            remembers = False
             for match in rule.matches:
-                some, still = self._split(match)
+                some, still, this_remembers = splits.get(id(match)) or self._split(match)
                 fixed += some
                 rest += still
-            plan.add(rule, fixed, rest)
+                remembers |= this_remembers
+            plan.add(rule, fixed, None if remembers else rest)
         if known is not None:
             plan.rules += known.rules[len(known.rules) - end :]
         return plan
+
+    def _decided_of(self, table: str, chain: Chain) -> Sequence[tuple[Predicate, ...]]:
+        """What rules of a chain ask that a question may decide."""
+        return self._keeper(table, chain)._plan(table, chain).fixed
 
     def _decisions(self, plan: _Plan, question: Question) -> tuple[Decision, ...]:
         """What a question makes of the conditions that it may decide."""
@@ -462,13 +485,12 @@ class ChainStore:
         """Whether a rule of the chain asks for TCP flags."""
         if ready.reads_flags is None:
             key = ready.table, ready.name
+            chain = self.ruleset.chain(*key)
             if key not in self._flag_readers:
-                chain = self.ruleset.chain(*key)
                 self._flag_readers[key] = chain is not None and any(
                     Field.FLAGS in predicate.reads
-                    for rule in chain.rules
-                    for match in rule.matches
-                    for predicate, _ in self._split(match)[0]
+                    for conditions in self._decided_of(ready.table, chain)
+                    for predicate in conditions
                 )
             ready.reads_flags = self._flag_readers[key]
         return ready.reads_flags
@@ -517,7 +539,7 @@ class ChainStore:
 
     def _decide(self, match: AnyMatch, question: Question) -> Open | None:
         """What of a match is still to be asked, or None where no packet can match it."""
-        fixed, still = self._split(match)
+        fixed, still, _ = self._split(match)
         for pair in fixed:
             truth = _truth(pair[0], question)
             if truth is FALSE:
@@ -526,20 +548,18 @@ class ChainStore:
                 still = (pair, *still)
         return still
 
-    def _split(self, match: AnyMatch) -> tuple[Open, Open]:
-        """The conditions that a question may decide, and those that need the packet.
-
-        Matches are shared between rules, so their identity is the key.
-        """
+    def _split(self, match: AnyMatch) -> _Split:
+        """What a match asks. Matches are shared between rules, so their identity is the key."""
         found = self._splits.get(id(match))
         if found is None:
-            pairs = [
-                (_blinded(predicate, self.unknown), match)
-                for predicate in predicates(match, self.facts)
-            ]
-            fixed = tuple(pair for pair in pairs if pair[0].reads <= _FIXED)
-            rest = tuple(pair for pair in pairs if not pair[0].reads <= _FIXED)
-            found = self._splits[id(match)] = (fixed, rest)
+            fixed: list[tuple[Predicate, AnyMatch]] = []
+            rest: list[tuple[Predicate, AnyMatch]] = []
+            for predicate in predicates(match, self.facts):
+                if self.unknown:
+                    predicate = _blinded(predicate, self.unknown)
+                (fixed if predicate.reads <= _FIXED else rest).append((predicate, match))
+            remembers = any(predicate.remembers for predicate, _ in rest)
+            found = self._splits[id(match)] = _Split(tuple(fixed), tuple(rest), remembers)
         return found
 
 
@@ -563,7 +583,7 @@ def why_unknown(reads: frozenset[Field], unknown: Mapping[Field, str]) -> str | 
 
 
 def _blinded(predicate: Predicate, unknown: Mapping[Field, str]) -> Predicate:
-    why = why_unknown(predicate.reads, unknown) if unknown else None
+    why = why_unknown(predicate.reads, unknown)
     return predicate if why is None else undecided(why, predicate.reads)
 
 
