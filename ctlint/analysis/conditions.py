@@ -308,8 +308,9 @@ _OF_PATH: Final = frozenset({"addrtype", "pkttype"})
 
 
 def _of_ip(asked: Conditions, option: Option) -> _Told:
-    if option.name in _ADDRESS_OF:
-        return asked.address(_ADDRESS_OF[option.name], option.value)
+    field = _ADDRESS_OF.get(option.name)
+    if field is not None:
+        return asked.address(field, option.value)
     if option.name in ("in-interface", "out-interface"):
         return asked.interface(option.value, incoming=option.name == "in-interface")
     return None

@@ -198,4 +198,6 @@ def _insertion(ruleset: Ruleset, stranding: Stranding, rules: tuple[Rule, ...]) 
 
 def _has_line_of_its_own(ruleset: Ruleset, ref: RuleRef) -> bool:
     rules = ruleset.tables[ref.table].chains[ref.chain].rules
-    return sum(rule.line == ref.rule.line for rule in rules) == 1
+    # Those of one line stand together.
+    around = rules[max(ref.position - 2, 0) : ref.position + 1]
+    return [rule.line for rule in around].count(ref.rule.line) == 1

@@ -34,14 +34,21 @@ class Sight:
         self._space = space
         self._parts = ENDS[sender]
         self._source, self._destination = _seen(sender, translated, done)
+        self._as_is = {
+            field: part for field, part in self._parts._asdict().items() if self._of(field) is None
+        }
+        """The parts of a point that fields hold which NAT has left alone."""
 
     def masked(self, field: str, value: int, mask: int) -> PacketSet | None:
         """The connections of which an address has the value where the mask is 1; None where that
         cannot be told.
         """
-        space, part = self._space, getattr(self._parts, field)
-        rewritten = self._of(field)
-        if rewritten is None or (rewritten.addresses is None and not rewritten.is_of_host):
+        space = self._space
+        if field in self._as_is:
+            return space.masked(self._as_is[field], value, mask)
+        part, rewritten = getattr(self._parts, field), self._of(field)
+        assert rewritten is not None
+        if rewritten.addresses is None and not rewritten.is_of_host:
             return space.masked(part, value, mask)
         new = rewritten.addresses
         if new is None:

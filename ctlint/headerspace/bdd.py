@@ -60,6 +60,7 @@ class BddSpace:
         self, layout: Layout, max_nodes: int = MAX_NODES, max_work: int = MAX_WORK
     ) -> None:
         self.layout = layout
+        self._masks = {part: (1 << width) - 1 for part, width in layout.items()}
         self._operations = 0
         self._left = max_work
         self._manager = BDDManager(max_nodes, _CACHE, 1)
@@ -82,7 +83,7 @@ class BddSpace:
     def between(self, part: str, low: int, high: int) -> BddSet:
         """The packets of which this part is in a range, ends included."""
         if low == high:
-            return self.masked(part, low, (1 << self.layout[part]) - 1)
+            return self.masked(part, low, self._masks[part])
         found = self._known.get((part, low, high))
         if found is None:
             with _within_memory():
@@ -145,7 +146,7 @@ class BddSpace:
 
     def masked(self, part: str, value: int, mask: int) -> BddSet:
         """The packets of which this part has the value where the mask is 1."""
-        mask &= (1 << self.layout[part]) - 1
+        mask &= self._masks[part]
         return BddSet(self, None, {part: (value & mask, mask)} if mask else {})
 
     def diagram(self, cube: Cube) -> BDDFunction:
@@ -226,13 +227,13 @@ class BddSet:
         return found
 
     def __and__(self, other: BddSet, /) -> BddSet:
+        if self.cube is not None and other.cube is not None:
+            return self._met(self.cube, other.cube, other)
         space = self._space
         if other is space.everything or self is space.nothing or self.within is other:
             return self
         if self is space.everything or other is space.nothing or other.within is self:
             return other
-        if self.cube is not None and other.cube is not None:
-            return self._met(self.cube, other.cube)
         if other.rest is not None and other.rest[0] is space.everything:
             return self - other.rest[1]
         if self.rest is not None and self.rest[0] is space.everything:
@@ -245,15 +246,18 @@ class BddSet:
             found.within = other
         return found
 
-    def _met(self, one: Cube, other: Cube) -> BddSet:
-        found = {**one}
-        for part, (value, mask) in other.items():
-            if part in found:
-                known, seen = found[part]
+    def _met(self, one: Cube, two: Cube, other: BddSet) -> BddSet:
+        if not two:
+            return self
+        if not one:
+            return other
+        found = {**one, **two}
+        if len(found) < len(one) + len(two):
+            for part in one.keys() & two.keys():
+                (value, mask), (known, seen) = one[part], two[part]
                 if (known ^ value) & mask & seen:
                     return self._space.nothing
-                value, mask = known | value, seen | mask
-            found[part] = value, mask
+                found[part] = known | value, seen | mask
         return BddSet(self._space, None, found)
 
     def __or__(self, other: BddSet, /) -> BddSet:

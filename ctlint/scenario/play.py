@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 from ctlint.model.conntrack.core import NotModelledError, Tracker
@@ -55,6 +56,12 @@ _MAIN_HOOKS: Final = (Hook.LOCAL_OUT, Hook.FORWARD, Hook.LOCAL_IN, Hook.PREROUTI
 _DIR_FLAG_NAMES: Final = tuple((flag.value, str(flag.name)) for flag in TcpDirFlags)
 
 
+@lru_cache(maxsize=4)
+def _names_zones(ruleset: str) -> bool:
+    """Whether rules may choose zones. The scenarios of many findings have the same large text."""
+    return "--zone" in ruleset
+
+
 class Player:
     """One scenario on one kernel's model, step by step. ``draw`` chooses ports where the kernel
     draws them by lot; ``lots`` does where rules draw lots, which leave the packet's fate open
@@ -79,7 +86,7 @@ class Player:
             raise ScenarioError(str(error), name=scenario.name) from error
         self._sysctls = dict(scenario.sysctls)
         self._tracker = Tracker(kernel, read_settings(kernel, self._sysctls))
-        self._has_zones = "--zone" in scenario.ruleset or "--zone" in scenario.ruleset6
+        self._has_zones = _names_zones(scenario.ruleset) or _names_zones(scenario.ruleset6)
         sets = _sets(scenario)
         # A list counts where its members do.
         counts = any(one.has_counters for one in sets.values())

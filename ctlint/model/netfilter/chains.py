@@ -58,14 +58,10 @@ Open = tuple[tuple[Predicate, AnyMatch], ...]
 """Conditions that are still to be asked, each with its match."""
 
 
-class _Split(NamedTuple):
-    """The conditions of a match that a question may decide, and those that need the packet; and
-    whether one of these remembers.
-    """
-
-    fixed: Open
-    rest: Open
-    remembers: bool
+_Split: TypeAlias = tuple[Open, Open, bool]
+"""The conditions of a match that a question may decide, and those that need the packet; and whether
+one of these remembers.
+"""
 
 
 class ReadyRule:
@@ -554,12 +550,16 @@ class ChainStore:
         if found is None:
             fixed: list[tuple[Predicate, AnyMatch]] = []
             rest: list[tuple[Predicate, AnyMatch]] = []
+            remembers = False
             for predicate in predicates(match, self.facts):
                 if self.unknown:
                     predicate = _blinded(predicate, self.unknown)
-                (fixed if predicate.reads <= _FIXED else rest).append((predicate, match))
-            remembers = any(predicate.remembers for predicate, _ in rest)
-            found = self._splits[id(match)] = _Split(tuple(fixed), tuple(rest), remembers)
+                if predicate.reads <= _FIXED:
+                    fixed.append((predicate, match))
+                else:
+                    rest.append((predicate, match))
+                    remembers |= predicate.remembers
+            found = self._splits[id(match)] = tuple(fixed), tuple(rest), remembers
         return found
 
 

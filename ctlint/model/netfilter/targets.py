@@ -109,6 +109,9 @@ def action(target: AnyTarget | None) -> Action:
         return Action.GOTO
     if isinstance(target, UnknownTarget):
         return Action.ELSEWHERE
+    found = _ACTIONS.get(target.name)
+    if found is not None:
+        return found
     if target.name == "CT":
         if target.get("notrack"):
             return Action.UNTRACK
@@ -118,9 +121,7 @@ def action(target: AnyTarget | None) -> Action:
         return Action.MARK if target.get("map-mark") else Action.REMEMBER
     if target.name in _ALTERING:
         return Action.ALTER
-    if target.name in _PASSING:
-        return Action.CONTINUE
-    return _ACTIONS.get(target.name, Action.ELSEWHERE)
+    return Action.CONTINUE if target.name in _PASSING else Action.ELSEWHERE
 
 
 _WHY_ELSEWHERE: Final = {
