@@ -189,7 +189,7 @@ class Conditions:
         condition = self.sweeper.everything if found is None else Condition(found, found)
         if is_open:
             condition = condition & self.sweeper.unknown
-        return Asked(rule, condition, is_open, others)
+        return Asked(rule, condition, tuple(is_open), tuple(others))
 
     def _is_led_back(self) -> bool:
         """Whether the destination of an answer is still the address that NAT gave its client."""

@@ -303,7 +303,7 @@ class TableSweep:
         """
         # Each chain made ready for a question has rules of its own: what they ask is the same.
         matches = [match for rule in run for _, match in rule.open]
-        by_entry = any(match.name == "conntrack" for match in matches)
+        by_entry = "conntrack" in {match.name for match in matches}
         key = len(run), tuple(map(id, matches)), self.conditions.key(with_entry=by_entry)
         known = self.sweeper.joined.setdefault(key, [])
         for each in known:

@@ -169,7 +169,7 @@ class Witnesses:
             ruleset = reachable(self._chains.ruleset, paths, with_nat=with_nat)
             text = print_ruleset(ruleset)
             keys = {"ruleset6" if connection.family is Family.IPV6 else "ruleset": text}
-            ipsets = self._saved_sets.text(named_sets(ruleset))
+            ipsets = self._saved_sets.text(named_sets(ruleset)) if self._saved_sets.texts else ""
             if 0 < len(ipsets) <= MAX_IPSETS:
                 keys["ipsets"] = ipsets
             self._texts[key] = (keys, frozenset(ruleset.tables))

@@ -124,7 +124,7 @@ def _operands(extension: Extension, key: str) -> tuple[Operand, ...]:
 
 
 def _print_option(word: str, operands: tuple[Operand, ...], option: Option) -> str:
-    value = option.value
+    _, value, negated = option
     if value is None or not operands:
         text = word
     elif len(operands) == 1:
@@ -132,4 +132,4 @@ def _print_option(word: str, operands: tuple[Operand, ...], option: Option) -> s
     else:
         pairs = zip(operands, value, strict=True)
         text = " ".join([word, *[quote(operand.format(each)) for operand, each in pairs]])
-    return f"! {text}" if option.negated else text
+    return f"! {text}" if negated else text

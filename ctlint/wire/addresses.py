@@ -21,12 +21,17 @@ class Family(IntEnum):
     @property
     def bits(self) -> int:
         """Width of an address in bits."""
-        return 32 if self is Family.IPV4 else 128
+        return 32 if self is _IPV4 else 128
 
     @property
     def full_mask(self) -> int:
         """The mask of a single host."""
-        return (1 << self.bits) - 1
+        return _FULL_IPV4 if self is _IPV4 else _FULL_IPV6
+
+
+_IPV4 = Family.IPV4
+_FULL_IPV4 = (1 << 32) - 1
+_FULL_IPV6 = (1 << 128) - 1
 
 
 class Net(NamedTuple):
@@ -54,9 +59,12 @@ class Net(NamedTuple):
         return self.mask == self.family.full_mask
 
     def __str__(self) -> str:
-        length = self.prefix_length
-        suffix = format_address(self.family, self.mask) if length is None else str(length)
-        return f"{format_address(self.family, self.address)}/{suffix}"
+        family, address, mask = self
+        suffix = _LENGTHS.get(mask) if family is _IPV4 else None
+        if suffix is None:
+            length = self.prefix_length
+            suffix = format_address(family, mask) if length is None else str(length)
+        return f"{format_address(family, address)}/{suffix}"
 
 
 class Hostname(NamedTuple):
@@ -127,7 +135,7 @@ def parse_mask(text: str, family: Family) -> int:
 
 _OCTETS = {str(value): value for value in range(256)}
 _PREFIXES = {str(length): 0xFFFFFFFF ^ ((1 << (32 - length)) - 1) for length in range(33)}
-_IPV4 = Family.IPV4
+_LENGTHS = {mask: length for length, mask in _PREFIXES.items()}
 
 
 def parse_dotted_quad(text: str) -> int:
@@ -171,7 +179,7 @@ def parse_net(text: str, family: Family) -> Net:
 
 def format_address(family: Family, address: int) -> str:
     """The usual text of an address, as inet_ntop(3) writes it."""
-    if family is Family.IPV4:
+    if family is _IPV4:
         return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
     high, low = address >> 32, address & 0xFFFFFFFF
     if high == 0xFFFF or (high == 0 and low > 0xFFFF):

@@ -27,8 +27,8 @@ def _address(option: Option, field: Field) -> Predicate:
     if isinstance(value, Hostname):
         return undecided(f"{value}: {_ADDRESS_UNKNOWN}", frozenset({field}))
     assert isinstance(value, Net)
-    address, mask = value.address, value.mask
-    exact = (field, address) if value.is_host else None
+    family, address, mask = value
+    exact = (field, address) if mask == family.full_mask else None
     if field is Field.SADDR:
         return of_option(option, lambda t: t.packet.saddr & mask == address, field, exact=exact)
     return of_option(option, lambda t: t.packet.daddr & mask == address, field, exact=exact)

@@ -83,7 +83,9 @@ def of_option(
             return UNKNOWN
         return TRUE if truth is not negated else FALSE
 
-    return Predicate(run, _fields(*reads), None if negated else exact, why, remembers)
+    # Many are made: this is the same as a call of Predicate, without its steps.
+    parts = run, _fields(*reads), None if negated else exact, why, remembers
+    return tuple.__new__(Predicate, parts)
 
 
 @cache
