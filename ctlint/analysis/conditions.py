@@ -69,6 +69,11 @@ class Asked(NamedTuple):
     is_open: Sequence[Open]
     others: Sequence[tuple[Predicate, AnyMatch]]
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is decided which connections' packets match."""
+        return not self.is_open and not self.others
+
 
 def _may_ask_entry(match: AnyMatch) -> bool:
     return (

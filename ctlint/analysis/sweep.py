@@ -91,6 +91,7 @@ class Sweeper:
         other._same = self.chains.untouched(chains.ruleset)
         other.compiled = {key: dict(sets) for key, sets in self.compiled.items()}
         other.runs = dict(self.runs)
+        other.joined = {key: list(known) for key, known in self.joined.items()}
         return other
 
     def keeper(self, table: str, chain: str) -> Sweeper:

@@ -15,8 +15,9 @@ from ctlint.analysis.conditions import Conditions, Place
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Condition, Flows, Gathered, Key, Kindred, add, exactly
 from ctlint.analysis.rewriting import Translated
+from ctlint.analysis.run_sets import MANY, Runs
 from ctlint.analysis.runs import runs_of
-from ctlint.analysis.swept import AnyOf, Effect, Swept
+from ctlint.analysis.swept import Effect, Swept
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import Goto, Jump, Target
 from ctlint.model.netfilter.chains import Question, ReadyChain, ReadyRule, RuleRef
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from ctlint.analysis.sweep import Sweeper
 
 MAX_DEPTH: Final = 64
-_MANY: Final = 5_000
-"""Chains of so many rules are asked for the packets in question alone: no remedies are checked of
-them, for which all packets are asked for. Of so many rules in a row, those are left out that are
-about none of these.
-"""
 _ALONE: Final = 4
 """A rule that is asked by itself counts as so many that are asked together."""
 
@@ -57,6 +53,7 @@ class TableSweep:
         self.at = at
         self.stop = stop = at.stop
         self.conditions = Conditions(sweeper, at, packets, transit, translated)
+        self.runs = Runs(sweeper, self.conditions)
         self.sight = self.conditions.sight
         self.packets = packets
         self.transit = transit
@@ -161,7 +158,7 @@ class TableSweep:
 
     def universe(self, ready: ReadyChain, _alike: Sequence[Effect]) -> PacketSet:
         """The connections of which an effect is told."""
-        return self.among if len(ready.rules) >= _MANY else self.sweeper.space.everything
+        return self.among if len(ready.rules) >= MANY else self.sweeper.space.everything
 
     def new_effect(self, name: str, ready: ReadyChain, key: Key, among: PacketSet) -> Effect:
         """Sends all connections through a chain. Of calls to which none of those ``among`` comes,
@@ -245,7 +242,7 @@ class TableSweep:
         if run[0].action is Action.JUMP:
             return self.run_of_jumps(run, flows, via, back)
         self.sweeper.spend()
-        every, is_exact = self.any_of(run)
+        _, every, is_exact = self.runs.any_of(run, self.among)
         on: Flows = {}
         some: Flows = {}
         for key, each in flows.items():
@@ -278,7 +275,7 @@ class TableSweep:
         ready = self.chains.specialise(self.stop.table, target.chain, self.question)
         if ready is None:
             return flows
-        every, is_exact = self.any_of(run)
+        _, every, is_exact = self.runs.any_of(run, self.among)
         on: Flows = {}
         for key, each in flows.items():
             hit, rest = each.split(Condition(every, every), takes_open=False)
@@ -296,30 +293,6 @@ class TableSweep:
                 for other, some in self.rules(run, {key: each}, via, back).items():
                     add(on, other, some)
         return on
-
-    def any_of(self, run: Sequence[ReadyRule]) -> tuple[PacketSet, bool]:
-        """The connections whose packets may match any of these rules; and whether they do, for all
-        is asked of what connections differ in, and decided.
-        """
-        # Each chain made ready for a question has rules of its own: what they ask is the same.
-        matches = [match for rule in run for _, match in rule.open]
-        by_entry = "conntrack" in {match.name for match in matches}
-        key = len(run), tuple(map(id, matches)), self.conditions.key(with_entry=by_entry)
-        known = self.sweeper.joined.setdefault(key, [])
-        for each in known:
-            if self.sweeper.is_within(self.among, each.among):
-                return each.packets, each.is_exact
-        self.sweeper.spend(len(run))
-        among = self.sweeper.space.everything
-        if len(run) >= _MANY:
-            among = self.among
-            outline = self.sweeper.outline(among)
-            run = [rule for rule in run if self.conditions.may_match(rule, outline)]
-        asked_of = [self.conditions.asked(rule) for rule in run]
-        is_exact = not any(each.others or each.is_open for each in asked_of)
-        packets = self.sweeper.space.union(each.condition.possible for each in asked_of)
-        known.append(AnyOf(among, packets, is_exact))
-        return packets, is_exact
 
     def rules(
         self, rules: Sequence[ReadyRule], flows: Flows, via: tuple[RuleRef, ...], back: Gathered

@@ -6,11 +6,12 @@ for all that there could be, or for those that come.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
-from ctlint.analysis import table_sweep
+from ctlint.analysis import run_sets, table_sweep
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.flows import Key, Kindred, exactly
@@ -20,6 +21,7 @@ from ctlint.finding import Role
 from ctlint.headerspace.bdd import BddSpace
 from ctlint.headerspace.boxes import BoxSpace
 from ctlint.headerspace.space import PacketSet, Space
+from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.transit import Facts
@@ -130,6 +132,12 @@ def told(swept: Swept, among: PacketSet, nothing: PacketSet) -> Mapping[object, 
     return found
 
 
+def take_two_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has chains and runs of two rules asked as those of thousands are."""
+    for module in (table_sweep, run_sets):
+        monkeypatch.setattr(module, "MANY", 2)
+
+
 def narrow(coordinates: Coordinates) -> list[PacketSet]:
     """Some connections, fewer and fewer, then others."""
     space: Space = coordinates.space
@@ -156,7 +164,7 @@ def test_what_was_asked_before_changes_nothing(seed: int, monkeypatch: pytest.Mo
         alone = sweeper(seed, coordinates, doubled=True)
         swept[packets] = alone.send(packets, {Key(): exactly(everything)})
     # Of rules in a row, those that are about none of the packets in question are left out.
-    monkeypatch.setattr(table_sweep, "_MANY", 2)
+    take_two_for_many(monkeypatch)
     for among in narrow(coordinates):
         for packets, of_all in swept.items():
             got = told(busy.send(packets, {Key(): exactly(among)}), among, nothing)
@@ -165,6 +173,58 @@ def test_what_was_asked_before_changes_nothing(seed: int, monkeypatch: pytest.Mo
             for name, some in wanted.items():
                 assert (some - got[name]).is_empty(), (packets, name)
                 assert (got[name] - some).is_empty(), (packets, name)
+
+
+@pytest.mark.parametrize("policy", ["ACCEPT", "DROP"])
+@pytest.mark.parametrize("target", ["ACCEPT", "DROP", "RETURN", "chain"])
+@pytest.mark.parametrize("added", ["-p tcp --dport 82", "-p tcp -m connlimit --connlimit-above 9"])
+@pytest.mark.parametrize("position", range(4))
+def test_what_was_asked_of_other_rules_changes_nothing(
+    policy: str, target: str, added: str, position: int
+) -> None:
+    def rules(asked: Iterable[str]) -> Ruleset:
+        lines = [f"-A INPUT {each} -j {target}" for each in asked]
+        head = ("*filter", f":INPUT {policy}", ":chain -", "-A chain -s 10.1.0.0/16 -j DROP")
+        text = "\n".join((*head, *lines, "COMMIT\n"))
+        (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+        return ruleset
+
+    asked = ["-p tcp --dport 80", "-s 10.8.0.0/16", "-d 10.9.0.0/16"]
+    ruleset, changed = rules(asked), rules([*asked[:position], added, *asked[position:]])
+    tables = {"filter": sharing(changed.tables["filter"], ruleset.tables["filter"])}
+    changed = replace(changed, tables=tables)
+    coordinates = Coordinates(Role.SERVER, Family.IPV4, ())
+    nothing, everything = coordinates.space.nothing, coordinates.space.everything
+    start = {Key(): exactly(everything)}
+    chains = ChainStore(ruleset, Facts())
+    busy = Sweeper(chains, coordinates)
+    for packets in kinds(Role.SERVER):
+        busy.send(packets, start)
+    over = busy.over(chains.altered(changed))
+    anew = Sweeper(ChainStore(changed, Facts()), coordinates)
+    for packets in kinds(Role.SERVER):
+        got = told(over.send(packets, start), everything, nothing)
+        assert got == told(anew.send(packets, start), everything, nothing)
+
+
+def sharing(table: Table, other: Table) -> Table:
+    """A table with the matches of another where they are the same, as changes leave them."""
+    known = {
+        match: match
+        for chain in other.chains.values()
+        for one in chain.rules
+        for match in one.matches
+    }
+    chains = {
+        name: chain._replace(
+            rules=tuple(
+                one._replace(matches=tuple(known.get(each, each) for each in one.matches))
+                for one in chain.rules
+            )
+        )
+        for name, chain in table.chains.items()
+    }
+    return replace(table, chains=chains)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +249,7 @@ def test_what_was_asked_before_changes_nothing(seed: int, monkeypatch: pytest.Mo
 def test_what_is_about_other_packets_is_left_out_of_many_rules(
     asked: str, *, is_lost: bool, is_late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_sweep, "_MANY", 2)
+    take_two_for_many(monkeypatch)
     rows = [f"-A {hook} {asked} -j DROP" for hook in ("INPUT", "FORWARD") for _ in range(2)]
     nat = "*nat\n:PREROUTING ACCEPT\n-A PREROUTING -d 10.1.0.7 -j DNAT --to 10.2.0.9\nCOMMIT\n"
     if is_late or "10.2" not in asked:
