@@ -101,6 +101,9 @@ _LOOSE = _Fault(
 def check(ctx: Context) -> Iterator[Finding]:
     """The first rule with the target for each fault."""
     seen: set[_Fault] = set()
+    table = ctx.subject.ruleset.tables.get("filter")
+    if table is None or "SYNPROXY" not in table.parts.targets:
+        return
     for ref in rules_from(ctx, "filter", "INPUT", "FORWARD"):
         if not isinstance(ref.rule.target, Target) or ref.rule.target.name != "SYNPROXY":
             continue
