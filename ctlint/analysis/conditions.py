@@ -104,6 +104,7 @@ class Conditions:
         self._header = self._seen_of_header()
         self._known = sweeper.asked.setdefault(self._header, {})
         self._sets = sweeper.compiled.setdefault(self._header, {})
+        self._interfaces: dict[tuple[str, bool], _Told] = {}
 
     def of(self, rule: ReadyRule, key: Key) -> tuple[Condition, Sequence[Open]]:
         """The connections whose packets match a rule; and the matches that leave that open."""
@@ -121,7 +122,7 @@ class Conditions:
             self.transit.ctstate = CtState.INVALID
         self.transit.rule = rule.ref
         for predicate, match in asked.others:
-            if Field.ADDRESS_TYPE in predicate.reads and self._is_led_back():
+            if _ADDRESS_TYPE in predicate.reads and self._is_led_back():
                 why = _OWN_UNKNOWN
             else:
                 truth = predicate.test(self.transit)
@@ -182,7 +183,7 @@ class Conditions:
         is_open: list[Open] = []
         last: AnyMatch | None = None
         for predicate, match in rule.open:
-            if Field.ADDRESS_TYPE in predicate.reads or not self.is_of_points(predicate, match):
+            if _ADDRESS_TYPE in predicate.reads or not self.is_of_points(predicate, match):
                 others.append((predicate, match))
             elif match is not last:
                 last = match
@@ -271,6 +272,12 @@ class Conditions:
         return is_led and is_answer and self.at.stop.hook is Hook.LOCAL_OUT
 
     def interface(self, pattern: str, *, incoming: bool) -> _Told:
+        key = pattern, incoming
+        if key not in self._interfaces:
+            self._interfaces[key] = self._interface(pattern, incoming=incoming)
+        return self._interfaces[key]
+
+    def _interface(self, pattern: str, *, incoming: bool) -> _Told:
         if not incoming and self._is_routed_anew():
             return _UNTOLD
         name = self.transit.in_interface if incoming else self.transit.out_interface
@@ -298,6 +305,7 @@ _BY_LATE_OUTLINE: Final = {
 _BY_OUTLINE: Final = {**_BY_LATE_OUTLINE, "ip": {"destination": "daddr", "source": "saddr"}}
 """Options of matches that ask one field to be in a range, if they are not negated."""
 _OWN_UNKNOWN: Final = "which addresses are this host's is not known"
+_ADDRESS_TYPE: Final = Field.ADDRESS_TYPE
 _POINT: Final = frozenset(
     {
         Field.SADDR,
