@@ -29,7 +29,7 @@ def _address(option: Option, field: Field) -> Predicate:
     assert isinstance(value, Net)
     family, address, mask = value
     exact = (field, address) if mask == family.full_mask else None
-    if field is Field.SADDR:
+    if option.name == "source":
         return of_option(option, lambda t: t.packet.saddr & mask == address, field, exact=exact)
     return of_option(option, lambda t: t.packet.daddr & mask == address, field, exact=exact)
 
@@ -59,14 +59,10 @@ def _interface(option: Option, field: Field) -> Predicate:
 
 def _ip(match: Match, _: Facts) -> Iterator[Predicate]:
     for option in match.options:
-        if option.name == "source":
-            yield _address(option, Field.SADDR)
-        elif option.name == "destination":
-            yield _address(option, Field.DADDR)
-        elif option.name == "in-interface":
-            yield _interface(option, Field.IN_INTERFACE)
-        elif option.name == "out-interface":
-            yield _interface(option, Field.OUT_INTERFACE)
+        if option.name in _ADDRESSES:
+            yield _address(option, _ADDRESSES[option.name])
+        elif option.name in _INTERFACES:
+            yield _interface(option, _INTERFACES[option.name])
         elif option.name == "protocol":
             yield _protocol(option)
         else:
@@ -91,4 +87,9 @@ def interfaces_of(ruleset: Ruleset) -> tuple[str, ...]:
     return tuple(name for name in found if name != "+")
 
 
+_ADDRESSES: Final = {"source": Field.SADDR, "destination": Field.DADDR}
+_INTERFACES: Final = {
+    "in-interface": Field.IN_INTERFACE,
+    "out-interface": Field.OUT_INTERFACE,
+}
 ROWS: Final[Rows] = {"ip": _ip}
