@@ -102,17 +102,20 @@ class Conditions:
         self.translated = translated
         self.sight = Sight(sweeper.space, packets.sender, translated, at.done)
         self._header = self._seen_of_header()
-        self._known = sweeper.asked.setdefault(self._header, {})
-        self._sets = sweeper.compiled.setdefault(self._header, {})
+        # Roles name interfaces of their own, and have all else in common.
+        header = *self._header, sweeper.coordinates.interfaces
+        self._known = sweeper.asked.setdefault(header, {})
+        self._sets = sweeper.compiled.setdefault(header, {})
+        ends = packets.sender, translated, translated and at.done
+        self._known_of_ends = sweeper.asked.setdefault(ends, {})
+        self._sets_of_ends = sweeper.compiled.setdefault(ends, {})
         self._interfaces: dict[tuple[str, bool], _Told] = {}
 
     def of(self, rule: ReadyRule, key: Key) -> tuple[Condition, Sequence[Open]]:
         """The connections whose packets match a rule; and the matches that leave that open."""
         asked = self.asked(rule)
-        found, is_open = asked.condition, asked.is_open
-        if not asked.others or found.possible.is_empty():
-            return found, is_open
-        is_open = [*is_open]
+        if not asked.others or asked.condition.possible.is_empty():
+            return asked.condition, asked.is_open
         self.transit.mark = key.mark
         is_raw = self.at.stop.table == "raw" and self.transit.entry is None
         if is_raw and (key.is_untracked or key.has_template):
@@ -120,6 +123,12 @@ class Conditions:
             self.transit.ctstate = CtState.UNTRACKED if key.is_untracked else CtState.NEW
         elif self.at.stop.table == "raw" and not self.at.stop.tracked:
             self.transit.ctstate = CtState.INVALID
+        return self._with_others(asked)
+
+    def _with_others(self, asked: Asked) -> tuple[Condition, Sequence[Open]]:
+        """The same with what a rule asks of anything else."""
+        rule, found = asked.rule, asked.condition
+        is_open = [*asked.is_open]
         self.transit.rule = rule.ref
         for predicate, match in asked.others:
             if _ADDRESS_TYPE in predicate.reads and self._is_led_back():
@@ -137,12 +146,14 @@ class Conditions:
 
     def asked(self, rule: ReadyRule) -> Asked:
         """What a rule asks."""
-        found = self._known.get(id(rule))
+        found = self._known_of_ends.get(id(rule)) or self._known.get(id(rule))
         if found is None:
             found = self._asked_anew(rule)
             if not any(_may_ask_entry(match) for _, match in rule.open):
                 # The entry is another one for each kind of packets.
-                self._known[id(rule)] = found
+                is_of_ends = not any(predicate.reads & _INTERFACES for predicate, _ in rule.open)
+                known = self._known_of_ends if is_of_ends else self._known
+                known[id(rule)] = found
         return found
 
     def may_match(self, rule: ReadyRule, outline: Outline) -> bool:
@@ -195,7 +206,11 @@ class Conditions:
         condition = self.sweeper.everything if found is None else Condition(found, found)
         if is_open:
             condition = condition & self.sweeper.unknown
-        return Asked(rule, condition, tuple(is_open), tuple(others))
+        asked = Asked(rule, condition, tuple(is_open), tuple(others))
+        if others and all(predicate.reads <= _BOX for predicate, _ in others):
+            # Of a box nothing is known of any packet.
+            return Asked(rule, *self._with_others(asked), ())
+        return asked
 
     def _is_led_back(self) -> bool:
         """Whether the destination of an answer is still the address that NAT gave its client."""
@@ -230,9 +245,11 @@ class Conditions:
         """The connections whose packets fulfil a match; None where they cannot be told."""
         if not isinstance(match, Match) or match.name not in _COMPILERS:
             return None
-        known = self._sets
+        known = self._sets_of_ends
         if match.name == "conntrack":
             known = self.sweeper.compiled.setdefault(self.seen_by_points(), {})
+        elif match.name == "ip" and any(option.name in _OF_INTERFACE for option in match.options):
+            known = self._sets
         key = id(match)
         if key not in known:
             known[key] = self._all_options(match)
@@ -316,6 +333,9 @@ _POINT: Final = frozenset(
         Field.OUT_INTERFACE,
     }
 )
+_BOX: Final = frozenset({Field.BOX})
+_INTERFACES: Final = frozenset({Field.IN_INTERFACE, Field.OUT_INTERFACE})
+_OF_INTERFACE: Final = frozenset({"in-interface", "out-interface"})
 _OF_PATH: Final = frozenset({"addrtype", "pkttype"})
 """Matches that, without a box, look at the kind of path alone."""
 
@@ -324,7 +344,7 @@ def _of_ip(asked: Conditions, option: Option) -> _Told:
     field = _ADDRESS_OF.get(option.name)
     if field is not None:
         return asked.address(field, option.value)
-    if option.name in ("in-interface", "out-interface"):
+    if option.name in _OF_INTERFACE:
         return asked.interface(option.value, incoming=option.name == "in-interface")
     return None
 

@@ -100,7 +100,8 @@ class Coordinates:
             if not any(covers(each, name) for each in interfaces if each != "+")
         )
         """The interfaces that stand for all that no rule names."""
-        width = max((len(self.interfaces) - 1).bit_length(), 1)
+        # One layout for all roles, so that they may share a space.
+        width = max((len(tuple(_names(interfaces))) - 1).bit_length(), 1)
         bits = 32 if self.family is Family.IPV4 else 128
         layout = {CLIENT_INTERFACE: width, SERVER_INTERFACE: width}
         layout |= {CLIENT_ADDRESS: bits, SERVER_ADDRESS: bits, SERVER_PORT: 16, CLIENT_PORT: 16}

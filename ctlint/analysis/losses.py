@@ -161,7 +161,7 @@ class RoleReport:
     cases: list[Case] = field(default_factory=list)
     strandings: list[Stranding] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
-    translating: list[RuleRef] = field(default_factory=list)
+    translating: dict[RuleRef, None] = field(default_factory=dict)
     always: dict[Cause, Kind] = field(default_factory=dict)
     ports: dict[tuple[Role, Cause], set[Range]] = field(default_factory=dict)
     survey: Survey | None = None

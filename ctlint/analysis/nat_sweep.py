@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
+from ctlint.analysis.common import Led
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Condition, Key, add, exactly
 from ctlint.analysis.rewriting import Rewritten, rewritten
+from ctlint.analysis.shared_walks import SharedWalks
 from ctlint.analysis.swept import Effect
-from ctlint.analysis.table_sweep import TableSweep
-from ctlint.analysis.way import path_to
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.values import Range
@@ -23,7 +23,6 @@ from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Field
 from ctlint.model.netfilter.traverse import Open
-from ctlint.wire.addresses import Family, Net
 
 MAX_NAT_CHAIN: Final = 200
 """Of a large table nat, chains of more rules are not asked rule by rule."""
@@ -32,8 +31,21 @@ _FEW: Final = 3
 TOO_MUCH_NAT: Final = "the table nat is too large to tell which connections it translates"
 
 
-class NatSweep(TableSweep):
+class _Made(NamedTuple):
+    """What a rule makes of connections, None where that is not known; and those, of the ones within
+    some, that have it already.
+    """
+
+    ref: RuleRef
+    within: PacketSet | None
+    new: Rewritten | None
+    unchanged: Condition
+
+
+class NatSweep(SharedWalks):
     """The table nat at one hook."""
+
+    made: _Made | None = None
 
     def universe(self, _ready: ReadyChain, alike: Sequence[Effect]) -> PacketSet:
         """All, for what opens connections: that tells of late packets too. Of others those that are
@@ -87,18 +99,26 @@ class NatSweep(TableSweep):
         swept.unsure = [self.sweeper.space.union(swept.unsure)]
         return late
 
-    def entered_among(self, name: str, condition: Condition, hit: Bounds) -> PacketSet | None:
-        """Those are sent themselves where no other rule calls the chain, and all come that meet the
-        condition of this rule, or of one on the way here: what is behind one service is asked about
-        that service alone.
+    def entered_among(
+        self, ready: ReadyChain, condition: Condition, hit: Bounds
+    ) -> PacketSet | None:
+        """Those are sent themselves where no other rule calls the chain, or a walk is short, and
+        all come that meet the condition of this rule, or of one on the way here: what is behind
+        one service is asked about that service alone.
         """
-        if self.sweeper.has_much_nat or not self.chains.is_called_once(self.stop.table, name):
+        if self.sweeper.has_much_nat or not self.is_entered(ready):
             return None
         if self.within is not None:
             return self.within
         possible = condition.possible
         is_all = hit.possible is possible and possible is not self.sweeper.space.everything
         return possible if is_all else None
+
+    def is_entered(self, ready: ReadyChain) -> bool:
+        """Whether a chain may be entered."""
+        if not self.packets.opens:
+            return self.chains.calls(ready.table, ready.name) == 1
+        return self.sweeper.common.is_entered(ready, self.question)
 
     def is_too_large(self, ready: ReadyChain) -> bool:
         """Whether the rules of a chain are not asked one by one."""
@@ -155,16 +175,12 @@ class NatSweep(TableSweep):
 
     def translate(self, rule: ReadyRule, key: Key, hit: Bounds, via: tuple[RuleRef, ...]) -> None:
         """A rule binds connections to what its target says; one that has its like goes on."""
-        ref = rule.ref
-        path, family = self.at.path, self.sweeper.coordinates.family
-        new = rewritten(ref, self.stop.hook, family)
-        if new is None or (new.is_of_host and path is Path.LOOPBACK):
-            # What lo gives to MASQUERADE is not known.
+        ref, path = rule.ref, self.at.path
+        new, unchanged = self.made_of(ref)
+        if new is None:
             self.swept.translate(ref, hit)
             return
-        if path in (Path.IN, Path.OUT):
-            new = new.of_own_packet()
-        same, others = hit.split(self.unchanged(new), takes_open=False)
+        same, others = hit.split(unchanged, takes_open=False)
         if not same.is_empty():
             add(self.accepted, key, same)
         drawn, others = others.split(self.among_drawn(new), takes_open=False)
@@ -183,11 +199,29 @@ class NatSweep(TableSweep):
                 self.swept.translate(ref, others)
             return
         is_given = new.addresses is not None and not new.kept
-        if path is Path.IN and new.manip is Manip.DST and is_given:
+        if path is Path.IN and new.manip is Manip.DST and is_given and self.led is None:
             others = self.lead_back(rule, key, others, new)
             if others.is_empty():
                 return
         self.lead(ref, key, others, new)
+
+    def made_of(self, ref: RuleRef) -> tuple[Rewritten | None, Condition]:
+        """What a rule makes of connections, None where that is not known; and those that have it
+        already.
+        """
+        # With each mark the packets come again.
+        made = self.made
+        if made is None or made.ref is not ref or made.within is not self.within:
+            path = self.at.path
+            new = rewritten(ref, self.stop.hook, self.sweeper.coordinates.family)
+            if new is not None and new.is_of_host and path is Path.LOOPBACK:
+                # What lo gives to MASQUERADE is not known.
+                new = None
+            if new is not None and path in (Path.IN, Path.OUT):
+                new = new.of_own_packet()
+            unchanged = self.sweeper.nothing if new is None else self.unchanged(new)
+            made = self.made = _Made(ref, self.within, new, unchanged)
+        return made.new, made.unchanged
 
     def lead_back(self, rule: ReadyRule, key: Key, hit: Bounds, new: Rewritten) -> Bounds:
         """Connections to this host that are led to the address under which they were called stay
@@ -216,25 +250,21 @@ class NatSweep(TableSweep):
 
     def lead(self, ref: RuleRef, key: Key, others: Bounds, new: Rewritten) -> None:
         """Connections go on as a rule has translated them."""
-        path, family = self.at.path, self.sweeper.coordinates.family
-        turned = path
-        if new.manip is Manip.DST and (new.addresses is not None or new.is_of_host):
-            low = 0 if new.addresses is None else new.addresses.low
-            turned = path_to(low, family, path, is_redirect=new.is_redirect)
-        # Over lo a packet cannot be led out again, nor one of the host's own be led there.
-        is_followed = turned is not Path.LOOPBACK or (path is turned and not self.leads_off(new))
-        behind = self.sweeper.translate(key.translated, new, turned) if is_followed else None
+        if self.led is not None:
+            stand_in = self.sweeper.common.stand_in(new)
+            led = self.led.setdefault(stand_in, Led(new, [], {}))
+            led.pieces.append((ref, others))
+            led.refs[id(ref.rule)] = ref
+            add(self.accepted, key._replace(translated=stand_in), others)
+            return
+        turned = self.turned(new)
+        behind = None
+        if turned is not None:
+            behind = self.sweeper.translate(key.translated, new, turned)
         if behind is None:
             self.swept.translate(ref, others)
         else:
             add(self.accepted, key._replace(translated=behind), others)
-
-    def leads_off(self, new: Rewritten) -> bool:
-        """Whether a packet on lo becomes one of another host."""
-        loopback = Net(Family.IPV4, 127 << 24, 0xFF << 24)
-        if self.sweeper.coordinates.family is Family.IPV6:
-            loopback = Net(Family.IPV6, 1, Family.IPV6.full_mask)
-        return new.addresses is not None and not all(map(loopback.contains, new.addresses))
 
     def among_drawn(self, new: Rewritten) -> Condition:
         """The connections that have one of several addresses of which a rule gives one."""

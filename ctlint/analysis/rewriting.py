@@ -157,6 +157,12 @@ class Translated:
         both = (self.destination, self.source)
         return tuple(one.ref for one in both if one is not None and one.draws_port)
 
+    def join(self, refs: Mapping[int, RuleRef]) -> None:
+        """Adds rules that are not told from the last of ``rules``, by identity."""
+        self.alike |= refs
+        for ref in self.rules:
+            self.alike.pop(id(ref.rule), None)
+
     def __str__(self) -> str:
         return " and ".join(map(str, self.rules))
 

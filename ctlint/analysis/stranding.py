@@ -13,6 +13,7 @@ from typing import Final
 
 from ctlint.analysis.blame import as_another, blame, lost_by, misled, untranslated
 from ctlint.analysis.candidates import Candidates
+from ctlint.analysis.common import Common
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.coordinates import SERVER_PORT, Coordinates
 from ctlint.analysis.fate import send
@@ -53,12 +54,16 @@ _MOST_TAKEN: Final = 24
 _DRAWN: Final = "the port is drawn by lot anew: what finds no entry may get another"
 
 
-def examine(chains: ChainStore, role: Role, settings: Settings) -> RoleReport:
-    """Find the strandings of one role: of all connections, or of samples where that is too much."""
+def examine(
+    chains: ChainStore, role: Role, settings: Settings, common: Common | None = None
+) -> RoleReport:
+    """Find the strandings of one role: of all connections, or of samples where that is too much.
+    What the roles of these chains have in common is kept in ``common``.
+    """
     report = RoleReport(role)
     examiner = _Examiner(chains, settings, report)
     try:
-        examiner.survey()
+        examiner.survey(common or Common(chains))
     except TooLargeError:
         report = RoleReport(role, was_sampled=True)
         examiner = _Examiner(chains, settings, report)
@@ -104,16 +109,19 @@ class _Examiner:
         self.alone: list[tuple[Case, PacketSet]] = []
         """The connections of the cases, all and each, where sets are looked at."""
 
-    def survey(self) -> None:
+    def survey(self, common: Common) -> None:
         """Judge a connection of each set of those that lose a packet in the same way.
 
         Raises TooLargeError where not all of the report is written.
         """
         coordinates = Coordinates(
-            self.report.role, self.chains.ruleset.family, self.chains.interfaces
+            self.report.role,
+            self.chains.ruleset.family,
+            self.chains.interfaces,
+            common.space_over,
         )
         self.judged = coordinates.space.nothing
-        sweeper = Sweeper(self.chains, coordinates)
+        sweeper = Sweeper(self.chains, coordinates, common)
         surveyor = Surveyor(sweeper, loose=self.loose, kernel=self.kernel)
         opened = surveyor.established()
         found = [
@@ -314,6 +322,4 @@ class _Examiner:
                 self.report.open.append(item)
 
     def note_translating(self, refs: Iterable[RuleRef]) -> None:
-        for ref in refs:
-            if ref not in self.report.translating:
-                self.report.translating.append(ref)
+        self.report.translating |= dict.fromkeys(refs)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from typing import Final, NamedTuple
 
+from ctlint.analysis.common import Common
 from ctlint.analysis.conditions import OTHER_SIDE, SENDER_SIDE, Asked, Place
 from ctlint.analysis.coordinates import (
     LEFT,
@@ -22,7 +23,7 @@ from ctlint.analysis.coordinates import (
 from ctlint.analysis.flows import Condition, Flows, Kindred, add, all_of
 from ctlint.analysis.nat_sweep import NatSweep
 from ctlint.analysis.outline import Outline
-from ctlint.analysis.rewriting import Joint, Rewritten, Translated
+from ctlint.analysis.rewriting import Rewritten, Translated
 from ctlint.analysis.swept import AnyOf, Effect, Swept
 from ctlint.analysis.table_sweep import TableSweep
 from ctlint.analysis.way import ANSWERING, Ends, Way
@@ -51,7 +52,9 @@ MAX_TRANSLATED: Final = 256
 class Sweeper:
     """Sweeps of one role. Raises TooLargeError and EndlessWalkError, as all its methods do."""
 
-    def __init__(self, chains: ChainStore, coordinates: Coordinates) -> None:
+    def __init__(
+        self, chains: ChainStore, coordinates: Coordinates, common: Common | None = None
+    ) -> None:
         space = coordinates.space
         self.chains = chains
         self.coordinates = coordinates
@@ -64,7 +67,7 @@ class Sweeper:
         self.rules = 0
         self._known: dict[tuple[object, ...], list[_Sent]] = {}
         self._translated: dict[tuple[object, ...], Translated] = {}
-        self._joint = Joint(chains.ruleset)
+        self.common = common or Common(chains)
         self.taken_for_another: dict[int, RuleRef] = {}
         """DNAT rules whose address is taken for another host's, though it may be this one's."""
         self._held: dict[tuple[Effect, Question], bool] = {}
@@ -73,8 +76,8 @@ class Sweeper:
         self.alike: dict[tuple[object, ...], list[Effect]] = {}
         self.runs: dict[ReadyChain, Sequence[Sequence[ReadyRule]]] = {}
         self.joined: dict[tuple[object, ...], list[AnyOf]] = {}
-        self.compiled: dict[tuple[object, ...], dict[int, PacketSet | None]] = {}
-        self.asked: dict[tuple[object, ...], dict[int, Asked]] = {}
+        self.compiled: dict[tuple[object, ...], dict[int, PacketSet | None]] = self.common.compiled
+        self.asked: dict[tuple[object, ...], dict[int, Asked]] = self.common.asked
         self._original: Sweeper | None = None
         self._same: Collection[tuple[str, str]] = ()
         self._within: dict[tuple[PacketSet, PacketSet], bool] = {}
@@ -158,8 +161,8 @@ class Sweeper:
         self, before: Translated | None, rewritten: Rewritten, path: Path
     ) -> Translated | None:
         """How connections are translated behind another rule; None where they are too many ways."""
-        wide = self._joint.widened(rewritten)
-        rule = id(rewritten.ref.rule) if wide is None else id(self._joint)
+        wide = self.common.joint.widened(rewritten)
+        rule = id(rewritten.ref.rule) if wide is None else id(self.common.joint)
         stays = rewritten.addresses is None
         key = id(before), rule, rewritten.hook, path, stays
         if key not in self._translated:

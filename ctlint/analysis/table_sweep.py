@@ -72,7 +72,7 @@ class TableSweep:
         """The packets that go on behind the table."""
         base = self.chains.specialise(self.stop.table, self.stop.chain, self.question)
         assert base is not None
-        left = self.chain(self.stop.chain, flows, ())
+        left = self.chain(base, flows, ())
         self.sweeper.used += [(effect, self.question) for effect in self.calls]
         if base.policy == "DROP":
             cause = PolicyRef(self.stop.table, self.stop.chain)
@@ -84,14 +84,11 @@ class TableSweep:
                 add(self.accepted, key, each)
         return self.accepted.joined()
 
-    def chain(self, name: str, flows: Flows, via: tuple[RuleRef, ...]) -> Flows:
+    def chain(self, ready: ReadyChain, flows: Flows, via: tuple[RuleRef, ...]) -> Flows:
         """The packets that come back from a chain, or to its policy."""
-        ready = self.chains.specialise(self.stop.table, name, self.question)
-        if ready is None:
-            return flows
         back = Gathered(self.sweeper.space)
         for key, each in flows.items():
-            self.take(self.effect(name, ready, key), each, via, back)
+            self.take(self.effect(ready.name, ready, key), each, via, back)
         return back.joined()
 
     def take(
@@ -210,17 +207,28 @@ class TableSweep:
         for key, each in flows.items():
             add(back, key, each)
 
-    def entered_among(self, _name: str, _condition: Condition, _hit: Bounds) -> PacketSet | None:
+    def called(self, rule: ReadyRule) -> ReadyChain | None:
+        """The chain that a rule calls; None where there is none."""
+        name = cast("Jump | Goto", rule.ref.rule.target).chain
+        return self.chains.specialise(self.stop.table, name, self.question)
+
+    def is_idle(self, _rule: ReadyRule, _ready: ReadyChain, _key: Key) -> bool:
+        """Whether the chain that a rule calls leaves packets as they are, and they come back."""
+        return False
+
+    def entered_among(
+        self, _ready: ReadyChain, _condition: Condition, _hit: Bounds
+    ) -> PacketSet | None:
         """Among which connections those are that are sent themselves through a chain that a rule
         calls. None: all that there could be are sent, once for all.
         """
         return None
 
-    def enter(self, name: str, flows: Flows, via: tuple[RuleRef, ...], within: PacketSet) -> Flows:
+    def enter(
+        self, ready: ReadyChain, flows: Flows, via: tuple[RuleRef, ...], within: PacketSet
+    ) -> Flows:
         """The packets that come back from a chain that they are sent through."""
-        ready = self.chains.specialise(self.stop.table, name, self.question)
-        if ready is None:
-            return flows
+        name = ready.name
         if name in self.callers:
             raise EndlessWalkError(name)
         if len(self.callers) >= MAX_DEPTH:
@@ -279,7 +287,7 @@ class TableSweep:
         on: Flows = {}
         for key, each in flows.items():
             hit, rest = each.split(Condition(every, every), takes_open=False)
-            if hit.is_empty() or self.is_out_of_question(hit):
+            if hit.is_empty() or self.is_out_of_question(hit.possible):
                 add(on, key, each)
                 continue
             effect = self.effect(target.chain, ready, key)
@@ -303,41 +311,57 @@ class TableSweep:
                 break
             self.sweeper.spend(_ALONE)
             on: Flows = {}
+            is_call = rule.action in _CALLS
+            # Those that open connections come to nearly all chains, others to few.
+            ready = self.called(rule) if is_call and self.packets.opens else None
+            entering: list[tuple[Key, Bounds, Condition]] = []
             for key, each in flows.items():
                 condition, is_open = self.conditions.of(rule, key)
+                if (is_call and self.is_out_of_question(condition.possible)) or (
+                    ready is not None and not is_open and self.is_idle(rule, ready, key)
+                ):
+                    add(on, key, each)
+                    continue
                 hit, rest = each.split(condition, takes_open=rule.action is Action.RETURN)
-                if hit.is_empty() or (rule.action in _CALLS and self.is_out_of_question(hit)):
+                if hit.is_empty() or (is_call and self.is_out_of_question(hit.possible)):
                     add(on, key, each)
                     continue
                 for item in is_open:
                     self.swept.leave_open(item, hit.possible)
                 add(on, key, rest)
-                if rule.action in _CALLS:
-                    self.call(rule, key, hit, condition, via, on, back)
+                if is_call:
+                    entering.append((key, hit, condition))
                 else:
                     self.apply(rule, key, hit, via, on, back)
+            if entering:
+                behind = on if rule.action is Action.JUMP else back
+                self.call(ready or self.called(rule), entering, (*via, rule.ref), behind)
             flows = on
         return flows
 
     def call(
         self,
-        rule: ReadyRule,
-        key: Key,
-        hit: Bounds,
-        condition: Condition,
+        ready: ReadyChain | None,
+        entering: Iterable[tuple[Key, Bounds, Condition]],
         via: tuple[RuleRef, ...],
-        on: Flows,
-        back: Gathered,
+        behind: Flows | Gathered,
     ) -> None:
-        """Sends the packets that match a rule to the chain that it calls."""
-        name = cast("Jump | Goto", rule.ref.rule.target).chain
-        flows, via = {key: hit}, (*via, rule.ref)
-        within = self.entered_among(name, condition, hit)
-        called = (
-            self.chain(name, flows, via) if within is None else self.enter(name, flows, via, within)
-        )
-        for other, each in called.items():
-            add(on if rule.action is Action.JUMP else back, other, each)
+        """Sends packets to a chain that a rule calls: together, where the same is asked of them."""
+        if ready is None:
+            for key, hit, _ in entering:
+                add(behind, key, hit)
+            return
+        flows_of: dict[int, tuple[PacketSet | None, Flows]] = {}
+        for key, hit, condition in entering:
+            within = self.entered_among(ready, condition, hit)
+            flows_of.setdefault(id(within), (within, {}))[1][key] = hit
+        for within, flows in flows_of.values():
+            if within is None:
+                returned = self.chain(ready, flows, via)
+            else:
+                returned = self.enter(ready, flows, via, within)
+            for other, each in returned.items():
+                add(behind, other, each)
 
     def apply(
         self,
@@ -388,9 +412,9 @@ class TableSweep:
         self.is_told_ends = True
         return self.packets.tells_ends
 
-    def is_out_of_question(self, hit: Bounds) -> bool:
+    def is_out_of_question(self, packets: PacketSet) -> bool:
         """Whether nobody asks for any of these connections."""
-        return (hit.possible & self.among).is_empty()
+        return (packets & self.among).is_empty()
 
     def is_too_large(self, _ready: ReadyChain) -> bool:
         """Whether the rules of a chain are not asked one by one."""

@@ -16,12 +16,13 @@ class Work(NamedTuple):
     pairs: int
 
 
-def space_over(layout: Layout, most: Work | None = None) -> Space:
+def space_over(layout: Layout, most: Work | None = None, *, is_shared: bool = False) -> Space:
     """The space of diagrams, or of boxes where oxidd is not installed. By default some seconds of
-    work may be done in it.
+    work may be done in it. ``is_shared``: several questions may be asked in it one after the other.
     """
     try:
-        from ctlint.headerspace.bdd import BddSpace
+        from ctlint.headerspace.bdd import MAX_NODES, SHARED_NODES, BddSpace
     except ImportError:
         return BoxSpace(layout) if most is None else BoxSpace(layout, most.pairs)
-    return BddSpace(layout) if most is None else BddSpace(layout, max_work=most.nodes)
+    nodes = SHARED_NODES if is_shared else MAX_NODES
+    return BddSpace(layout, nodes) if most is None else BddSpace(layout, nodes, most.nodes)

@@ -29,6 +29,10 @@ _REMEMBERED: Final = 1 << 16
 """Results of operations that are kept."""
 _SAMPLED: Final = 31
 """Of so many results one is counted, for all: counting takes as long as making."""
+SHARED_NODES: Final = MAX_NODES + MAX_NODES // 8
+"""The same of a space that several questions share."""
+_HELD: Final = SHARED_NODES // 9
+"""Nodes that may be there from former questions: so many are left as a space has for one."""
 MAX_RANGES: Final = 20_000
 
 
@@ -62,7 +66,8 @@ class BddSpace:
         self.layout = layout
         self._masks = {part: (1 << width) - 1 for part, width in layout.items()}
         self._operations = 0
-        self._left = max_work
+        self._left = self._max_work = max_work
+        self._max_nodes = max_nodes
         self._manager = BDDManager(max_nodes, _CACHE, 1)
         # Of each part the highest bit comes first.
         self.bits: dict[str, range] = {
@@ -73,6 +78,7 @@ class BddSpace:
         self.joins: Results = {}
         self.rests: Results = {}
         self._sets: dict[BDDFunction, BddSet] = {}
+        self._most = _REMEMBERED
         self.ranges: dict[tuple[BDDFunction, str, int | None], tuple[Range, ...]] = {}
         """What parts were found to be in sets."""
         self._known: dict[tuple[str, int, int], BddSet] = {}
@@ -92,6 +98,14 @@ class BddSpace:
                 found = self._known[part, low, high] = self.set_of(above & below)
         return found
 
+    def renewed(self) -> BddSpace:
+        """A space in which as much may be done as in a new one: this one, if it holds little."""
+        if self._manager.approx_num_inner_nodes() > _HELD:
+            return BddSpace(self.layout, self._max_nodes, self._max_work)
+        self._left += self._max_work
+        self._most = len(self._sets) + _REMEMBERED
+        return self
+
     def _remember(self) -> None:
         """Forgets all results, but for the sets that are always there."""
         for results in (self.meets, self.joins, self.rests):
@@ -102,7 +116,7 @@ class BddSpace:
         """The set of a diagram: as a rule the same for the same, and always if it is empty."""
         found = self._sets.get(diagram)
         if found is None:
-            if len(self._sets) >= _REMEMBERED:
+            if len(self._sets) >= self._most:
                 # What is kept here keeps its nodes.
                 self._remember()
             found = self._sets[diagram] = BddSet(self, diagram)
@@ -110,7 +124,7 @@ class BddSpace:
 
     def keep_as_found(self, diagram: BDDFunction, packets: BddSet) -> None:
         """Makes a set of which more is known the set of its diagram."""
-        if len(self._sets) < _REMEMBERED:
+        if len(self._sets) < self._most:
             self._sets.setdefault(diagram, packets)
 
     def result(self, results: Results, operation: Operation, left: BddSet, right: BddSet) -> BddSet:

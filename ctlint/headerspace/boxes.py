@@ -26,11 +26,16 @@ class BoxSpace:
     def __init__(self, layout: Layout, max_work: int = MAX_WORK) -> None:
         self.layout = layout
         self.parts = tuple(layout)
+        self._max_work = max_work
         self._whole = tuple(Range(0, (1 << width) - 1) for width in layout.values())
         self._left = max_work
         self.nothing = BoxSet(self, ())
         self.whole = (self._whole,)
         self.everything = BoxSet(self, self.whole)
+
+    def renewed(self) -> BoxSpace:
+        """A space in which as much may be done as in a new one."""
+        return BoxSpace(self.layout, self._max_work)
 
     def spend(self, work: int) -> None:
         """Counts pairs of boxes. Raises TooLargeError where they are too many."""

@@ -75,6 +75,11 @@ class Space(Protocol):
     def masked(self, part: str, value: int, mask: int) -> PacketSet:
         """The packets of which this part has the value where the mask is 1."""
 
+    def renewed(self) -> Space:
+        """A space over the same layout in which as much may be done as in a new one: this one, as
+        long as it holds little.
+        """
+
     def union(self, sets: Iterable[Any]) -> Any:
         """The packets in any of these."""
 

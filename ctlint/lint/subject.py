@@ -8,6 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from ctlint.analysis.circumstances import UNTOLD, Circumstances
+from ctlint.analysis.common import Common
 from ctlint.analysis.exposure import Exposure, exposure
 from ctlint.analysis.likeness import in_rows
 from ctlint.analysis.location import cause_location
@@ -55,6 +56,7 @@ class Subject:
         roles = tuple(role for role in Role if circumstances.has_role(role))
         self.remedies = Remedies(self.chains, settings, self.report, roles)
         self._reports: dict[Role, RoleReport] = {}
+        self._common = Common(self.chains)
         self._endless: EndlessWalkError | None = None
         self.router = Router(self.chains, settings, self.witnesses, self._cases)
         self.siblings: tuple[Subject, ...] = ()
@@ -70,7 +72,7 @@ class Subject:
             raise self._endless
         if role not in self._reports:
             try:
-                self._reports[role] = examine(self.chains, role, self.settings)
+                self._reports[role] = examine(self.chains, role, self.settings, self._common)
             except EndlessWalkError as error:
                 self._endless = error
                 raise

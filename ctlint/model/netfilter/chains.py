@@ -384,8 +384,8 @@ class ChainStore:
         """The interfaces, or patterns of their names, that rules ask for."""
         return interfaces_of(self.ruleset)
 
-    def is_called_once(self, table: str, chain: str) -> bool:
-        """Whether one rule alone calls a chain."""
+    def calls(self, table: str, chain: str) -> int:
+        """How many rules call a chain."""
         if table not in self._calls:
             self._calls[table] = Counter(
                 rule.target.chain
@@ -393,7 +393,7 @@ class ChainStore:
                 for rule in each.rules
                 if isinstance(rule.target, Jump | Goto)
             )
-        return self._calls[table][chain] == 1
+        return self._calls[table][chain]
 
     @cached_property
     def counts_traffic(self) -> bool:

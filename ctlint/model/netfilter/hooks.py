@@ -47,6 +47,9 @@ class Path(Enum):
     FORWARD = "forward"
     LOOPBACK = "loopback"
 
+    # See Hook.
+    __hash__ = object.__hash__
+
 
 CONNTRACK: Final = "conntrack"
 

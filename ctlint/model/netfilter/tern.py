@@ -14,6 +14,9 @@ class Tern(Enum):
     TRUE = 1
     UNKNOWN = 2
 
+    # Each is one object: see Hook.
+    __hash__ = object.__hash__
+
     @staticmethod
     def of(truth: bool) -> Tern:
         """The value of a plain truth."""

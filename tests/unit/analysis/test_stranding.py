@@ -210,7 +210,7 @@ def test_the_close_of_a_translated_connection_is_lost_to_nat_and_not_to_the_drop
     assert (stranding.decisive.sender, stranding.decisive.kind) == (Dir.ORIGINAL, Kind.FIN)
     # Data of the client are translated again, as the first packet was.
     assert (Dir.ORIGINAL, Kind.DATA) in stranding.case.passed
-    assert found.translating == []
+    assert not found.translating
 
 
 def test_what_a_published_server_sends_is_masqueraded_as_another_connection() -> None:
@@ -522,7 +522,7 @@ def test_a_packet_that_makes_an_entry_and_is_translated_is_lost_to_the_rule_that
     assert (REPLY, Kind.FIN) in {
         (one.sender, one.kind) for one in causes["filter/INPUT policy"].lost
     }
-    assert found.translating == []
+    assert not found.translating
 
 
 def test_an_accept_behind_a_long_list_of_drops_is_found() -> None:
