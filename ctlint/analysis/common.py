@@ -51,13 +51,11 @@ class Walk(NamedTuple):
 class _Outline(NamedTuple):
     """Of a chain: how many rules a walk asks, and whether one may translate. ``keeps_all``:
     whatever the ends of those that enter it, they come to each rule, with one mark or another.
-    ``marking`` has the targets of one that only sets marks.
     """
 
     rules: int
     translates: bool
     keeps_all: bool
-    marking: Sequence[Target]
 
 
 MAX_OTHERS: Final = 1_000
@@ -81,6 +79,7 @@ class Common:
         self._is_small = others <= MAX_OTHERS
         self._chains = chains
         self._outlines: dict[tuple[ReadyChain, Question], _Outline | None] = {}
+        self._marking: dict[ReadyChain, Sequence[Target]] = {}
         self._stand_ins: dict[int, Translated] = {}
         self._space: Space | None = None
 
@@ -126,12 +125,17 @@ class Common:
         found = self._outline(ready, question)
         if found is None or not found.keeps_all:
             return False
-        return bool(found.marking) or calls * found.rules <= MAX_WALKED
+        return bool(self.marking(ready)) or calls * found.rules <= MAX_WALKED
 
-    def marking(self, ready: ReadyChain, question: Question) -> Sequence[Target]:
+    def marking(self, ready: ReadyChain) -> Sequence[Target]:
         """The targets of a chain that only sets the marks of all packets; none of any other."""
-        found = self._outline(ready, question)
-        return () if found is None else found.marking
+        found = self._marking.get(ready)
+        if found is None:
+            rules = ready.rules
+            is_marking = all(rule.action is Action.MARK and not rule.open for rule in rules)
+            targets = [cast("Target", rule.ref.rule.target) for rule in rules if is_marking]
+            found = self._marking[ready] = targets
+        return found
 
     def _outline(self, ready: ReadyChain, question: Question) -> _Outline | None:
         """What is known of a chain that does alike in every role; None of any other."""
@@ -144,7 +148,6 @@ class Common:
 
     def _outlined(self, ready: ReadyChain, question: Question) -> _Outline | None:
         rules, translates, keeps_all = 0, False, True
-        marking: list[Target] = []
         for rule in ready.rules:
             rules += 1
             ref, target, action = rule.ref, rule.ref.rule.target, rule.action
@@ -177,13 +180,11 @@ class Common:
                 # Who has called that address already goes on, unless the port becomes another.
                 keeps_all = keeps_all and given.ports is not None
             elif action in HARMLESS or action in _PLAIN:
-                if action is Action.MARK and not rule.open:
-                    marking.append(cast("Target", target))
                 is_left = action in (Action.ACCEPT, Action.RETURN)
             else:
                 return None
             keeps_all = keeps_all and not (is_left and reads & _TOLD_BY_ENDS)
-        return _Outline(rules, translates, keeps_all, marking if len(marking) == rules else ())
+        return _Outline(rules, translates, keeps_all)
 
 
 def _given(target: Target) -> NatRange | None:

@@ -38,7 +38,7 @@ class SharedWalks(TableSweep):
         self, ready: ReadyChain, flows: Flows, via: tuple[RuleRef, ...], within: PacketSet
     ) -> Flows:
         """Where the chain does the same in every role, it is walked once for all."""
-        if marking := self.sweeper.common.marking(ready, self.question):
+        if marking := self.sweeper.common.marking(ready):
             self.entered[ready] = None
             behind: Flows = {}
             for key, each in flows.items():
@@ -55,7 +55,7 @@ class SharedWalks(TableSweep):
 
     def is_idle(self, rule: ReadyRule, ready: ReadyChain, key: Key) -> bool:
         """Whether the chain only gives packets the mark that they have."""
-        marking = self.sweeper.common.marking(ready, self.question)
+        marking = self.sweeper.common.marking(ready)
         if not marking or rule.action is Action.GOTO or _marked(key, marking) != key:
             return False
         self.entered[ready] = None

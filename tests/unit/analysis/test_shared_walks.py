@@ -45,7 +45,7 @@ class Apart(Common):
     def is_entered(self, ready: ReadyChain, _question: Question) -> bool:
         return self._chains.calls(ready.table, ready.name) == 1
 
-    def marking(self, _ready: ReadyChain, _question: Question) -> Sequence[Target]:
+    def marking(self, _ready: ReadyChain) -> Sequence[Target]:
         return ()
 
 
