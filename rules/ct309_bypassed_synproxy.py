@@ -68,10 +68,10 @@ from ctlint.analysis.settings import TCP_LOOSE
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Finding, Role, Severity
 from ctlint.ir.rule import Rule, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import rule
 from ctlint.lint.structure import matches, rule_finding, rules_from
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 
 _NEEDED = frozenset({"INVALID", "UNTRACKED"})

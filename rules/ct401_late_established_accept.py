@@ -60,10 +60,10 @@ from typing import Final
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Finding, Severity
 from ctlint.ir.rule import Rule
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import Persona, rule
 from ctlint.lint.structure import rule_finding
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 
 MOST: Final = 10

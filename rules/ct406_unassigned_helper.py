@@ -55,11 +55,11 @@ from ctlint.analysis.settings import HELPER, Settings
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Finding, Severity
 from ctlint.ir.rule import Rule, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import rule
 from ctlint.lint.structure import matches, protocol, rule_finding, rules_from
 from ctlint.model.kernel.features import Feature
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.wire.protocols import TCP, UDP
 

@@ -49,11 +49,11 @@ from dataclasses import replace
 
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Finding, Severity
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.lint.context import LONGER, Context
 from ctlint.lint.naming import packet_name, who_sends
 from ctlint.lint.rule_api import Persona, rule
 from ctlint.model.conntrack.status import CtState
-from ctlint.model.netfilter.chains import RuleRef
 
 
 @rule(

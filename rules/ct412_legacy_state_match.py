@@ -44,9 +44,9 @@ from collections.abc import Iterator
 
 from ctlint.finding import Confidence, Finding, Severity
 from ctlint.ir.rule import Match
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.lint.context import Context
 from ctlint.lint.rule_api import Persona, rule
-from ctlint.model.netfilter.chains import RuleRef
 
 
 @rule(

@@ -60,11 +60,11 @@ from ctlint.analysis.losses import Case
 from ctlint.analysis.mid_stream import first_ack
 from ctlint.analysis.state_matches import named_states
 from ctlint.finding import Confidence, Finding, Role, Severity
+from ctlint.ir.rule_ref import RuleRef, ref_named
 from ctlint.lint.context import Context
 from ctlint.lint.naming import port_text
 from ctlint.lint.rule_api import Persona, rule
 from ctlint.lint.structure import rule_finding
-from ctlint.model.netfilter.chains import RuleRef, ref_named
 from ctlint.model.netfilter.targets import Action, action
 
 MAX_TRIED: Final = 100

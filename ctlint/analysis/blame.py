@@ -17,8 +17,8 @@ from ctlint.analysis.rewriting import Rewritten, Translated, rewritten
 from ctlint.analysis.translated import Arrival
 from ctlint.finding import Role
 from ctlint.ir.rule import Match
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern

@@ -41,9 +41,10 @@ from ctlint.finding import Role
 from ctlint.ir.rule import Rule
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, Question
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Stop, stops
 from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
+from ctlint.model.netfilter.ready import Question
 from ctlint.model.netfilter.targets import Action
 from ctlint.wire.addresses import Family
 from ctlint.wire.protocols import TCP

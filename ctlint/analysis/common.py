@@ -15,9 +15,11 @@ from ctlint.analysis.swept import Effect
 from ctlint.headerspace import space_over
 from ctlint.headerspace.space import Layout, PacketSet, Space
 from ctlint.ir.rule import Goto, Jump, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.values import NatRange
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Path
+from ctlint.model.netfilter.ready import Question, ReadyChain
 from ctlint.model.netfilter.targets import HARMLESS, Action
 from ctlint.model.netfilter.transit import Field
 from ctlint.model.netfilter.traverse import Open

@@ -23,8 +23,8 @@ from ctlint.analysis.retranslation import Retranslation, Way, is_told, rules_sai
 from ctlint.analysis.rewriting import rewritten
 from ctlint.analysis.side import Cause, Loss, Sending, Side
 from ctlint.headerspace.space import PacketSet
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.wire.addresses import Family
 from ctlint.wire.tcp_flags import TcpFlags
 

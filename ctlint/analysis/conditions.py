@@ -24,10 +24,10 @@ from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import AnyMatch, Match, Option
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ReadyRule
 from ctlint.model.netfilter.hooks import Hook, Path, Stop
 from ctlint.model.netfilter.matches import Predicate, predicates
 from ctlint.model.netfilter.nat import Manip
+from ctlint.model.netfilter.ready import ReadyRule
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Field, Transit
 from ctlint.model.netfilter.traverse import Open

@@ -14,9 +14,9 @@ from ctlint.analysis.losses import Kind, Lost, Stranding
 from ctlint.analysis.settings import ORPHAN_RETRIES, RETRIES2, Settings
 from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.endpoint.settings import EndSettings, read_end_settings
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Hook
 
 

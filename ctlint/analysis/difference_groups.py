@@ -13,7 +13,7 @@ from ctlint.analysis.retranslation import Way, path_of
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.side import Cause
 from ctlint.headerspace.space import PacketSet
-from ctlint.model.netfilter.chains import RuleRef
+from ctlint.ir.rule_ref import RuleRef
 
 
 @dataclass(slots=True)

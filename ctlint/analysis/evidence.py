@@ -19,9 +19,9 @@ from ctlint.ir.evidence import (
     SocketLine,
     SocketTable,
 )
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlSet
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.transit import AddressSet
 from ctlint.model.netfilter.traverse import PolicyRef
 from ctlint.parse.places import line_span

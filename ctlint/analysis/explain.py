@@ -33,10 +33,11 @@ from ctlint.analysis.tracking import EntryState, Inquiry, track
 from ctlint.analysis.variant import with_accept, without
 from ctlint.finding import Location
 from ctlint.ir.rule import AnyMatch, Match
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.kernel.profiles import all_profiles
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.targets import HARMLESS, Action, action

@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from ctlint.analysis.translation import Bound, Translation
 from ctlint.analysis.way import Ends, Way
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, Stop
 from ctlint.model.netfilter.nat import MANIP, Manip
 from ctlint.model.netfilter.tern import Tern

@@ -24,8 +24,9 @@ from ctlint.analysis.swept import Swept
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Role, Witness
 from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.traverse import EndlessWalkError

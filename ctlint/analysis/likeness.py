@@ -13,8 +13,8 @@ from typing import Any, Final
 from ctlint.analysis.losses import ALL_PORTS, Stranding
 from ctlint.headerspace.boxes import merged
 from ctlint.ir.rule import Match, Rule
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Chain, Ruleset
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 
 _ENDS: Final = frozenset(

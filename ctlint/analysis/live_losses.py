@@ -16,9 +16,10 @@ from ctlint.analysis.settings import TCP_BE_LIBERAL, TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, as_scenario, stage
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Witness
+from ctlint.ir.rule_ref import ref_named
 from ctlint.ir.ruleset import Ruleset
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, ref_named
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.scenario.answer import PacketAnswer
 from ctlint.scenario.play import Player

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from ctlint.finding import Location
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.traverse import PolicyRef
 from ctlint.parse.places import line_span
 

@@ -12,9 +12,9 @@ from ctlint.analysis.stage import home_of
 from ctlint.analysis.sweep import Sweeper
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.space import PacketSet
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.traverse import Open, PolicyRef
 from ctlint.wire.tcp_flags import TcpFlags

@@ -10,8 +10,9 @@ from ctlint.analysis.sending import Sent, opened
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.tracking import Inquiry, first_packet
 from ctlint.analysis.translation import Bound, Translation, first_packets_behind
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.transit import Field
 from ctlint.wire.addresses import Family, format_address, format_end

@@ -15,11 +15,12 @@ from ctlint.analysis.shared_walks import SharedWalks
 from ctlint.analysis.swept import Effect
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import Goto, Jump
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.values import Range
-from ctlint.model.netfilter.chains import ReadyChain, ReadyRule, RuleRef
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.hull import joined
 from ctlint.model.netfilter.nat import Manip
+from ctlint.model.netfilter.ready import ReadyChain, ReadyRule
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Field
 from ctlint.model.netfilter.traverse import Open

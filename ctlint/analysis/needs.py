@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Rule
 from ctlint.ir.values import Range
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyRule
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.ready import Question, ReadyRule
 from ctlint.model.netfilter.targets import Action
 from ctlint.model.netfilter.transit import Facts
 from ctlint.wire.addresses import Family, Net

@@ -28,12 +28,12 @@ from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.swept import Swept
 from ctlint.finding import Role
 from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.first_packet import classify_first
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Path, stops
 from ctlint.wire.addresses import Family, format_address
 from ctlint.wire.tcp_flags import TcpFlags

@@ -13,7 +13,8 @@ from ctlint.analysis.first_packets import first_after_expiry, handshake
 from ctlint.analysis.losses import Cause, Lost, Stranding
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.finding import Role
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.ir.rule_ref import RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.traverse import PolicyRef

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, UnknownMatch
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Chain, Ruleset
-from ctlint.model.netfilter.chains import RuleRef, why_unknown
+from ctlint.model.netfilter.chains import why_unknown
 from ctlint.model.netfilter.matches import predicates
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.tern import Tern

@@ -18,10 +18,10 @@ from ctlint.analysis.losses import Kind, Lost, Nature, Stranding
 from ctlint.analysis.variant import Change, Insertion, Replacement
 from ctlint.finding import Role
 from ctlint.ir.rule import Match, Option, Rule, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.wire.protocols import TCP
 from ctlint.wire.tcp_flags import TcpFlags
 

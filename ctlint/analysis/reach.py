@@ -18,8 +18,8 @@ from ctlint.analysis.rule_packets import Matched, RulePackets
 from ctlint.headerspace import Work
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import Goto, Jump
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset, Table
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.targets import Action, action
 

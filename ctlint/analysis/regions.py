@@ -20,10 +20,10 @@ from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.swept import Swept, counted
 from ctlint.headerspace.space import PacketSet
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.first_packet import classify_first, classify_with_state
 from ctlint.model.conntrack.status import CtState, Dir, TcpCt
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.traverse import Open, PolicyRef
 from ctlint.wire.tcp_flags import TcpFlags
 

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.values import NatRange, Range
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.nat import MANIP, Manip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ctlint.analysis.conditions import Conditions
 from ctlint.analysis.swept import AnyOf
 from ctlint.headerspace.space import PacketSet
-from ctlint.model.netfilter.chains import ReadyRule
+from ctlint.model.netfilter.ready import ReadyRule
 
 if TYPE_CHECKING:
     from ctlint.analysis.sweep import Sweeper

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ctlint.ir.rule import Match, Rule
-from ctlint.model.netfilter.chains import ReadyRule
+from ctlint.model.netfilter.ready import ReadyRule
 from ctlint.model.netfilter.targets import HARMLESS, Action
 
 _BATCHED: Final = frozenset({Action.ACCEPT, Action.DROP, Action.REJECT, Action.RETURN})

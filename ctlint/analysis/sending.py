@@ -29,9 +29,10 @@ from ctlint.analysis.translation import (
 from ctlint.analysis.way import ANSWERING, Ends
 from ctlint.finding import Role
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.conntrack.tuple import get_tuple, invert_tuple
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, Stop, stops
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.nat import Manip

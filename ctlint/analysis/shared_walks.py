@@ -17,9 +17,10 @@ from ctlint.analysis.table_sweep import TableSweep
 from ctlint.analysis.way import path_to
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import Target
-from ctlint.model.netfilter.chains import ReadyChain, ReadyRule, RuleRef
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.nat import Manip
+from ctlint.model.netfilter.ready import ReadyChain, ReadyRule
 from ctlint.model.netfilter.targets import Action, set_mark
 from ctlint.wire.addresses import Family, Net
 

@@ -19,9 +19,10 @@ from ctlint.analysis.swept import Swept
 from ctlint.analysis.translated import is_martian
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import Goto, Jump, Rule, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Chain, Ruleset, Table
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook
 from ctlint.model.netfilter.targets import Action, action
 from ctlint.model.netfilter.traverse import PolicyRef

@@ -17,9 +17,9 @@ from ctlint.analysis.settings import Settings
 from ctlint.analysis.tracking import Inquiry, Tracking
 from ctlint.finding import Role, Stranded
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir, Seg
 from ctlint.model.kernel.features import Feature
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.reject import TCP_RESET
 
 TIMEOUT_CLOSE: Final = "net.netfilter.nf_conntrack_tcp_timeout_close"

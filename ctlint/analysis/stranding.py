@@ -33,9 +33,10 @@ from ctlint.analysis.sweep import Sweeper
 from ctlint.analysis.translated import is_martian, play
 from ctlint.finding import Confidence, Role
 from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.ir.rule_ref import RuleRef, ref_named
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef, ref_named
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.tern import Tern, conjunction
 from ctlint.model.netfilter.traverse import Open
 

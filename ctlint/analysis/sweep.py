@@ -28,12 +28,14 @@ from ctlint.analysis.swept import AnyOf, Effect, Swept
 from ctlint.analysis.table_sweep import TableSweep
 from ctlint.analysis.way import ANSWERING, Ends, Way
 from ctlint.headerspace.space import PacketSet, TooLargeError
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.entry import Entry
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.host import LOOPBACK, AddressType
 from ctlint.model.netfilter.nat import MANIP, Manip
+from ctlint.model.netfilter.ready import Question, ReadyChain, ReadyRule
 from ctlint.model.netfilter.transit import EntryView, Transit, confirmed
 from ctlint.wire.addresses import Family
 from ctlint.wire.packet import Packet

@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeAlias
 from ctlint.analysis.fate import Disposition, End
 from ctlint.analysis.flows import Bounds, Flows, Key
 from ctlint.headerspace.space import PacketSet, Space
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState
-from ctlint.model.netfilter.chains import ReadyChain, RuleRef
+from ctlint.model.netfilter.ready import ReadyChain
 from ctlint.model.netfilter.traverse import Open
 
 

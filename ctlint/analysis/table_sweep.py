@@ -20,7 +20,8 @@ from ctlint.analysis.runs import runs_of
 from ctlint.analysis.swept import Effect, Swept
 from ctlint.headerspace.space import PacketSet, TooLargeError
 from ctlint.ir.rule import Goto, Jump, Target
-from ctlint.model.netfilter.chains import Question, ReadyChain, ReadyRule, RuleRef
+from ctlint.ir.rule_ref import RuleRef
+from ctlint.model.netfilter.ready import Question, ReadyChain, ReadyRule
 from ctlint.model.netfilter.targets import Action, set_mark, why_elsewhere
 from ctlint.model.netfilter.transit import Transit
 from ctlint.model.netfilter.traverse import EndlessWalkError, Open, PolicyRef

@@ -20,8 +20,8 @@ from ctlint.analysis.phase import HALF_CLOSED, IDLE, TIMEOUTS
 from ctlint.analysis.silence import Keepalive, in_time, late
 from ctlint.analysis.threshold import Threshold
 from ctlint.analysis.whatif import Answer, Question, WhatIf
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.kernel.sysctls import Unit, resolve
-from ctlint.model.netfilter.chains import RuleRef
 
 FEW_VALUES: Final = 512
 """So many values are all asked."""

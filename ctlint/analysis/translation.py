@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from ctlint.analysis.way import Ends, Way, path_to
 from ctlint.ir.rule import AnyMatch, Match, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.values import AddressRange, NatRange
 from ctlint.model.conntrack.core import Tracker
 from ctlint.model.conntrack.entry import Entry
@@ -22,7 +23,7 @@ from ctlint.model.conntrack.settings import read_settings
 from ctlint.model.conntrack.status import CtState, Dir, EntryStatus
 from ctlint.model.conntrack.tuple import Tuple, get_tuple, invert_tuple
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.host import LOOPBACK_ADDRESS
 from ctlint.model.netfilter.nat import MANIP, Binding, Manip, Nat

@@ -27,10 +27,12 @@ from ctlint.analysis.variant import Change, Insertion, altered
 from ctlint.finding import Role
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import AnyMatch, Match, Rule
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.netfilter.chains import ChainStore, Question, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Path
+from ctlint.model.netfilter.ready import Question
 from ctlint.model.netfilter.tern import Tern
 from ctlint.wire.protocols import TCP
 from ctlint.wire.tcp_flags import TcpFlags

@@ -19,8 +19,9 @@ from ctlint.analysis.settings import Settings
 from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import PacketKind, Role, Witness
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.status import CtState, Dir
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.scenario.answer import PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.reader import scenario_from_json

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ctlint.ir.rule import Rule
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Chain, Ruleset
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.traverse import PolicyRef
 
 

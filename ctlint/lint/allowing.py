@@ -18,11 +18,11 @@ from ctlint.finding import (
     Suppressed,
     bare_text,
 )
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.rule_api import RuleInfo
 from ctlint.lint.suppression import MARK, Written, continued_lines, in_comments, in_rules
-from ctlint.model.netfilter.chains import RuleRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from ctlint.finding import (
     Undecided,
 )
 from ctlint.ir.rule import AnyTarget, Target, UnknownMatch, UnknownTarget
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import BUILTIN_CHAINS, Chain, Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.lint.allowing import Allow, Allowing, Uses
@@ -30,7 +31,6 @@ from ctlint.lint.registry import shipped_rules
 from ctlint.lint.rule_api import Persona, RuleInfo
 from ctlint.lint.subject import Subject
 from ctlint.model.kernel.profiles import KernelProfile
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import TRANSLATING
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError

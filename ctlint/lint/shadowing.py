@@ -11,9 +11,9 @@ from typing import Final
 from ctlint.analysis.reach import Shadowed
 from ctlint.analysis.state_matches import STATE_MATCHES, named_states
 from ctlint.finding import Confidence, Finding, Location, Severity
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Table
 from ctlint.lint.context import Context
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.model.netfilter.targets import Action, action
 
 MAX_NAMED: Final = 5

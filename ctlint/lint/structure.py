@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from ctlint.finding import Confidence, Finding, Severity
 from ctlint.ir.rule import Match, Rule
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.lint.context import Context
-from ctlint.model.netfilter.chains import RuleRef
 
 
 def rules_from(ctx: Context, table: str, *bases: str) -> Iterator[RuleRef]:

@@ -21,10 +21,11 @@ from ctlint.analysis.stranding import DisagreementError, examine
 from ctlint.analysis.untranslated import Router
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Fix, Location, Role
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.lint.allowing import NOTHING_ALLOWED, HostAllowing
 from ctlint.lint.editing import RuleEditor
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import EndlessWalkError
 from ctlint.parse.ipset_text import NO_SETS, SavedSets

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from ctlint.analysis.location import cause_location
 from ctlint.finding import AllowedBy, Location
 from ctlint.ir.rule import Match
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
-from ctlint.model.netfilter.chains import RuleRef
 
 MARK: Final = "ctlint:"
 

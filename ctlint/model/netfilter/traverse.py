@@ -16,10 +16,12 @@ from enum import Enum
 from typing import Final, NamedTuple, cast
 
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.conntrack.core import Template
 from ctlint.model.conntrack.status import CtState
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, ReadyRule, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.changes import apply_change, forget_change
+from ctlint.model.netfilter.ready import Question, ReadyChain, ReadyRule
 from ctlint.model.netfilter.targets import HARMLESS, Action, set_mark, why_elsewhere
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Transit

@@ -10,10 +10,11 @@ from ctlint.analysis.losses import Stranding
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stranding import examine
 from ctlint.finding import Role
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.ir.values import Range
 from ctlint.model.kernel.profiles import NEWEST
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.transit import Facts
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.wire.addresses import Family

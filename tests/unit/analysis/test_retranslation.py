@@ -11,7 +11,7 @@ from ctlint.analysis.coordinates import Coordinates
 from ctlint.analysis.retranslation import Retranslation, Way, said
 from ctlint.analysis.rewriting import Translated, rewritten
 from ctlint.finding import Role
-from ctlint.model.netfilter.chains import RuleRef
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.netfilter.hooks import Hook, Path
 from ctlint.model.netfilter.nat import Manip
 from ctlint.model.netfilter.tern import Tern

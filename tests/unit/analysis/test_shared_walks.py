@@ -18,8 +18,10 @@ from ctlint.finding import Role
 from ctlint.headerspace import bdd
 from ctlint.headerspace.bdd import BddSpace
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.model.kernel.profiles import NEWEST
-from ctlint.model.netfilter.chains import ChainStore, Question, ReadyChain, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.ready import Question, ReadyChain
 from ctlint.model.netfilter.transit import Facts
 from ctlint.model.netfilter.traverse import Open
 from ctlint.parse.iptables_save import parse_rulesets

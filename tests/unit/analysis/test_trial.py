@@ -19,13 +19,14 @@ from ctlint.analysis.trial import Trial
 from ctlint.analysis.variant import Change, Insertion, Replacement
 from ctlint.finding import Role
 from ctlint.ir.rule import Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Ruleset
 from ctlint.ir.sysctl import SysctlSet
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.first_packet import classify_first
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.kernel.profiles import NEWEST
-from ctlint.model.netfilter.chains import ChainStore, RuleRef
+from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Path
 from ctlint.model.netfilter.tern import Tern
 from ctlint.model.netfilter.transit import Facts

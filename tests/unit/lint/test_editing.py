@@ -11,10 +11,10 @@ import pytest
 from ctlint.analysis.variant import Change, Insertion, Replacement, altered
 from ctlint.finding import Edit
 from ctlint.ir.rule import Match, Option, Rule, Target
+from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.span import Span
 from ctlint.ir.sysctl import Setting
 from ctlint.lint.editing import RuleEditor, edited, says_the_same, setting_edit
-from ctlint.model.netfilter.chains import RuleRef
 from ctlint.parse.iptables_save import parse_rulesets
 from ctlint.parse.sysctl import parse_sysctl
 
