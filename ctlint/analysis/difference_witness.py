@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from ctlint.analysis.comparison import Step
 from ctlint.analysis.connection import Connection
 from ctlint.analysis.difference import Phase
+from ctlint.analysis.drawn_ports import play_with_nat
 from ctlint.analysis.fate import Disposition, Fate, send
 from ctlint.analysis.first_packets import first_after_expiry, handshake
 from ctlint.analysis.losses import Kind
@@ -20,7 +21,7 @@ from ctlint.analysis.regions import OPENING
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
 from ctlint.analysis.stage import stage
 from ctlint.analysis.translated import arrival_of
-from ctlint.analysis.witness import play_with_nat, reachable
+from ctlint.analysis.witness import reachable
 from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Match
 from ctlint.ir.ruleset import Ruleset
@@ -148,7 +149,7 @@ class Courses:
             answer = one.answer
             if at < len(OPENING):
                 opened = answer.entry
-            is_undecided = answer.delivered is None
+            is_undecided = answer.delivered is None or one.is_by_lot
             # What comes behind one that is not decided hangs on it.
             is_known = is_known and not is_undecided
             if is_known:

@@ -7,29 +7,27 @@ loss, those about NAT from the model; the live kernel must give the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.drawn_ports import play_with_nat
 from ctlint.analysis.fate import Disposition
 from ctlint.analysis.first_packets import first_after_expiry
 from ctlint.analysis.losses import Kind, Lost, Nature, Stranding
 from ctlint.analysis.settings import ESTABLISHED, TCP_LOOSE, Settings
-from ctlint.analysis.stage import HANDSHAKE, NEXT, as_scenario, stage
+from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
 from ctlint.finding import Role, Witness
 from ctlint.ir.rule import Goto, Jump
 from ctlint.ir.ruleset import Ruleset, Table
 from ctlint.model.conntrack.status import Dir
-from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.hooks import Hook, Path, stops
 from ctlint.model.netfilter.ipsets import named_sets
 from ctlint.model.netfilter.tern import Tern
 from ctlint.parse.ipset_text import NO_SETS, SavedSets
 from ctlint.parse.printer import print_ruleset
-from ctlint.scenario.answer import OpAnswer, PacketAnswer
-from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import DIR_NAMES, ScenarioError
 from ctlint.wire.addresses import Family
 
@@ -119,7 +117,7 @@ class Witnesses:
                 play_with_nat(self._chains, self._settings.kernel, scenario)
             ):
                 if known.answer.delivered is not None:
-                    found[index] = known.expected
+                    found[index] = dict(known.expected)
         except ScenarioError:
             # What is possible may lead to places that are not simulated.
             return found
@@ -175,42 +173,6 @@ class Witnesses:
             self._texts[key] = (keys, frozenset(ruleset.tables))
             self.rulesets[text] = ruleset
         return self._texts[key]
-
-
-class Known(NamedTuple):
-    """What the model answers to a packet, and what of that a kernel must answer too."""
-
-    answer: PacketAnswer
-    expected: dict[str, Any]
-
-
-def play_with_nat(
-    chains: ChainStore, kernel: KernelProfile, scenario: Mapping[str, Any]
-) -> Iterator[Known]:
-    """Plays a scenario that has no operations. A port that the kernel draws by lot may be any.
-    Raises ScenarioError where a packet goes to where none is simulated.
-    """
-    drawn: set[int] = set()
-
-    def draw(low: int, high: int) -> int:
-        del high
-        drawn.add(low)
-        return low
-
-    read = as_scenario(scenario)
-    player = Player(read, kernel, draw, chains={chains.ruleset.family: chains})
-    for step in read.steps:
-        answer = player.step(step)
-        assert not isinstance(answer, OpAnswer)
-        expected: dict[str, Any] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
-        for one in answer.out:
-            if one.is_same:
-                sport, dport = (None if port in drawn else port for port in (one.sport, one.dport))
-                expected["as"] = [one.src, sport, one.dst, dport]
-        # Which rules match may hang on a port that was drawn.
-        if all(one.is_same for one in answer.out) and not answer.undecided and not drawn:
-            expected["rules"] = list(answer.rules or ())
-        yield Known(answer, expected)
 
 
 def step_name(lost: Lost) -> str:

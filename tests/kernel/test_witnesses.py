@@ -47,6 +47,7 @@ from tests.corpus import corpus_files
 from tests.rules.pages import Example, example
 from tests.unit.analysis import test_half_tracked as half_tracked_cases
 from tests.unit.analysis import test_untranslated as untranslated_cases
+from tests.unit.analysis import test_witness as witness_cases
 
 MOST_CASES = 40
 """Connections tried for each role of a rule set; a seed chooses them where there are more."""
@@ -141,6 +142,15 @@ def test_witnesses_of_the_fin_wait_1_incident(last: str, kernel: Lab) -> None:
     found = findings(host(f"{INCIDENT}{last}COMMIT\n", INCIDENT_SYSCTL))
     assert sum(finding.witness is not None for finding in found) >= 2
     for finding in found:
+        replay(finding, kernel)
+
+
+def test_witnesses_hold_whatever_port_is_drawn_by_lot(kernel: Lab) -> None:
+    # One of the ten ports is let through.
+    rules = witness_cases.DRAWN.format(ports="8080-8089", rules=witness_cases.ONE_PASSES)
+    found = [each for each in findings(host(rules)) if each.rule == "CT111"]
+    assert found
+    for finding in 4 * found:
         replay(finding, kernel)
 
 

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 from ctlint.ir.rule import AnyMatch, Goto, Jump, Match, Rule
 from ctlint.ir.rule_ref import RuleRef
 from ctlint.ir.ruleset import Chain, Ruleset, Table
+from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState
 from ctlint.model.netfilter.matches import Predicate, constant, predicates, undecided
 from ctlint.model.netfilter.matches.head import interfaces_of
@@ -192,6 +193,20 @@ class ChainStore:
             for *_, rule in self.ruleset.rules()
             for match in rule.matches
         )
+
+    @cached_property
+    def ranges(self) -> frozenset[Range]:
+        """The ranges that rules ask for, of ports or of anything else."""
+        found: set[Range] = set()
+        for *_, rule in self.ruleset.rules():
+            for match in rule.matches:
+                for option in match.options if isinstance(match, Match) else ():
+                    value = option.value
+                    if isinstance(value, Range):
+                        found.add(value)
+                    elif isinstance(value, tuple | list):
+                        found.update(each for each in value if isinstance(each, Range))
+        return frozenset(found)
 
     def specialise(self, table: str, chain: str, question: Question) -> ReadyChain | None:
         """The chain for a question, or None where the rule set has no such chain."""

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.losses import Kind, Nature
 from ctlint.analysis.settings import Settings
 from ctlint.analysis.stage import stage
 from ctlint.analysis.stranding import examine
 from ctlint.analysis.witness import Witnesses
 from ctlint.finding import Role
 from ctlint.ir.sysctl import SysctlSet
+from ctlint.model.conntrack.status import Dir
 from ctlint.model.kernel.profiles import NEWEST
 from ctlint.model.netfilter.chains import ChainStore
 from ctlint.model.netfilter.transit import Facts
@@ -99,3 +101,61 @@ def test_a_port_that_the_kernel_draws_by_lot_may_be_any() -> None:
     ]
     assert seen
     assert all(source.startswith("192.168.122.") and sport is None for source, sport, *_ in seen)
+
+
+DRAWN = """*nat
+:INPUT ACCEPT [0:0]
+-A INPUT -p tcp -j SNAT --to-source 192.0.2.9:{ports}
+COMMIT
+*filter
+:OUTPUT ACCEPT [0:0]
+{rules}
+COMMIT
+"""
+_REFUSED = f"-A OUTPUT {INVALID} -j DROP"
+ONE_PASSES = f"-A OUTPUT -p tcp --dport 8080 -j ACCEPT\n{_REFUSED}"
+
+
+def fin_to_a_drawn_port(ports: str, rules: str) -> dict[str, Any]:
+    """What is expected of the server's FIN to a client that the host knows by such a port."""
+    text = DRAWN.format(ports=ports, rules=rules)
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+    chains, settings = ChainStore(ruleset, Facts()), Settings(SysctlSet(), NEWEST)
+    found = examine(chains, Role.SERVER, settings).strandings
+    stranding = next(each for each in found if each.decisive.nature is Nature.TRANSLATION)
+    assert (stranding.decisive.sender, stranding.decisive.kind) == (Dir.REPLY, Kind.FIN)
+    return dict(Witnesses(chains, settings).witness(stranding).expect[-1])
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ONE_PASSES,
+        f"-A OUTPUT -p tcp --dport 8089 -j ACCEPT\n{_REFUSED}",
+        f"-A OUTPUT -p tcp --dport 8085 {INVALID.removeprefix('-p tcp')} -j DROP",
+        f"-A OUTPUT -p tcp -m multiport --dports 22,8084:8086 -j ACCEPT\n{_REFUSED}",
+    ],
+)
+def test_nothing_is_promised_that_hangs_on_a_port_drawn_by_lot(rules: str) -> None:
+    # nf_nat_l4proto_unique_tuple() may draw any of the ten.
+    assert fin_to_a_drawn_port("8080-8089", rules) == {"packet": 3, "ctstate": "INVALID"}
+
+
+@pytest.mark.parametrize(
+    ("ports", "rules"),
+    [
+        ("8080-8089", "-A OUTPUT -p tcp --dport 8079 -j DROP"),
+        ("8080-8089", f"-A OUTPUT -p tcp --dport 8080:8089 -j ACCEPT\n{_REFUSED}"),
+        ("8080-8089", "-A OUTPUT -p udp --dport 8085 -j ACCEPT\n-A OUTPUT -p tcp -j ACCEPT"),
+        ("8080", ONE_PASSES),
+    ],
+)
+def test_what_is_so_whatever_port_is_drawn_is_promised(ports: str, rules: str) -> None:
+    answer = fin_to_a_drawn_port(ports, rules)
+    assert (answer["ctstate"], answer["delivered"]) == ("INVALID", True)
+    assert answer["as"][2:] == ["192.0.2.9", None]
+
+
+def test_where_rules_tell_too_many_ports_apart_nothing_is_promised_of_any() -> None:
+    rules = "\n".join(f"-A OUTPUT -p tcp --dport {port} -j ACCEPT" for port in range(8000, 9000, 9))
+    assert fin_to_a_drawn_port("8000-8999", rules) == {"packet": 3, "ctstate": "INVALID"}
