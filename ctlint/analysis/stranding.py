@@ -193,7 +193,7 @@ class _Examiner:
             for sender in Dir:
                 arrival = played.arrivals.get((sender, kind.flags))
                 is_close = kind in (Kind.FIN, Kind.RST)
-                if arrival is not None and arrival.arrives:
+                if arrival is not None and (arrival.arrives or arrival.is_by_lot):
                     if is_close:
                         raise DisagreementError(
                             connection,

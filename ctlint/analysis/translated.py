@@ -9,7 +9,7 @@ first one was, or otherwise: that is played.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
@@ -20,6 +20,7 @@ from ctlint.finding import Role
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import Dir
 from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.nat import Spread
 from ctlint.scenario.answer import EntryAnswer, OpAnswer, PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.reader import scenario_from_json
@@ -36,12 +37,14 @@ _DATA: Final = (
 class Arrival(NamedTuple):
     """What became of a packet without an entry. ``arrives`` tells whether the other end gets it as
     one of the connection; None where that is not decided. ``stays_here``: this host took it for its
-    own instead of the end it was meant for.
+    own instead of the end it was meant for. ``is_by_lot``: it arrives if the kernel draws the port
+    that the connection had.
     """
 
     arrives: bool | None
     stays_here: bool
     answer: PacketAnswer
+    is_by_lot: bool = False
 
 
 class Played(NamedTuple):
@@ -98,7 +101,8 @@ def play(
     }
     try:
         read = scenario_from_json(scenario)
-        player = Player(read, settings.kernel, chains={connection.family: chains})
+        draw = _Draw()
+        player = Player(read, settings.kernel, draw, chains={connection.family: chains})
         answers = [player.step(step) for step in read.steps]
     except ScenarioError:
         return None
@@ -115,7 +119,7 @@ def play(
     if not is_opened or entry is None:
         return Played(False if is_opened else is_opened, {}, is_open)
     arrivals = {
-        (sender, flags): arrival_of(sender, answer, entry)
+        (sender, flags): arrival_of(sender, answer, entry, draw.ports)
         for (sender, flags, _), answer in zip(later, rest, strict=True)
     }
     return Played(is_opened, arrivals, is_open, entry)
@@ -126,9 +130,24 @@ def _all(truths: Any) -> bool | None:
     return False if False in found else None if None in found else True
 
 
-def arrival_of(sender: Dir, answer: PacketAnswer, opened: EntryAnswer) -> Arrival:
+class _Draw:
+    """Draws ports as a box does without lots, and keeps them."""
+
+    def __init__(self) -> None:
+        self._spread = Spread()
+        self.ports: set[int] = set()
+
+    def __call__(self, low: int, high: int) -> int:
+        port = self._spread(low, high)
+        self.ports.add(port)
+        return port
+
+
+def arrival_of(
+    sender: Dir, answer: PacketAnswer, opened: EntryAnswer, drawn: Collection[int] = ()
+) -> Arrival:
     """Judge a packet by the addresses under which it comes out: those of its entry turned round, or
-    its own where it has none.
+    its own where it has none. ``drawn`` are the ports that were drawn by lot.
     """
     if answer.delivered is None:
         return Arrival(None, stays_here=False, answer=answer)
@@ -138,7 +157,20 @@ def arrival_of(sender: Dir, answer: PacketAnswer, opened: EntryAnswer) -> Arriva
     is_right = answer.delivered and seen == wanted
     # What comes out nowhere and is delivered was for this host.
     stays = answer.delivered and not any(one.is_same for one in answer.out)
-    return Arrival(is_right, stays_here=stays and not is_right, answer=answer)
+    # What has no entry is not translated anew.
+    is_by_lot = (
+        answer.delivered
+        and not is_right
+        and answer.entry is not None
+        and _undrawn(seen, drawn) == _undrawn(wanted, drawn)
+    )
+    return Arrival(is_right, stays and not is_right, answer, is_by_lot)
+
+
+def _undrawn(ends: Sequence[Any], drawn: Collection[int]) -> tuple[object, ...]:
+    """The addresses and ports but for ports that were drawn."""
+    src, sport, dst, dport = ends
+    return src, None if sport in drawn else sport, dst, None if dport in drawn else dport
 
 
 def is_martian(role: Role, family: Family, translated: Translated) -> bool:

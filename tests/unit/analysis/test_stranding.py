@@ -761,3 +761,18 @@ def test_that_the_host_may_have_the_address_of_dnat_is_said() -> None:
     )
     found = report(text, Role.SERVER)
     assert [str(item.ref) for item in found.open] == ["nat/PREROUTING#1"]
+
+
+def test_what_another_lot_would_lead_on_is_not_said_to_be_lost() -> None:
+    # nf_nat_l4proto_unique_tuple() draws one of the two ports anew for what finds no entry.
+    text = (
+        "*nat\n:POSTROUTING ACCEPT [0:0]\n"
+        "-A POSTROUTING -p tcp -j SNAT --to-source 203.0.113.5:8080-8081\nCOMMIT\n"
+    )
+    (ruleset,) = parse_rulesets(text, "rules", Family.IPV4)
+    report = examine(ChainStore(ruleset, Facts()), Role.FORWARD, Settings(SysctlSet(), NEWEST))
+    lost = {(one.sender, one.kind) for case in report.cases for one in case.lost}
+    assert (Dir.ORIGINAL, Kind.FIN) in lost
+    assert (Dir.REPLY, Kind.DATA) in lost
+    assert not lost & {(Dir.ORIGINAL, Kind.DATA), (Dir.ORIGINAL, Kind.ACK)}
+    assert {each.ref.table for each in report.open} == {"nat"}
