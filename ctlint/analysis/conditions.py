@@ -22,6 +22,7 @@ from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.sight import Sight
 from ctlint.headerspace.space import PacketSet
 from ctlint.ir.rule import AnyMatch, Match, Option
+from ctlint.ir.ruleset import INTERFACE_OPTIONS
 from ctlint.ir.values import Range
 from ctlint.model.conntrack.status import CtState, Dir
 from ctlint.model.netfilter.hooks import Hook, Path, Stop
@@ -248,7 +249,9 @@ class Conditions:
         known = self._sets_of_ends
         if match.name == "conntrack":
             known = self.sweeper.compiled.setdefault(self.seen_by_points(), {})
-        elif match.name == "ip" and any(option.name in _OF_INTERFACE for option in match.options):
+        elif match.name == "ip" and any(
+            option.name in INTERFACE_OPTIONS for option in match.options
+        ):
             known = self._sets
         key = id(match)
         if key not in known:
@@ -335,7 +338,6 @@ _POINT: Final = frozenset(
 )
 _BOX: Final = frozenset({Field.BOX})
 _INTERFACES: Final = frozenset({Field.IN_INTERFACE, Field.OUT_INTERFACE})
-_OF_INTERFACE: Final = frozenset({"in-interface", "out-interface"})
 _OF_PATH: Final = frozenset({"addrtype", "pkttype"})
 """Matches that, without a box, look at the kind of path alone."""
 
@@ -344,7 +346,7 @@ def _of_ip(asked: Conditions, option: Option) -> _Told:
     field = _ADDRESS_OF.get(option.name)
     if field is not None:
         return asked.address(field, option.value)
-    if option.name in _OF_INTERFACE:
+    if option.name in INTERFACE_OPTIONS:
         return asked.interface(option.value, incoming=option.name == "in-interface")
     return None
 

@@ -8,13 +8,14 @@ random port of the range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.stage import as_scenario
 from ctlint.model.kernel.profiles import KernelProfile
 from ctlint.model.netfilter.chains import ChainStore
+from ctlint.model.netfilter.nat import Draw
 from ctlint.scenario.answer import OpAnswer, PacketAnswer
 from ctlint.scenario.play import Player
 from ctlint.scenario.scenario import ScenarioError
@@ -33,18 +34,31 @@ class Known(NamedTuple):
     is_by_lot: bool = False
 
 
-class _Draw:
-    """Draws one port wherever it may be drawn, else the lowest. ``drawn`` are the ports that were,
-    by their ranges.
-    """
+class Draws:
+    """Draws ports as another does, and keeps them, with the ranges from which they were drawn."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.drawn: dict[tuple[int, int], int] = {}
+    def __init__(self, draw: Draw) -> None:
+        self._draw = draw
+        self.ranges: set[tuple[int, int]] = set()
+        self.ports: set[int] = set()
 
     def __call__(self, low: int, high: int) -> int:
-        self.drawn[low, high] = self._port if low <= self._port <= high else low
-        return self.drawn[low, high]
+        port = self._draw(low, high)
+        self.ranges.add((low, high))
+        self.ports.add(port)
+        return port
+
+    def undrawn(
+        self, src: object, sport: int | None, dst: object, dport: int | None
+    ) -> tuple[object, ...]:
+        """Addresses and ports of a packet, with None for a port that was drawn."""
+        one, other = (None if port in self.ports else port for port in (sport, dport))
+        return src, one, dst, other
+
+
+def _drawing(port: int) -> Draws:
+    """Draws one port wherever it may be drawn, else the lowest."""
+    return Draws(lambda low, high: port if low <= port <= high else low)
 
 
 class _Course(NamedTuple):
@@ -60,14 +74,14 @@ def play_with_nat(
     """Plays a scenario that has no operations. A port that the kernel draws by lot may be any.
     Raises ScenarioError where a packet goes to where none is simulated.
     """
-    draw = _Draw(0)
+    draw = _drawing(0)
     known, error = _played(chains, kernel, scenario, draw)
-    ports = _told_apart(chains, draw.drawn)
+    ports = _told_apart(chains, draw.ranges)
     if len(ports) > MAX_DRAWN:
         known = [_of_any_port(one) for one in known]
     else:
         for port in ports:
-            others, _ = _played(chains, kernel, scenario, _Draw(port))
+            others, _ = _played(chains, kernel, scenario, _drawing(port))
             both = zip_longest(known, others[: len(known)])
             known = [_of_both(one, other) for one, other in both]
     yield from known
@@ -76,7 +90,7 @@ def play_with_nat(
 
 
 def _played(
-    chains: ChainStore, kernel: KernelProfile, scenario: Mapping[str, Any], draw: _Draw
+    chains: ChainStore, kernel: KernelProfile, scenario: Mapping[str, Any], draw: Draws
 ) -> _Course:
     read = as_scenario(scenario)
     player = Player(read, kernel, draw, chains={chains.ruleset.family: chains})
@@ -87,20 +101,18 @@ def _played(
         except ScenarioError as error:
             return _Course(known, error)
         assert not isinstance(answer, OpAnswer)
-        drawn = set(draw.drawn.values())
         expected: dict[str, Any] = {"ctstate": answer.ctstate, "delivered": answer.delivered}
         for one in answer.out:
             if one.is_same:
-                sport, dport = (None if port in drawn else port for port in (one.sport, one.dport))
-                expected["as"] = [one.src, sport, one.dst, dport]
+                expected["as"] = [*draw.undrawn(one.src, one.sport, one.dst, one.dport)]
         # Which rules match may hang on a port that was drawn.
-        if all(one.is_same for one in answer.out) and not answer.undecided and not drawn:
+        if all(one.is_same for one in answer.out) and not answer.undecided and not draw.ports:
             expected["rules"] = list(answer.rules or ())
         known.append(Known(answer, expected))
     return _Course(known, None)
 
 
-def _told_apart(chains: ChainStore, drawn: Mapping[tuple[int, int], int]) -> Sequence[int]:
+def _told_apart(chains: ChainStore, drawn: Iterable[tuple[int, int]]) -> Sequence[int]:
     """The first port of each range of ports that rules tell from those below, but for the lowest of
     all that may be drawn.
     """

@@ -9,10 +9,11 @@ first one was, or otherwise: that is played.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ctlint.analysis.connection import Connection
+from ctlint.analysis.drawn_ports import Draws
 from ctlint.analysis.rewriting import Translated
 from ctlint.analysis.settings import TCP_LOOSE, Settings
 from ctlint.analysis.stage import HANDSHAKE, NEXT, stage
@@ -101,7 +102,7 @@ def play(
     }
     try:
         read = scenario_from_json(scenario)
-        draw = _Draw()
+        draw = Draws(Spread())
         player = Player(read, settings.kernel, draw, chains={connection.family: chains})
         answers = [player.step(step) for step in read.steps]
     except ScenarioError:
@@ -119,7 +120,7 @@ def play(
     if not is_opened or entry is None:
         return Played(False if is_opened else is_opened, {}, is_open)
     arrivals = {
-        (sender, flags): arrival_of(sender, answer, entry, draw.ports)
+        (sender, flags): arrival_of(sender, answer, entry, draw)
         for (sender, flags, _), answer in zip(later, rest, strict=True)
     }
     return Played(is_opened, arrivals, is_open, entry)
@@ -130,24 +131,11 @@ def _all(truths: Any) -> bool | None:
     return False if False in found else None if None in found else True
 
 
-class _Draw:
-    """Draws ports as a box does without lots, and keeps them."""
-
-    def __init__(self) -> None:
-        self._spread = Spread()
-        self.ports: set[int] = set()
-
-    def __call__(self, low: int, high: int) -> int:
-        port = self._spread(low, high)
-        self.ports.add(port)
-        return port
-
-
 def arrival_of(
-    sender: Dir, answer: PacketAnswer, opened: EntryAnswer, drawn: Collection[int] = ()
+    sender: Dir, answer: PacketAnswer, opened: EntryAnswer, draws: Draws | None = None
 ) -> Arrival:
     """Judge a packet by the addresses under which it comes out: those of its entry turned round, or
-    its own where it has none. ``drawn`` are the ports that were drawn by lot.
+    its own where it has none. ``draws`` has the ports that were drawn by lot.
     """
     if answer.delivered is None:
         return Arrival(None, stays_here=False, answer=answer)
@@ -162,15 +150,10 @@ def arrival_of(
         answer.delivered
         and not is_right
         and answer.entry is not None
-        and _undrawn(seen, drawn) == _undrawn(wanted, drawn)
+        and draws is not None
+        and draws.undrawn(*seen) == draws.undrawn(*wanted)
     )
     return Arrival(is_right, stays and not is_right, answer, is_by_lot)
-
-
-def _undrawn(ends: Sequence[Any], drawn: Collection[int]) -> tuple[object, ...]:
-    """The addresses and ports but for ports that were drawn."""
-    src, sport, dst, dport = ends
-    return src, None if sport in drawn else sport, dst, None if dport in drawn else dport
 
 
 def is_martian(role: Role, family: Family, translated: Translated) -> bool:

@@ -139,7 +139,8 @@ class Ruleset:
                     yield table.name, chain, position, rule
 
 
-_INTERFACES: Final = frozenset({"in-interface", "out-interface"})
+INTERFACE_OPTIONS: Final = frozenset({"in-interface", "out-interface"})
+"""The options of a head that name an interface, or a pattern of such names."""
 
 
 def _parts(chains: Iterable[Chain]) -> Parts:
@@ -156,7 +157,7 @@ def _parts(chains: Iterable[Chain]) -> Parts:
                 matches.add(match.name)
                 if match.name == "ip":
                     for option in match.options:
-                        if option.name in _INTERFACES:
+                        if option.name in INTERFACE_OPTIONS:
                             interfaces[option.value] = None
             if isinstance(target, Target):
                 targets.add(target.name)

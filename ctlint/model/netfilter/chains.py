@@ -188,11 +188,7 @@ class ChainStore:
     @cached_property
     def counts_traffic(self) -> bool:
         """Whether a rule asks for what a connection has carried."""
-        return any(
-            isinstance(match, Match) and match.name == "connbytes"
-            for *_, rule in self.ruleset.rules()
-            for match in rule.matches
-        )
+        return any("connbytes" in table.parts.matches for table in self.ruleset.tables.values())
 
     @cached_property
     def ranges(self) -> frozenset[Range]:
